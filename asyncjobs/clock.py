@@ -1,0 +1,50 @@
+"""Durations and moments as users give them, checked."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+
+from asyncjobs.errors import WaitError
+
+MAX_WAIT = timedelta(days=365 * 1000).total_seconds()
+"""A bound far below what a timestamp can hold, so that adding to it cannot overflow."""
+
+
+def seconds(value: float | timedelta) -> float:
+    """Return *value* in seconds."""
+    return value.total_seconds() if isinstance(value, timedelta) else float(value)
+
+
+def check_wait(
+    wait: float | timedelta | None, wait_until: datetime | None
+) -> tuple[float | None, datetime | None]:
+    """Return *wait* in seconds and *wait_until*, at most one of them set.
+
+    Raises WaitError for both at once, a negative or endless wait, and a naive datetime.
+    """
+    if wait is not None and wait_until is not None:
+        raise WaitError(f"give wait or wait_until, not both: got {wait!r} and {wait_until!r}")
+    if wait_until is not None:
+        return None, _check_moment(wait_until)
+    return (None, None) if wait is None else (_check_duration(wait), None)
+
+
+def _check_duration(wait: float | timedelta) -> float:
+    if isinstance(wait, bool) or not isinstance(wait, int | float | timedelta):
+        raise WaitError(f"wait must be seconds or a timedelta, got {wait!r}")
+    duration = seconds(wait)
+    if math.isnan(duration) or not 0 <= duration <= MAX_WAIT:
+        raise WaitError(f"wait must be from 0 to {MAX_WAIT:.0f} s, got {duration:g} s")
+    return duration
+
+
+def _check_moment(moment: datetime) -> datetime:
+    if not isinstance(moment, datetime):
+        raise WaitError(f"wait_until must be a datetime, got {moment!r}")
+    if moment.utcoffset() is None:
+        raise WaitError(
+            f"wait_until must have a time zone, got the naive {moment.isoformat()}: "
+            "write datetime.now(UTC) + …, or add tzinfo"
+        )
+    return moment

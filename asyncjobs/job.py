@@ -1,0 +1,227 @@
+"""A job and a call of it.
+
+A `Job` is what the decorator makes of a function. Calling it makes a `JobCall`, which runs
+when it is awaited and is stored when it is given to `later`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import random
+import warnings
+from collections.abc import Callable, Coroutine, Generator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeAlias, TypeVar
+
+from asyncjobs.clock import seconds
+from asyncjobs.codec import ArgumentCodec
+from asyncjobs.config import (
+    MAX_ATTEMPTS,
+    MAX_BACKOFF,
+    MAX_PRIORITY,
+    check_between,
+    check_whole,
+)
+from asyncjobs.errors import ConfigError
+
+if TYPE_CHECKING:
+    from asyncjobs.types import Json
+
+P = ParamSpec("P")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+Backoff: TypeAlias = Callable[[int, BaseException], "float | timedelta | None"]
+"""(attempt that failed, from 1; its error) -> time until the next, or None to stop."""
+
+
+def retry_delay(attempt: int) -> timedelta:
+    """Return how long to wait after the failed attempt number *attempt*, from 1.
+
+    ``attempt ** 4`` seconds (1 s, 16 s, 81 s, …), at most 7 days.
+    Source: RedwoodJS background jobs.
+
+    Raises ValueError if *attempt* is below 1.
+    """
+    if attempt < 1:
+        raise ValueError(f"attempt must be at least 1, got {attempt}")
+    return timedelta(seconds=min(attempt**4, MAX_BACKOFF))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobOptions:
+    """How a job runs. None leaves it to the worker group. All durations are seconds."""
+
+    queue: str = "default"
+    priority: int = 50
+    """Lower runs first."""
+    max_attempts: int | None = None
+    backoff: Backoff | None = None
+    jitter: float = 0.0
+    """Up to this share is added to each delay, at random, so that jobs that failed together
+    do not come back together."""
+    max_runtime: float | None = None
+    retry_on_timeout: bool = False
+    delete_successful: bool | None = None
+    delete_failed: bool | None = None
+
+    def __post_init__(self) -> None:
+        check_whole("priority", self.priority, -MAX_PRIORITY, MAX_PRIORITY)
+        check_between("jitter", self.jitter, 0, 10)
+        if self.max_attempts is not None:
+            check_whole("max_attempts", self.max_attempts, 1, MAX_ATTEMPTS)
+        if self.max_runtime is not None:
+            check_between("max_runtime", self.max_runtime, 0.001, 10 * 365 * 86_400, " s")
+        if self.backoff is not None and not callable(self.backoff):
+            raise ConfigError(
+                f"backoff must be a function (attempt, error) -> seconds, got {self.backoff!r}"
+            )
+
+    def delay_after(self, attempt: int, error: BaseException) -> float | None:
+        """Return the seconds until the next attempt; None for no other.
+
+        Raises whatever the user's backoff function raises.
+        """
+        backoff = self.backoff
+        delay = retry_delay(attempt) if backoff is None else backoff(attempt, error)
+        if delay is None:
+            return None
+        spread = 1 + self.jitter * random.random()  # noqa: S311 - not a secret
+        return min(max(seconds(delay), 0.0) * spread, MAX_BACKOFF)
+
+
+class Job(Generic[P, R_co]):
+    """A function that can be run later. Made by ``@jobs.job``; calling it makes a call."""
+
+    def __init__(self, name: str, function: Callable[P, Any], options: JobOptions) -> None:
+        self.name = name
+        self.options = options
+        self.codec = ArgumentCodec(name, function)
+        self._function = function
+        self.__doc__ = function.__doc__
+        self.__name__ = getattr(function, "__name__", name)
+        self.__qualname__ = getattr(function, "__qualname__", name)
+        self.__module__ = function.__module__
+        self.__wrapped__ = function
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> JobCall[R_co]:
+        """Return a call, to be awaited or given to `later`."""
+        return JobCall(self, args, kwargs)
+
+    def __repr__(self) -> str:
+        return f"<Job {self.name!r}>"
+
+    @property
+    def runs_in_thread(self) -> bool:
+        """Whether the function is a plain ``def``."""
+        return False
+
+    @property
+    def function(self) -> Callable[P, Any]:
+        """The undecorated function."""
+        return self._function
+
+    @property
+    def location(self) -> str:
+        """Where the function is defined."""
+        code = getattr(inspect.unwrap(self._function), "__code__", None)
+        where = f" ({code.co_filename}:{code.co_firstlineno})" if code else ""
+        return f"{self.__module__}.{self.__qualname__}{where}"
+
+    async def run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> R_co:
+        """Run the function here and now."""
+        raise NotImplementedError
+
+
+class AsyncJob(Job[P, R_co]):
+    """A job that is an ``async def``."""
+
+    @property
+    def perform(self) -> Callable[P, Coroutine[Any, Any, R_co]]:
+        """The undecorated function."""
+        return self._function
+
+    async def run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> R_co:
+        """Run the function here and now."""
+        result: R_co = await self._function(*args, **kwargs)
+        return result
+
+
+class ThreadJob(Job[P, R_co]):
+    """A job that is a plain ``def``; it runs in a thread, so that it blocks nobody."""
+
+    @property
+    def runs_in_thread(self) -> bool:
+        """Whether the function is a plain ``def``."""
+        return True
+
+    @property
+    def perform(self) -> Callable[P, R_co]:
+        """The undecorated function."""
+        return self._function
+
+    async def run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> R_co:
+        """Run the function now, in a thread."""
+        result: R_co = await asyncio.to_thread(self._function, *args, **kwargs)
+        return result
+
+
+def make_job(name: str | None, function: Callable[..., Any], options: JobOptions) -> Job[..., Any]:
+    """Return *function* as a job named *name*, or as the function is.
+
+    Raises ConfigError if it is no function, or has parameters that JSON cannot hold.
+    """
+    if not callable(function) or isinstance(function, type | Job):
+        raise ConfigError(f"a job is a function, got {function!r}")
+    if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
+        raise ConfigError(f"a job cannot be a generator: {function!r}")
+    own_name = name if name is not None else getattr(function, "__name__", "")
+    if not own_name or "\0" in own_name:
+        raise ConfigError(f"a job needs a name, got {own_name!r} for {function!r}")
+    kind: type[Job[..., Any]] = AsyncJob if inspect.iscoroutinefunction(function) else ThreadJob
+    job = kind(own_name, function, options)
+    job.codec.prepare()
+    return job
+
+
+class JobCall(Generic[R_co]):
+    """A job and its arguments: await it to run it now, or give it to `later`.
+
+    One that is dropped unused warns, as a coroutine does.
+    """
+
+    __slots__ = ("_used", "args", "job", "kwargs")
+
+    def __init__(
+        self, job: Job[..., R_co], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> None:
+        self.job, self.args, self.kwargs = job, args, kwargs
+        self._used = False
+
+    def __await__(self) -> Generator[Any, Any, R_co]:
+        """Run the job here and now, in this task."""
+        self._used = True
+        return self.job.run(self.args, self.kwargs).__await__()
+
+    def encode(self) -> Json:
+        """Return the arguments as they are stored. From now on the call counts as used.
+
+        Raises ArgumentError.
+        """
+        self._used = True
+        return self.job.codec.encode(self.args, self.kwargs)
+
+    def __repr__(self) -> str:
+        return f"<JobCall {self.job.name}>"
+
+    def __del__(self) -> None:
+        if not self._used:
+            warnings.warn(
+                f"the call {self.job.name}(…) was neither awaited nor scheduled: "
+                "write `await later(call)`",
+                RuntimeWarning,
+                stacklevel=2,
+                source=self,
+            )

@@ -1,0 +1,1 @@
+"""Where jobs are kept: the protocol and the adapters that obey it."""

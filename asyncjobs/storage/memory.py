@@ -1,0 +1,283 @@
+"""Jobs in this process's memory, for the tests of programs that use asyncjobs.
+
+Nothing is durable and nothing is shared: one adapter belongs to one event loop, and its jobs
+are gone with it. No method awaits between looking and acting, so each is one step for every
+other task.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import TYPE_CHECKING
+
+import anyio
+
+from asyncjobs.errors import ConnectionKindError, NotOpenError
+from asyncjobs.storage.memory_rows import Future, Row, Waiting, WorkerRow
+from asyncjobs.types import (
+    ClaimedJob,
+    Heartbeat,
+    JobRecord,
+    JobState,
+    Json,
+    LocalWorker,
+    NewJob,
+    Outcome,
+    Promotion,
+    Rescued,
+    Signal,
+    StoredJob,
+    WorkerInfo,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from asyncjobs.storage.protocol import OnSignal
+
+
+def utc_now() -> datetime:
+    """Return the present moment."""
+    return datetime.now(UTC)
+
+
+class MemoryAdapter:
+    """Keep jobs in memory, by the same rules as PostgresAdapter. See the module.
+
+    *clock* tells the adapter what time it is, as an aware datetime. A test that hands in its
+    own moves time without waiting; a worker that sleeps still sleeps real seconds::
+
+        now = datetime(2030, 1, 1, tzinfo=UTC)
+        storage = MemoryAdapter(clock=lambda: now)
+
+    Jobs survive the last `close`: an adapter that is opened again still has them.
+    """
+
+    def __init__(self, *, clock: Callable[[], datetime] = utc_now) -> None:
+        self._clock = clock
+        self._opened = 0
+        self._numbers = count(1)
+        self._worker_ids = count(1)
+        self._rows: dict[int, Row] = {}
+        self._workers: dict[int, WorkerRow] = {}
+        self._waiting = Waiting()
+        self._future = Future()
+        self._listeners: list[OnSignal] = []
+
+    async def open(self) -> None:
+        """Count one more user."""
+        self._opened += 1
+
+    async def close(self) -> None:
+        """Count one user less."""
+        self._opened = max(0, self._opened - 1)
+
+    async def migrate(self) -> list[str]:
+        """Return nothing: there is nothing to migrate."""
+        return []
+
+    async def enqueue(
+        self, jobs: Sequence[NewJob], *, connection: object | None = None
+    ) -> list[StoredJob]:
+        """Store *jobs*. There are no transactions, so every *connection* is refused."""
+        if connection is not None:
+            kind = type(connection).__name__
+            raise ConnectionKindError(f"MemoryAdapter has no transactions: got a {kind}")
+        if not self._opened:
+            raise NotOpenError
+        now = self._clock()
+        rows = [self._add(job, now) for job in jobs]
+        self._wake(rows)
+        return [StoredJob(row.id, row.state.value, row.run_at) for row in rows]
+
+    async def cancel(self, ids: Sequence[int], *, interrupt: bool) -> list[int]:
+        """Cancel the unfinished jobs among *ids*."""
+        found = (self._rows[number] for number in dict.fromkeys(ids) if number in self._rows)
+        unfinished = [row for row in found if row.finished_at is None]
+        running = [row for row in unfinished if row.state is JobState.RUNNING]
+        for row in running:
+            row.cancel_requested = True
+            row.interrupt = row.interrupt or interrupt
+        for row in unfinished:
+            if row.state is not JobState.RUNNING:
+                self._put(row, JobState.CANCELLED)
+        if running and interrupt:
+            self._tell(Signal(cancel=tuple(row.id for row in running)))
+        return [row.id for row in unfinished]
+
+    async def clear(self) -> int:
+        """Remove all jobs. Their ids are not given again."""
+        removed = len(self._rows)
+        self._rows.clear()
+        self._waiting = Waiting()
+        self._future = Future()
+        for worker in self._workers.values():
+            worker.holds.clear()
+        return removed
+
+    async def get(self, ids: Sequence[int]) -> list[JobRecord]:
+        """Return the jobs of *ids* that exist, by id."""
+        return [self._rows[number].record() for number in sorted(set(ids)) if number in self._rows]
+
+    async def counts(self) -> dict[tuple[str, str], int]:
+        """Return how many jobs there are by queue and state."""
+        return dict(Counter((row.job.queue, row.state.value) for row in self._rows.values()))
+
+    async def register(self, worker: WorkerInfo) -> int:
+        """Add a worker and return its id."""
+        number = next(self._worker_ids)
+        self._workers[number] = WorkerRow(worker, seen_at=self._clock())
+        return number
+
+    async def heartbeat(self, worker: int) -> Heartbeat:
+        """Renew the lease of *worker*."""
+        if worker not in self._workers:
+            return Heartbeat(False, [])
+        known = self._workers[worker]
+        known.seen_at = self._clock()
+        return Heartbeat(True, [row.id for row in known.held() if row.interrupt])
+
+    async def deregister(self, worker: int) -> None:
+        """Remove *worker*; its jobs become available uncounted."""
+        if worker in self._workers:
+            rows = self._workers.pop(worker).held()
+            for row in rows:
+                row.attempt -= 1
+                self._put(row, JobState.AVAILABLE)
+            self._wake(rows)
+
+    async def local_workers(self, host_id: str) -> list[LocalWorker]:
+        """Return the workers of the machine *host_id*."""
+        return [
+            LocalWorker(number, worker.info.pid, worker.info.started)
+            for number, worker in self._workers.items()
+            if worker.info.host_id == host_id
+        ]
+
+    async def claim(self, worker: int, queues: Sequence[str], limit: int) -> list[ClaimedJob]:
+        """Give up to *limit* available jobs to *worker*."""
+        if worker not in self._workers:
+            return []
+        now = self._clock()
+        rows = self._waiting.take(queues, limit)
+        for row in rows:
+            row.state = JobState.RUNNING
+            row.worker = worker
+            row.attempt += 1
+            row.attempted_at = now
+            self._workers[worker].holds[row.id] = row
+        return [row.claimed() for row in rows]
+
+    async def finish(self, worker: int, outcomes: Sequence[Outcome]) -> list[int]:
+        """Record those of *outcomes* whose job *worker* holds at that attempt."""
+        recorded = [outcome.id for outcome in outcomes if self._record(worker, outcome)]
+        self._wake(self._rows[number] for number in recorded if number in self._rows)
+        return recorded
+
+    async def promote(self, limit: int) -> Promotion:
+        """Make up to *limit* due jobs available, the earliest first."""
+        due = self._future.take_due(self._clock(), limit)
+        for row in due:
+            row.position = next(self._numbers)
+            self._put(row, JobState.AVAILABLE)
+        self._wake(due)
+        next_at = self._future.next_at()
+        return Promotion(len(due), None if next_at is None else self._seconds_until(next_at))
+
+    async def rescue(self, dead: Sequence[int]) -> list[Rescued]:
+        """Remove the workers *dead* and those whose lease has run out; free their jobs."""
+        now = self._clock()
+        lost = [n for n, w in self._workers.items() if n in dead or w.lease_ends_at <= now]
+        rescued = []
+        for worker in [self._workers.pop(number) for number in lost]:
+            for row in worker.held():
+                row.errors.append(lost_record(row.attempt, now, worker.info.name))
+                self._put(row, JobState.AVAILABLE)
+                rescued.append((row, worker.info.name))
+        self._wake(row for row, _ in rescued)
+        return [
+            Rescued(row.id, row.job.name, name, row.attempt)
+            for row, name in rescued
+            if row.state is JobState.AVAILABLE
+        ]
+
+    async def listen(self, on_signal: OnSignal) -> None:
+        """Call *on_signal* for everything that happens, until cancelled."""
+        self._listeners.append(on_signal)
+        try:
+            on_signal(Signal(missed=True))
+            await anyio.sleep_forever()
+        finally:
+            self._listeners.remove(on_signal)
+
+    def for_thread(self) -> None:
+        """Return None: the jobs belong to one event loop."""
+
+    def _add(self, job: NewJob, now: datetime) -> Row:
+        run_at = now + timedelta(seconds=job.wait) if job.wait else job.wait_until or now
+        number = next(self._numbers)
+        row = self._rows[number] = Row(number, job, number, run_at, created_at=now)
+        self._put(row, JobState.SCHEDULED if run_at > now else JobState.AVAILABLE)
+        return row
+
+    def _record(self, worker: int, outcome: Outcome) -> bool:
+        row = self._rows.get(outcome.id)
+        if row is None or (row.worker, row.attempt) != (worker, outcome.attempt):
+            return False
+        del self._workers[worker].holds[row.id]
+        row.attempt -= outcome.refund
+        if outcome.error is not None:
+            row.errors.append(outcome.error)
+        if outcome.delete:
+            del self._rows[row.id]
+        else:
+            state = JobState(outcome.state)
+            if state is JobState.SCHEDULED and not row.cancel_requested:
+                row.run_at = self._clock() + timedelta(seconds=outcome.delay)
+            self._put(row, state)
+        return True
+
+    def _put(self, row: Row, state: JobState) -> None:
+        """Move *row*, which nobody holds any more, to *state*; to cancelled if that was asked."""
+        given_back = state in {JobState.SCHEDULED, JobState.AVAILABLE}
+        row.state = JobState.CANCELLED if given_back and row.cancel_requested else state
+        row.worker = None
+        if row.state is JobState.AVAILABLE:
+            self._waiting.add(row)
+        elif row.state is JobState.SCHEDULED:
+            self._future.add(row)
+        else:
+            row.finished_at = self._clock()
+
+    def _wake(self, rows: Iterable[Row]) -> None:
+        rows = list(rows)
+        ready = [row.job for row in rows if row.state is JobState.AVAILABLE]
+        future = [row.run_at for row in rows if row.state is JobState.SCHEDULED]
+        if ready or future:
+            due_in = self._seconds_until(min(future)) if future else None
+            priority = min((job.priority for job in ready), default=0)
+            self._tell(Signal(frozenset(job.queue for job in ready), priority, due_in))
+
+    def _seconds_until(self, moment: datetime) -> float:
+        return max(0.0, (moment - self._clock()).total_seconds())
+
+    def _tell(self, signal: Signal) -> None:
+        for on_signal in list(self._listeners):
+            on_signal(signal)
+
+
+def lost_record(attempt: int, at: datetime, worker: str) -> Json:
+    """Return the record of an attempt that ended because *worker* fell silent."""
+    return json.dumps(
+        {
+            "attempt": attempt,
+            "at": at.isoformat(),
+            "error": "WorkerLost",
+            "message": f"the worker {worker} fell silent",
+            "traceback": None,
+            "worker": worker,
+        }
+    )

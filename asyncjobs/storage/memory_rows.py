@@ -1,0 +1,128 @@
+"""What MemoryAdapter holds: jobs, workers, and the two orders that jobs wait in.
+
+Both orders are heaps that forget lazily: a job that was cancelled stays in its heap until it
+comes to the top, where its state tells that it no longer waits.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from asyncjobs.types import ClaimedJob, JobRecord, JobState, Json, NewJob, WorkerInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """A stored job."""
+
+    id: int
+    job: NewJob
+    position: int
+    """The order among equals: the id, until the job becomes available again after a wait."""
+    run_at: datetime
+    created_at: datetime
+    state: JobState = JobState.AVAILABLE
+    attempt: int = 0
+    attempted_at: datetime | None = None
+    finished_at: datetime | None = None
+    worker: int | None = None
+    """Who holds the job; None unless it is running."""
+    cancel_requested: bool = False
+    interrupt: bool = False
+    """The worker is to be told of the cancellation."""
+    errors: list[Json] = field(default_factory=list)
+
+    def claimed(self) -> ClaimedJob:
+        """Return what the worker that holds the job is told."""
+        job = self.job
+        return ClaimedJob(
+            self.id, job.name, job.queue, job.priority, self.attempt, self.run_at, job.args
+        )
+
+    def record(self) -> JobRecord:
+        """Return everything there is to say of the job."""
+        return JobRecord(
+            id=self.id,
+            name=self.job.name,
+            queue=self.job.queue,
+            priority=self.job.priority,
+            state=self.state.value,
+            attempt=self.attempt,
+            run_at=self.run_at,
+            created_at=self.created_at,
+            attempted_at=self.attempted_at,
+            finished_at=self.finished_at,
+            args=self.job.args,
+            errors=f"[{', '.join(self.errors)}]",
+        )
+
+
+@dataclass(slots=True, eq=False)
+class WorkerRow:
+    """A registered worker."""
+
+    info: WorkerInfo
+    seen_at: datetime
+    holds: dict[int, Row] = field(default_factory=dict)
+
+    @property
+    def lease_ends_at(self) -> datetime:
+        """The moment from which others may take its jobs."""
+        return self.seen_at + timedelta(seconds=self.info.lease)
+
+    def held(self) -> list[Row]:
+        """Return the jobs that it holds, by id."""
+        return [row for _, row in sorted(self.holds.items())]
+
+
+class Waiting:
+    """The available jobs, a heap for each queue, in the order of the claim."""
+
+    def __init__(self) -> None:
+        self._heaps: dict[str, list[tuple[int, int, Row]]] = {}
+
+    def add(self, row: Row) -> None:
+        """Put *row* in its place."""
+        heap = self._heaps.setdefault(row.job.queue, [])
+        heapq.heappush(heap, (row.job.priority, row.position, row))
+
+    def take(self, queues: Sequence[str], limit: int) -> list[Row]:
+        """Remove and return up to *limit* jobs of *queues*, the most urgent first."""
+        heaps = [self._heaps[queue] for queue in set(queues) if queue in self._heaps]
+        taken: list[Row] = []
+        while len(taken) < limit and (heads := [heap for heap in heaps if heap]):
+            _, _, row = heapq.heappop(min(heads, key=lambda heap: heap[0][:2]))
+            if row.state is JobState.AVAILABLE:
+                taken.append(row)
+        return taken
+
+
+class Future:
+    """The scheduled jobs, by the time when they are due."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[datetime, int, Row]] = []
+
+    def add(self, row: Row) -> None:
+        """Put *row* in its place."""
+        heapq.heappush(self._heap, (row.run_at, row.id, row))
+
+    def next_at(self) -> datetime | None:
+        """Return when the earliest job is due; None if there is none."""
+        while self._heap and self._heap[0][-1].state is not JobState.SCHEDULED:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def take_due(self, now: datetime, limit: int) -> list[Row]:
+        """Remove and return up to *limit* jobs that are due, the earliest first."""
+        due: list[Row] = []
+        while len(due) < limit and (at := self.next_at()) is not None and at <= now:
+            due.append(heapq.heappop(self._heap)[-1])
+        return due

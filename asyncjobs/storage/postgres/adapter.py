@@ -1,0 +1,201 @@
+"""`PostgresAdapter`: the storage that this package is about."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import TYPE_CHECKING, Any, Self
+
+from asyncjobs.errors import ConfigError, NotOpenError
+from asyncjobs.storage.postgres.fleet import Fleet
+from asyncjobs.storage.postgres.jobs import JobsTable
+from asyncjobs.storage.postgres.lanes import Lanes
+from asyncjobs.storage.postgres.listener import Listener
+from asyncjobs.storage.postgres.migrate import check_migrated, migrate
+from asyncjobs.storage.postgres.source import ConnectionSource, DsnSource, PoolSource
+from asyncjobs.storage.postgres.statements import MAX_IDENTIFIER, Statements, check_schema
+from asyncjobs.types import Signal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import asyncpg
+
+    from asyncjobs.storage.protocol import OnSignal
+    from asyncjobs.types import (
+        ClaimedJob,
+        Heartbeat,
+        JobRecord,
+        LocalWorker,
+        NewJob,
+        Outcome,
+        Promotion,
+        Rescued,
+        StoredJob,
+        WorkerInfo,
+    )
+
+
+class PostgresAdapter:
+    """Keeps jobs in one schema of a PostgreSQL database.
+
+    *dsn* is the database's address; without it ``ASYNCJOBS_DATABASE_URL`` counts, then
+    ``DATABASE_URL``, read when the adapter opens. *connect* holds further options of
+    `asyncpg.connect`, such as ``ssl``. Up to six connections are made, each when it is first
+    needed: scheduling needs one, a worker five.
+
+    With *pool* the connections are borrowed from there and kept; heartbeats then share the
+    event loop with the jobs, so that a job that blocks the loop for a whole lease loses it.
+
+    With *listen* false nothing is listened for, and workers poll every `sleep_delay`: for
+    poolers in transaction mode, along with ``connect={"statement_cache_size": 0}``.
+
+    Raises ConfigError.
+    """
+
+    def __init__(
+        self,
+        dsn: str | None = None,
+        *,
+        pool: asyncpg.Pool | None = None,
+        schema: str = "asyncjobs",
+        listen: bool = True,
+        connect: Mapping[str, Any] | None = None,
+    ) -> None:
+        if pool is not None and (dsn is not None or connect is not None):
+            raise ConfigError("give dsn (and connect) or pool, not both")
+        self.schema = check_schema(schema)
+        self._dsn, self._pool = dsn, pool
+        self._listen, self._connect = listen, dict(connect or {})
+        self._channel = channel_name(schema)
+        self._opened = 0
+        self._opening = asyncio.Lock()
+        self._lanes: Lanes | None = None
+        self._jobs_table: JobsTable | None = None
+        self._fleet_table: Fleet | None = None
+
+    def __repr__(self) -> str:
+        return f"PostgresAdapter(schema={self.schema!r})"
+
+    async def open(self) -> None:
+        """Connect, and check that the schema is one to work with."""
+        async with self._opening:
+            if self._opened == 0:
+                lanes = Lanes(self._source(), self.schema)
+                try:
+                    await check_migrated(lanes.enqueue, self.schema)
+                except BaseException:
+                    await lanes.close()
+                    raise
+                statements = Statements.load(self.schema)
+                self._lanes = lanes
+                self._jobs_table = JobsTable(lanes, statements, self.schema, self._channel)
+                self._fleet_table = Fleet(lanes, statements, self._channel)
+            self._opened += 1
+
+    async def close(self) -> None:
+        """Close all connections at the last close."""
+        async with self._opening:
+            self._opened -= 1
+            if self._opened == 0 and self._lanes is not None:
+                lanes, self._lanes = self._lanes, None
+                self._jobs_table = self._fleet_table = None
+                await lanes.close()
+
+    async def migrate(self) -> list[str]:
+        """Bring the schema to this version and return the names of the steps taken."""
+        return await migrate(self._source(), self.schema)
+
+    async def enqueue(
+        self, jobs: Sequence[NewJob], *, connection: object | None = None
+    ) -> list[StoredJob]:
+        """Store jobs; see `Storage.enqueue`."""
+        return await self._jobs.enqueue(jobs, connection)
+
+    async def cancel(self, ids: Sequence[int], *, interrupt: bool) -> list[int]:
+        """Cancel jobs; see `Storage.cancel`."""
+        return await self._jobs.cancel(ids, interrupt=interrupt)
+
+    async def clear(self) -> int:
+        """Remove all jobs and return how many."""
+        return await self._jobs.clear()
+
+    async def get(self, ids: Sequence[int]) -> list[JobRecord]:
+        """Return the jobs of *ids* that exist, by id."""
+        return await self._jobs.get(ids)
+
+    async def counts(self) -> dict[tuple[str, str], int]:
+        """Return how many jobs there are by queue and state."""
+        return await self._jobs.counts()
+
+    async def register(self, worker: WorkerInfo) -> int:
+        """Add a worker; see `Storage.register`."""
+        return await self._fleet.register(worker)
+
+    async def heartbeat(self, worker: int) -> Heartbeat:
+        """Renew a lease; see `Storage.heartbeat`."""
+        return await self._fleet.heartbeat(worker)
+
+    async def deregister(self, worker: int) -> None:
+        """Remove a worker; see `Storage.deregister`."""
+        await self._fleet.deregister(worker)
+
+    async def local_workers(self, host_id: str) -> list[LocalWorker]:
+        """Return the workers of one machine."""
+        return await self._fleet.local_workers(host_id)
+
+    async def claim(self, worker: int, queues: Sequence[str], limit: int) -> list[ClaimedJob]:
+        """Give jobs to a worker; see `Storage.claim`."""
+        return await self._jobs.claim(worker, queues, limit)
+
+    async def finish(self, worker: int, outcomes: Sequence[Outcome]) -> list[int]:
+        """Record outcomes; see `Storage.finish`."""
+        return await self._jobs.finish(worker, outcomes)
+
+    async def promote(self, limit: int) -> Promotion:
+        """Make due jobs available; see `Storage.promote`."""
+        return await self._jobs.promote(limit)
+
+    async def rescue(self, dead: Sequence[int]) -> list[Rescued]:
+        """Free the jobs of dead workers; see `Storage.rescue`."""
+        return await self._fleet.rescue(dead)
+
+    async def listen(self, on_signal: OnSignal) -> None:
+        """Report what happens until cancelled; see `Storage.listen`."""
+        if self._lanes is None:
+            raise NotOpenError
+        if not self._listen:
+            on_signal(Signal(missed=True))
+            await asyncio.Event().wait()
+        await Listener(self._lanes.source, self._channel, on_signal).run()
+
+    def for_thread(self) -> Self | None:
+        """Return another adapter of the same database; None if there is only a pool."""
+        if self._pool is not None:
+            return None
+        return type(self)(self._dsn, schema=self.schema, listen=False, connect=self._connect)
+
+    def _source(self) -> ConnectionSource:
+        if self._pool is not None:
+            return PoolSource(self._pool)
+        return DsnSource(self._dsn, self._connect)
+
+    @property
+    def _jobs(self) -> JobsTable:
+        if self._jobs_table is None:
+            raise NotOpenError
+        return self._jobs_table
+
+    @property
+    def _fleet(self) -> Fleet:
+        if self._fleet_table is None:
+            raise NotOpenError
+        return self._fleet_table
+
+
+def channel_name(schema: str) -> str:
+    """Return the name of the channel that the workers of *schema* listen on."""
+    name = f"asyncjobs_{schema}"
+    if len(name.encode()) <= MAX_IDENTIFIER:
+        return name
+    return f"asyncjobs_{hashlib.sha256(schema.encode()).hexdigest()[:32]}"

@@ -1,0 +1,55 @@
+"""The table of workers: leases, heartbeats, and what happens to the jobs of the dead."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asyncjobs.types import Heartbeat, LocalWorker, Rescued
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from asyncjobs.storage.postgres.lanes import Lanes
+    from asyncjobs.storage.postgres.statements import Statements
+    from asyncjobs.types import WorkerInfo
+
+
+class Fleet:
+    """The statements about workers."""
+
+    def __init__(self, lanes: Lanes, statements: Statements, channel: str) -> None:
+        self._lane, self._sql, self._channel = lanes.fleet, statements, channel
+
+    async def register(self, worker: WorkerInfo) -> int:
+        """Add a worker and return its id."""
+        [row] = await self._lane.fetch(self._sql.register_worker, *worker)
+        worker_id: int = row["id"]
+        return worker_id
+
+    async def heartbeat(self, worker: int) -> Heartbeat:
+        """Renew a lease."""
+        rows = await self._lane.fetch(self._sql.heartbeat, worker)
+        return Heartbeat(True, rows[0]["cancel"]) if rows else Heartbeat(False, [])
+
+    async def deregister(self, worker: int) -> None:
+        """Remove a worker and give back what it holds."""
+        await self._lane.fetch(self._sql.deregister_worker, worker, self._channel)
+
+    async def local_workers(self, host_id: str) -> list[LocalWorker]:
+        """Return the workers of one machine."""
+        rows = await self._lane.fetch(self._sql.local_workers, host_id)
+        return [LocalWorker(*row) for row in rows]
+
+    async def rescue(self, dead: Sequence[int]) -> list[Rescued]:
+        """Declare workers dead and free their jobs, in one transaction of two statements."""
+        async with self._lane.connection() as connection, connection.transaction():
+            removed = await connection.fetch(self._sql.remove_dead_workers, list(dead))
+            if not removed:
+                return []
+            rows = await connection.fetch(
+                self._sql.free_jobs,
+                [row["id"] for row in removed],
+                [row["name"] for row in removed],
+                self._channel,
+            )
+            return [Rescued(*row) for row in rows]

@@ -1,0 +1,127 @@
+"""The table of jobs: storing, claiming, finishing, and what people ask of it."""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from asyncjobs.storage.postgres.external import driver_connection
+from asyncjobs.storage.postgres.failures import translated
+from asyncjobs.types import ClaimedJob, JobRecord, Promotion, StoredJob
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from asyncjobs.storage.postgres.lanes import Lanes
+    from asyncjobs.storage.postgres.statements import Statements
+    from asyncjobs.types import NewJob, Outcome
+
+CANCEL_BATCH = 500
+"""Ids in one statement: a notification holds 8 000 bytes, an id up to 20."""
+BY_URGENCY = itemgetter("priority", "position")
+
+
+class JobsTable:
+    """The statements about jobs."""
+
+    def __init__(self, lanes: Lanes, statements: Statements, schema: str, channel: str) -> None:
+        self._lanes, self._sql = lanes, statements
+        self._schema, self._channel = schema, channel
+
+    async def enqueue(
+        self, jobs: Sequence[NewJob], connection: object | None = None
+    ) -> list[StoredJob]:
+        """Store *jobs* by the gathering lane, or by the user's own connection."""
+        if not jobs:
+            return []
+        columns = [list(column) for column in zip(*jobs, strict=True)]
+        arguments: list[Any] = [*columns, self._channel]
+        rows: Sequence[Any]
+        if connection is None:
+            rows = await self._lanes.enqueue.fetch(self._sql.enqueue_jobs, *arguments)
+        else:
+            driver = await driver_connection(connection)
+            with translated(self._schema):
+                rows = await driver.fetch(self._sql.enqueue_jobs, *arguments)
+        return [StoredJob(*row) for row in rows]
+
+    async def claim(self, worker: int, queues: Sequence[str], limit: int) -> list[ClaimedJob]:
+        """Claim by the statement that fits the number of queues."""
+        if len(queues) == 1:
+            statement, wanted = self._sql.claim_queue, queues[0]
+        else:
+            statement, wanted = self._sql.claim_jobs, list(queues)  # type: ignore[assignment]
+        rows = await self._lanes.claim.fetch(statement, worker, wanted, limit)
+        return [
+            ClaimedJob(
+                row["id"], row["name"], row["queue"], row["priority"],
+                row["attempt"], row["run_at"], row["args"],
+            )
+            for row in sorted(rows, key=BY_URGENCY)
+        ]  # fmt: skip
+
+    async def finish(self, worker: int, outcomes: Sequence[Outcome]) -> list[int]:
+        """Record *outcomes*: one statement for the rows that go, one for those that stay."""
+        gone = [outcome for outcome in outcomes if outcome.delete]
+        kept = [outcome for outcome in outcomes if not outcome.delete]
+        recorded: list[int] = []
+        if gone:
+            recorded += await self._delete(worker, gone)
+        if kept:
+            recorded += await self._update(worker, kept)
+        return recorded
+
+    async def _delete(self, worker: int, outcomes: list[Outcome]) -> list[int]:
+        rows = await self._lanes.finish.fetch(
+            self._sql.finish_by_delete,
+            worker,
+            [outcome.id for outcome in outcomes],
+            [outcome.attempt for outcome in outcomes],
+        )
+        return [row[0] for row in rows]
+
+    async def _update(self, worker: int, outcomes: list[Outcome]) -> list[int]:
+        rows = await self._lanes.finish.fetch(
+            self._sql.finish_by_update,
+            worker,
+            [outcome.id for outcome in outcomes],
+            [outcome.attempt for outcome in outcomes],
+            [outcome.state for outcome in outcomes],
+            [outcome.delay for outcome in outcomes],
+            [outcome.refund for outcome in outcomes],
+            [outcome.error for outcome in outcomes],
+            self._channel,
+        )
+        return [row[0] for row in rows]
+
+    async def promote(self, limit: int) -> Promotion:
+        """Make due jobs available."""
+        [row] = await self._lanes.fleet.fetch(self._sql.promote_jobs, limit, self._channel)
+        return Promotion(row["jobs"], row["next_in"])
+
+    async def cancel(self, ids: Sequence[int], *, interrupt: bool) -> list[int]:
+        """Cancel in statements that a notification can tell of."""
+        cancelled: list[int] = []
+        for start in range(0, len(ids), CANCEL_BATCH):
+            batch = list(ids[start : start + CANCEL_BATCH])
+            rows = await self._lanes.admin.fetch(
+                self._sql.cancel_jobs, batch, interrupt, self._channel
+            )
+            cancelled += [row[0] for row in rows]
+        return cancelled
+
+    async def clear(self) -> int:
+        """Remove all jobs."""
+        [row] = await self._lanes.admin.fetch(self._sql.clear_jobs)
+        count: int = row[0]
+        return count
+
+    async def get(self, ids: Sequence[int]) -> list[JobRecord]:
+        """Return the jobs of *ids* that exist."""
+        rows = await self._lanes.admin.fetch(self._sql.get_jobs, list(ids))
+        return [JobRecord(*row) for row in rows]
+
+    async def counts(self) -> dict[tuple[str, str], int]:
+        """Return how many jobs there are by queue and state."""
+        rows = await self._lanes.admin.fetch(self._sql.count_jobs)
+        return {(row["queue"], row["state"]): row["jobs"] for row in rows}

@@ -1,0 +1,95 @@
+"""Where the lanes get their connections: a DSN, or the user's own pool."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Protocol
+
+import asyncpg
+
+from asyncjobs.errors import ConfigError, DatabaseNotConfiguredError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CONNECT_TIMEOUT = 10.0
+"""Seconds."""
+LANES = 6
+"""Connections that an adapter holds at most: five lanes and the listener."""
+VARIABLES = ("ASYNCJOBS_DATABASE_URL", "DATABASE_URL")
+
+
+def find_dsn(dsn: str | None) -> str:
+    """Return *dsn*, or what the environment says. Raises DatabaseNotConfiguredError.
+
+    SQLAlchemy's way to write it, ``postgresql+asyncpg://``, is understood.
+    """
+    for candidate in (dsn, *(os.environ.get(name) for name in VARIABLES)):
+        if candidate:
+            scheme, colon, rest = candidate.partition("://")
+            return f"{scheme.partition('+')[0]}{colon}{rest}" if colon else candidate
+    raise DatabaseNotConfiguredError
+
+
+class ConnectionSource(Protocol):
+    """Gives connections to lanes."""
+
+    async def take(self, purpose: str) -> asyncpg.Connection:
+        """Return a connection for *purpose*."""
+
+    async def give_back(self, connection: asyncpg.Connection) -> None:
+        """Take a healthy connection back."""
+
+    def throw_away(self, connection: asyncpg.Connection) -> None:
+        """Take a broken connection back; does not wait."""
+
+
+class DsnSource:
+    """Opens a connection for each lane. Raises ConfigError for a DSN that makes no sense."""
+
+    def __init__(self, dsn: str | None, options: Mapping[str, Any]) -> None:
+        self._dsn, self._options = dsn, dict(options)
+
+    async def take(self, purpose: str) -> asyncpg.Connection:
+        """Open a connection that names its purpose in pg_stat_activity."""
+        settings = {
+            "application_name": f"asyncjobs {purpose}",
+            **self._options.get("server_settings", {}),
+        }
+        options = {"timeout": CONNECT_TIMEOUT, **self._options, "server_settings": settings}
+        try:
+            return await asyncpg.connect(find_dsn(self._dsn), **options)
+        except (ValueError, asyncpg.ClientConfigurationError) as error:
+            raise ConfigError(f"the database's address cannot be used: {error}") from error
+
+    async def give_back(self, connection: asyncpg.Connection) -> None:
+        """Close the connection."""
+        await connection.close(timeout=5)
+
+    def throw_away(self, connection: asyncpg.Connection) -> None:
+        """Abort the connection."""
+        connection.terminate()
+
+
+class PoolSource:
+    """Borrows a connection for each lane from the user's pool, and keeps it."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        if pool.get_max_size() <= LANES:
+            raise ConfigError(
+                f"the pool must allow more than {LANES} connections, because asyncjobs keeps up "
+                f"to {LANES} of them; got max_size {pool.get_max_size()}"
+            )
+        self._pool = pool
+
+    async def take(self, purpose: str) -> asyncpg.Connection:  # noqa: ARG002 - the user names them
+        """Acquire a connection."""
+        return await self._pool.acquire(timeout=CONNECT_TIMEOUT)  # type: ignore[return-value]
+
+    async def give_back(self, connection: asyncpg.Connection) -> None:
+        """Release the connection."""
+        await self._pool.release(connection)
+
+    def throw_away(self, connection: asyncpg.Connection) -> None:
+        """Abort the connection; the pool opens another when it needs one."""
+        connection.terminate()

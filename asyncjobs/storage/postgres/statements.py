@@ -1,0 +1,77 @@
+"""The SQL of this package, read from the files in ``sql/``.
+
+A file is written for psql, where ``:"schema"`` is the quoted name of the schema and
+``:'schema'`` the same as a string, so that it runs there as it stands.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Self
+
+from asyncjobs.errors import ConfigError
+
+MAX_IDENTIFIER = 63
+"""Bytes. PostgreSQL cuts longer ones off in silence."""
+TOKEN = re.compile(r""":"schema"|:'schema'""")
+
+
+def sql_folder() -> Path:
+    """Return the folder with the SQL: inside the package, or in a checkout beside it."""
+    package = Path(__file__).parents[2]
+    inside = package / "sql"
+    return inside if inside.is_dir() else package.parent / "sql"
+
+
+def check_schema(name: str) -> str:
+    """Return *name* if it can be that of a schema. Raises ConfigError."""
+    size = len(name.encode(errors="replace")) if isinstance(name, str) else 0
+    if not 1 <= size <= MAX_IDENTIFIER or "\0" in name:
+        raise ConfigError(f"schema must have 1 to {MAX_IDENTIFIER} bytes, got {name!r}")
+    return name
+
+
+def for_schema(text: str, schema: str) -> str:
+    """Return the SQL *text* with its tokens replaced."""
+    quoted = {
+        ':"schema"': '"' + schema.replace('"', '""') + '"',
+        ":'schema'": "'" + schema.replace("'", "''") + "'",
+    }
+    return TOKEN.sub(lambda token: quoted[token.group()], text)
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """Every statement of ``sql/queries``; a field is named as its file."""
+
+    applied_migrations: str
+    cancel_jobs: str
+    claim_jobs: str
+    claim_queue: str
+    clear_jobs: str
+    count_jobs: str
+    current_migration: str
+    deregister_worker: str
+    enqueue_jobs: str
+    finish_by_delete: str
+    finish_by_update: str
+    free_jobs: str
+    get_jobs: str
+    heartbeat: str
+    local_workers: str
+    promote_jobs: str
+    record_migration: str
+    register_worker: str
+    remove_dead_workers: str
+
+    @classmethod
+    @cache
+    def load(cls, schema: str) -> Self:
+        """Return the statements for *schema*."""
+        folder = sql_folder() / "queries"
+        names = [field.name for field in fields(cls)]
+        texts = {name: (folder / f"{name}.sql").read_text(encoding="utf-8") for name in names}
+        return cls(**{name: for_schema(text, schema) for name, text in texts.items()})

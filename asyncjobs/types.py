@@ -1,0 +1,170 @@
+"""The values that pass between the parts: rows, outcomes, and what a user gets back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal, NamedTuple, TypeAlias
+
+Json: TypeAlias = str
+"""JSON as text. Storage passes it through and never looks inside."""
+
+
+class JobState(StrEnum):
+    """Where a job stands; stored as this text."""
+
+    SCHEDULED = "scheduled"
+    """For the future, or waiting for a retry."""
+    AVAILABLE = "available"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledJob:
+    """What `later` returns: a job that is stored."""
+
+    id: int
+    name: str
+    queue: str
+    priority: int
+    state: JobState
+    """As it was when stored: `scheduled` or `available`."""
+    run_at: datetime
+    """The earliest start, by the database's clock."""
+
+
+class NewJob(NamedTuple):
+    """A row to be stored. At most one of *wait* and *wait_until* is set."""
+
+    name: str
+    queue: str
+    priority: int
+    args: Json
+    wait: float | None = None
+    """Seconds from now, by the database's clock."""
+    wait_until: datetime | None = None
+
+
+class StoredJob(NamedTuple):
+    """What storage says of a row that it has just written."""
+
+    id: int
+    state: str
+    run_at: datetime
+
+
+class ClaimedJob(NamedTuple):
+    """A row that one worker holds now."""
+
+    id: int
+    name: str
+    queue: str
+    priority: int
+    attempt: int
+    """The number of this attempt, from 1."""
+    run_at: datetime
+    args: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an attempt; recorded only while the worker still holds it."""
+
+    id: int
+    attempt: int
+    state: Literal["succeeded", "failed", "cancelled", "scheduled", "available"]
+    """`scheduled` and `available` give the job back: after *delay*, or at once."""
+    delete: bool = False
+    """Remove the row instead of keeping it in a final state."""
+    delay: float = 0.0
+    """Seconds until the next attempt, by the database's clock."""
+    refund: bool = False
+    """The attempt is not counted."""
+    error: Json | None = None
+    """An `AttemptRecord` to append to the row's errors."""
+
+
+class WorkerInfo(NamedTuple):
+    """What a worker says of itself when it registers."""
+
+    name: str
+    """The same after a restart: tells whose jobs a new process may take over at once."""
+    group: str
+    queues: list[str]
+    host: str
+    host_id: str
+    """Equal for two processes exactly if they can see each other's process numbers."""
+    pid: int
+    started: float
+    """The process's start as its system reports it: tells a reused process number."""
+    lease: float
+
+
+class Heartbeat(NamedTuple):
+    """The answer to a sign of life."""
+
+    alive: bool
+    """False: this worker was declared dead and its jobs were given to others."""
+    cancel: list[int]
+    """Jobs this worker runs whose cancellation was asked for."""
+
+
+class Promotion(NamedTuple):
+    """What became due, and when to look again."""
+
+    count: int
+    next_in: float | None
+    """Seconds until the next future job is due; None if there is none."""
+
+
+class LocalWorker(NamedTuple):
+    """A registered worker of the same machine."""
+
+    id: int
+    pid: int
+    started: float
+
+
+class Rescued(NamedTuple):
+    """A job taken from a worker that fell silent."""
+
+    id: int
+    name: str
+    worker: str
+    attempt: int
+
+
+class Signal(NamedTuple):
+    """What a listener hears. Empty fields say nothing."""
+
+    ready: frozenset[str] = frozenset()
+    """Queues with a new job to run."""
+    priority: int = 0
+    """The most urgent of these jobs; lower is more urgent."""
+    due_in: float | None = None
+    """Seconds until the earliest of the new future jobs."""
+    cancel: tuple[int, ...] = ()
+    missed: bool = False
+    """Signals may have been lost, or there will be none: look at everything."""
+
+
+class JobRecord(NamedTuple):
+    """Everything a stored job says, for people and tests."""
+
+    id: int
+    name: str
+    queue: str
+    priority: int
+    state: str
+    attempt: int
+    run_at: datetime
+    created_at: datetime
+    attempted_at: datetime | None
+    finished_at: datetime | None
+    args: Json
+    errors: Json
+    """A JSON list of attempt records: attempt, at, error, message, traceback, worker."""

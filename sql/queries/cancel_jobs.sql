@@ -1,0 +1,41 @@
+-- cancel_jobs: keep jobs from running, or from running again.
+--
+-- Run when a user cancels.
+--
+-- $1 ids bigint[]   $2 interrupt boolean   $3 channel text
+--
+-- Returns the ids of the jobs that were not finished yet. Those that do not run are
+-- cancelled at once and kept. A running one is marked: it never goes back to the queue,
+-- and with interrupt its worker is told to cancel it.
+with wanted as materialized (
+    select jobs.id, jobs.state
+    from :"schema".jobs
+    where jobs.id = any($1::bigint[]) and jobs.state in ('scheduled', 'available', 'running')
+    order by jobs.id
+    for update
+),
+
+changed as (
+    update :"schema".jobs
+    set
+        state = case when wanted.state = 'running' then 'running' else 'cancelled' end,
+        finished_at = case when wanted.state = 'running' then null else clock_timestamp() end,
+        cancel_requested = true,
+        interrupt = jobs.interrupt or $2
+    from wanted
+    where jobs.id = wanted.id
+    returning jobs.id, jobs.state
+),
+
+news as (
+    select
+        pg_notify($3, json_build_object('cancel', array_agg(id))::text) as sent
+    from changed
+    where state = 'running' and $2
+    having count(*) > 0
+)
+
+select changed.id
+from changed
+left join news on true
+order by changed.id;

@@ -1,0 +1,81 @@
+-- claim_jobs: give the most urgent available jobs to one worker.
+--
+-- Run by every worker whenever it has room: up to some hundred times a second.
+--
+-- $1 worker bigint   $2 queues text[]   $3 limit integer
+--
+-- Returns the claimed jobs in no order. The commit is not waited for: a claim that a crash
+-- loses leaves the job available. A worker that was declared dead has no row in workers any
+-- more and gets nothing; the lock on its row keeps a rescue from passing between the check
+-- and the claim.
+--
+-- Which jobs: `heads` looks, without locks, at the first jobs of every queue and finds how
+-- many of them each queue contributes; then each queue gives so many, passing over what
+-- others have locked. So no more rows are locked than are claimed, and an index gives the
+-- order of each queue.
+with setting as materialized (
+    select set_config('synchronous_commit', 'off', true) as done
+),
+
+claimant as materialized (
+    select workers.id
+    from :"schema".workers, setting
+    where workers.id = $1
+    for key share of workers
+),
+
+heads as materialized (
+    select
+        head.queue,
+        head.priority,
+        head.position
+    from unnest($2::text[]) as wanted (queue)
+    cross join lateral (
+        select
+            jobs.queue,
+            jobs.priority,
+            jobs.position
+        from :"schema".jobs
+        where jobs.state = 'available' and jobs.queue = wanted.queue
+        order by jobs.priority, jobs.position
+        limit $3
+    ) as head
+    order by head.priority, head.position
+    limit $3
+),
+
+shares as materialized (
+    select
+        heads.queue,
+        count(*) as jobs
+    from heads
+    group by heads.queue
+)
+
+update :"schema".jobs
+set
+    state = 'running',
+    attempt = jobs.attempt + 1,
+    locked_by = $1,
+    attempted_at = statement_timestamp()
+where jobs.id = any(array(
+    select picked.id
+    from claimant, shares
+    cross join lateral (
+        select jobs.id
+        from :"schema".jobs
+        where jobs.state = 'available' and jobs.queue = shares.queue
+        order by jobs.priority, jobs.position
+        limit shares.jobs
+        for update skip locked
+    ) as picked
+))
+returning
+    jobs.id,
+    jobs.name,
+    jobs.queue,
+    jobs.priority,
+    jobs.position,
+    jobs.attempt,
+    jobs.run_at,
+    jobs.args::text as args;

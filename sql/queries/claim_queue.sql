@@ -1,0 +1,41 @@
+-- claim_queue: claim_jobs for a worker of a single queue, which needs no look at the others.
+--
+-- $1 worker bigint   $2 queue text   $3 limit integer
+with setting as materialized (
+    select set_config('synchronous_commit', 'off', true) as done
+),
+
+claimant as materialized (
+    select workers.id
+    from :"schema".workers, setting
+    where workers.id = $1
+    for key share of workers
+)
+
+update :"schema".jobs
+set
+    state = 'running',
+    attempt = jobs.attempt + 1,
+    locked_by = $1,
+    attempted_at = statement_timestamp()
+where jobs.id = any(array(
+    select picked.id
+    from claimant
+    cross join lateral (
+        select jobs.id
+        from :"schema".jobs
+        where jobs.state = 'available' and jobs.queue = $2 and claimant.id is not null
+        order by jobs.priority, jobs.position
+        limit $3
+        for update skip locked
+    ) as picked
+))
+returning
+    jobs.id,
+    jobs.name,
+    jobs.queue,
+    jobs.priority,
+    jobs.position,
+    jobs.attempt,
+    jobs.run_at,
+    jobs.args::text as args;

@@ -1,0 +1,19 @@
+-- get_jobs: all that is stored of some jobs.
+--
+-- $1 ids bigint[]
+select
+    jobs.id,
+    jobs.name,
+    jobs.queue,
+    jobs.priority,
+    jobs.state,
+    jobs.attempt,
+    jobs.run_at,
+    jobs.created_at,
+    jobs.attempted_at,
+    jobs.finished_at,
+    jobs.args::text as args,
+    coalesce(jobs.errors, '[]')::text as errors
+from :"schema".jobs
+where jobs.id = any($1::bigint[])
+order by jobs.id;

@@ -1,0 +1,21 @@
+-- heartbeat: renew the lease of a worker.
+--
+-- Run by every worker every few seconds.
+--
+-- $1 worker bigint
+--
+-- Returns one row with the jobs of the worker that are to be cancelled, or no row if the
+-- worker was declared dead. The commit is not waited for.
+with setting as materialized (
+    select set_config('synchronous_commit', 'off', true) as done
+)
+
+update :"schema".workers
+set heartbeat_at = clock_timestamp()
+from setting
+where workers.id = $1
+returning array(
+    select jobs.id
+    from :"schema".jobs
+    where jobs.state = 'running' and jobs.locked_by = $1 and jobs.interrupt
+) as cancel;
