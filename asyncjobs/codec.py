@@ -12,12 +12,12 @@ from __future__ import annotations
 import inspect
 import json
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, NotRequired, cast, get_type_hints
 
 from pydantic import ConfigDict, JsonValue, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 from pydantic_core import PydanticSerializationError
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from asyncjobs.errors import ArgumentError, ConfigError, StoredArgumentsError
 
@@ -125,9 +125,9 @@ class ArgumentCodec:
         for name, parameter in self.signature.parameters.items():
             hint = hints.get(name, Any)
             hint = JsonValue if hint is Any else hint
-            fields[name] = hint if parameter.default is parameter.empty else NotRequired[hint]  # type: ignore[valid-type]
-        arguments = TypedDict("arguments", fields)  # type: ignore[operator]
-        arguments.__pydantic_config__ = STRICT_JSON  # type: ignore[attr-defined]
+            fields[name] = hint if parameter.default is parameter.empty else NotRequired[hint]
+        arguments = cast("Any", TypedDict)("arguments", fields)
+        arguments.__pydantic_config__ = STRICT_JSON
         try:
             return TypeAdapter(arguments)
         except (PydanticSchemaGenerationError, PydanticUserError) as error:

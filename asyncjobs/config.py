@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from asyncjobs.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAX_BACKOFF = 7 * 24 * 3600.0
 """Seconds. Source: RedwoodJS background jobs."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import structlog
+from asyncjobs.logs import get_logger
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -33,7 +33,7 @@ class JobContext:
     @cached_property
     def log(self) -> Any:
         """A structlog logger bound to this job's id, name, queue and attempt."""
-        logger = structlog.get_logger() if self.logger is None else self.logger
+        logger = get_logger() if self.logger is None else self.logger
         return logger.bind(job=self.name, id=self.id, queue=self.queue, attempt=self.attempt)
 
 

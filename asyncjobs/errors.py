@@ -15,6 +15,7 @@
     ├── ScheduleError: nothing was stored
     │   ├── WaitError (ValueError)
     │   ├── ArgumentError (TypeError)
+    │   ├── BatchTooLargeError (ValueError)
     │   ├── NotAJobError (TypeError)
     │   ├── ConnectionKindError (TypeError)
     │   └── NotOpenError (RuntimeError)
@@ -25,6 +26,7 @@
     │   └── AttemptsExhaustedError
     ├── StorageError
     │   ├── StorageUnavailableError (ConnectionError)
+    │   ├── RowRefusedError
     │   ├── NotMigratedError
     │   ├── SchemaTooNewError
     │   └── MigrationChangedError
@@ -139,6 +141,17 @@ class ArgumentError(ScheduleError, TypeError):
         return f"job {self.job!r}: {self.problem}"
 
 
+class BatchTooLargeError(ScheduleError, ValueError):
+    """More calls at once than one statement takes."""
+
+    def __init__(self, most: int, found: int) -> None:
+        self.most, self.found = most, found
+        super().__init__(most, found)
+
+    def __str__(self) -> str:
+        return f"later.many takes at most {self.most} calls at once, got {self.found}"
+
+
 class NotAJobError(ScheduleError, TypeError):
     """`later` was given something else than a call of a job or a job."""
 
@@ -214,6 +227,17 @@ class StorageUnavailableError(StorageError, ConnectionError):
 
     def __str__(self) -> str:
         return f"the database is not available: {self.problem}"
+
+
+class RowRefusedError(StorageError):
+    """The database refuses a value; the same batch without it may be stored."""
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(problem)
+
+    def __str__(self) -> str:
+        return f"the database refuses a value: {self.problem}"
 
 
 class NotMigratedError(StorageError):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
-from typing import Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 Json: TypeAlias = str
 """JSON as text. Storage passes it through and never looks inside."""
@@ -113,7 +115,8 @@ class Heartbeat(NamedTuple):
     """Jobs this worker runs whose cancellation was asked for."""
 
 
-class Promotion(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Promotion:
     """What became due, and when to look again."""
 
     count: int

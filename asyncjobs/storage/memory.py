@@ -85,7 +85,7 @@ class MemoryAdapter:
         """Store *jobs*. There are no transactions, so every *connection* is refused."""
         if connection is not None:
             kind = type(connection).__name__
-            raise ConnectionKindError(f"MemoryAdapter has no transactions: got a {kind}")
+            raise ConnectionKindError(f"MemoryAdapter has no transactions: got {kind}")
         if not self._opened:
             raise NotOpenError
         now = self._clock()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from asyncjobs.errors import NotMigratedError, StorageUnavailableError
+from asyncjobs.errors import NotMigratedError, RowRefusedError, StorageUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +34,13 @@ NOT_MIGRATED = (
     asyncpg.InvalidSchemaNameError,
 )
 
+REFUSED = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+)
+"""A value that the table does not take, whoever sends it."""
+
 
 @contextmanager
 def translated(schema: str) -> Iterator[None]:
@@ -42,5 +49,9 @@ def translated(schema: str) -> Iterator[None]:
         yield
     except NOT_MIGRATED as error:
         raise NotMigratedError(schema) from error
+    except REFUSED as error:
+        raise RowRefusedError(str(error)) from error
     except UNAVAILABLE as error:
+        if isinstance(error, ValueError):  # asyncpg's own DataError: an argument it cannot send
+            raise RowRefusedError(str(error)) from error
         raise StorageUnavailableError(f"{type(error).__name__}: {error}") from error

@@ -10,13 +10,13 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
-
 from asyncjobs.errors import NotOpenError
 from asyncjobs.storage.postgres.failures import UNAVAILABLE, translated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+
+    import asyncpg
 
     from asyncjobs.storage.postgres.source import ConnectionSource
 
@@ -98,5 +98,3 @@ class Lanes:
         """Close all connections."""
         for lane in (self.enqueue, self.claim, self.finish, self.fleet, self.admin):
             await lane.close()
-
-

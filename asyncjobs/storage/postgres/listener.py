@@ -9,8 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import structlog
-
+from asyncjobs.logs import get_logger
 from asyncjobs.storage.postgres.failures import UNAVAILABLE
 from asyncjobs.types import Signal
 
@@ -25,14 +24,13 @@ PROBE_INTERVAL = 10.0
 PROBE_TIMEOUT = 5.0
 MAX_DELAY = 5.0
 
-log: Any = structlog.get_logger("asyncjobs")
-
 
 class Listener:
     """One connection that listens, for one worker."""
 
     def __init__(self, source: ConnectionSource, channel: str, on_signal: OnSignal) -> None:
         self._source, self._channel, self._on_signal = source, channel, on_signal
+        self._log = get_logger()
         self._offset = 0.0
         self._token = uuid4().hex
         self._heard = asyncio.Event()
@@ -49,7 +47,7 @@ class Listener:
                 finally:
                     await self._leave(connection)
             except UNAVAILABLE as error:
-                log.warning("listener.lost", error=f"{type(error).__name__}: {error}")
+                self._log.warning("listener.lost", error=f"{type(error).__name__}: {error}")
                 delay = min(delay * 2, MAX_DELAY) if not self._heard.is_set() else 0.1
             self._on_signal(Signal(missed=True))
             await asyncio.sleep(delay)
@@ -74,7 +72,7 @@ class Listener:
         try:
             await asyncio.wait_for(self._heard.wait(), PROBE_TIMEOUT)
         except TimeoutError:
-            log.warning("listener.deaf", hint="polling only; is there a pooler in between?")
+            self._log.warning("listener.deaf", hint="polling only; is there a pooler in between?")
 
     async def _leave(self, connection: asyncpg.Connection) -> None:
         connection.remove_termination_listener(self._on_termination)
@@ -91,7 +89,7 @@ class Listener:
     def _on_termination(self, _: object) -> None:
         self._closed.set()
 
-    def _on_notification(self, _: object, pid: int, channel: str, payload: object) -> None:  # noqa: ARG002
+    def _on_notification(self, _: object, pid: int, channel: str, payload: object) -> None:
         try:
             news = json.loads(str(payload))
             if news.get("probe") == self._token:
@@ -99,7 +97,7 @@ class Listener:
             if signal := self._signal(news):
                 self._on_signal(signal)
         except (ValueError, TypeError, AttributeError):
-            log.warning("notification.refused", payload=str(payload)[:200])
+            self._log.warning("notification.refused", payload=str(payload)[:200])
 
     def _signal(self, news: dict[str, Any]) -> Signal | None:
         if not news.keys() & {"ready", "due", "cancel"}:

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-import asyncpg
-
 from asyncjobs.errors import MigrationChangedError, NotMigratedError, SchemaTooNewError
 from asyncjobs.storage.postgres.failures import translated
 from asyncjobs.storage.postgres.source import ConnectionSource, DsnSource
@@ -21,6 +19,8 @@ from asyncjobs.storage.postgres.statements import (
 )
 
 if TYPE_CHECKING:
+    import asyncpg
+
     from asyncjobs.storage.postgres.lanes import Lane
 
 REQUIRED_VERSION = 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import asyncpg
 
@@ -11,6 +11,8 @@ from asyncjobs.errors import ConfigError, DatabaseNotConfiguredError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from asyncpg.pool import PoolConnectionProxy
 
 CONNECT_TIMEOUT = 10.0
 """Seconds."""
@@ -82,13 +84,13 @@ class PoolSource:
             )
         self._pool = pool
 
-    async def take(self, purpose: str) -> asyncpg.Connection:  # noqa: ARG002 - the user names them
+    async def take(self, purpose: str) -> asyncpg.Connection:
         """Acquire a connection."""
         return await self._pool.acquire(timeout=CONNECT_TIMEOUT)  # type: ignore[return-value]
 
     async def give_back(self, connection: asyncpg.Connection) -> None:
         """Release the connection."""
-        await self._pool.release(connection)
+        await self._pool.release(cast("PoolConnectionProxy", connection))
 
     def throw_away(self, connection: asyncpg.Connection) -> None:
         """Abort the connection; the pool opens another when it needs one."""

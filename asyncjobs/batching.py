@@ -1,0 +1,56 @@
+"""Many small writes as few large ones, without anybody waiting longer.
+
+What is added while a batch is under way makes the next batch. When nothing is under way, a
+batch of one leaves at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+Item = TypeVar("Item")
+
+
+class Batcher(Generic[Item]):
+    """Hands items to *send* in batches of up to *limit*, one batch at a time, in order.
+
+    *send* deals with its own failures and does not raise.
+    """
+
+    def __init__(self, send: Callable[[list[Item]], Awaitable[None]], limit: int) -> None:
+        self._send, self._limit = send, limit
+        self._pending: list[Item] = []
+        self._sending: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        """Return how many items wait for the next batch."""
+        return len(self._pending)
+
+    def add(self, item: Item) -> None:
+        """Put *item* into the next batch."""
+        self._pending.append(item)
+        if self._sending is None:
+            self._sending = asyncio.get_running_loop().create_task(self._send_all())
+
+    def discard(self) -> list[Item]:
+        """Take back what has not been sent."""
+        pending, self._pending = self._pending, []
+        return pending
+
+    async def drain(self) -> None:
+        """Wait until everything was sent."""
+        while self._sending is not None:
+            await asyncio.wait({self._sending})
+
+    async def _send_all(self) -> None:
+        try:
+            while self._pending:
+                batch = self._pending[: self._limit]
+                self._pending = self._pending[self._limit :]
+                await self._send(batch)
+        finally:
+            self._sending = None

@@ -1,0 +1,252 @@
+"""`later`: calls become rows.
+
+Calls without a connection of their own are gathered: whoever calls while an insert is in
+flight joins the next one. Nobody waits longer than for an insert of his own, a busy process
+makes one commit for hundreds of calls, and `later` still returns after the commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, ParamSpec, overload
+
+from asyncjobs.batching import Batcher
+from asyncjobs.clock import check_wait
+from asyncjobs.config import MAX_PRIORITY, check_whole
+from asyncjobs.errors import (
+    ArgumentError,
+    BatchTooLargeError,
+    NotAJobError,
+    RowRefusedError,
+    UnknownOptionError,
+    UnknownQueueError,
+)
+from asyncjobs.job import Job, JobCall
+from asyncjobs.types import JobState, NewJob, ScheduledJob, StoredJob
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime, timedelta
+    from typing import Never
+
+    from asyncjobs.registry import JobRegistry
+    from asyncjobs.storage.protocol import Storage
+    from asyncjobs.types import JobRecord
+
+P = ParamSpec("P")
+
+GATHERED = 1_000
+"""Rows in one gathered insert."""
+MAX_MANY = 100_000
+"""Calls in one `later.many`."""
+OPTIONS = ("wait", "wait_until", "queue", "priority", "connection")
+
+
+class Scheduler:
+    """Stores calls in one adapter. Made by `JobManager.create_scheduler`, called ``later``."""
+
+    def __init__(self, storage: Storage, registry: JobRegistry, queues: Sequence[str]) -> None:
+        self._storage, self._registry, self._queues = storage, registry, queues
+        self._gathered: Batcher[tuple[NewJob, asyncio.Future[StoredJob]]] = Batcher(
+            self._store, GATHERED
+        )
+
+    @overload
+    async def __call__(
+        self,
+        call: JobCall[Any],
+        /,
+        *,
+        wait: float | timedelta | None = None,
+        wait_until: datetime | None = None,
+        queue: str | None = None,
+        priority: int | None = None,
+        connection: object | None = None,
+    ) -> ScheduledJob: ...
+
+    @overload
+    async def __call__(
+        self,
+        job: Job[..., Any],
+        args: Sequence[Any] = (),
+        /,
+        *,
+        wait: float | timedelta | None = None,
+        wait_until: datetime | None = None,
+        queue: str | None = None,
+        priority: int | None = None,
+        connection: object | None = None,
+    ) -> ScheduledJob: ...
+
+    async def __call__(
+        self,
+        call: JobCall[Any] | Job[..., Any],
+        args: Sequence[Any] | None = None,
+        /,
+        *,
+        wait: float | timedelta | None = None,
+        wait_until: datetime | None = None,
+        queue: str | None = None,
+        priority: int | None = None,
+        connection: object | None = None,
+        **unknown: Never,
+    ) -> ScheduledJob:
+        """Store a call and return it once it is durable.
+
+        *wait* is seconds or a timedelta from now, *wait_until* a moment with a time zone; at
+        most one of them. *queue* and *priority* replace the job's own. With *connection* (of
+        asyncpg, or an SQLAlchemy AsyncSession or AsyncConnection on asyncpg) the job exists
+        exactly if that connection's transaction commits.
+
+        Raises a ScheduleError that says what is wrong, UnknownQueueError, or a StorageError
+        if the database does not take it; nothing is stored then, unless the connection broke
+        while waiting for the answer.
+        """
+        _check_options(unknown)
+        row = self._row(_as_call(call, args), wait, wait_until, queue, priority)
+        if connection is None:
+            future: asyncio.Future[StoredJob] = asyncio.get_running_loop().create_future()
+            self._gathered.add((row, future))
+            stored = await future
+        else:
+            [stored] = await self._enqueue([row], connection)
+        return _scheduled(row, stored)
+
+    async def many(
+        self,
+        calls: Iterable[JobCall[Any]],
+        /,
+        *,
+        wait: float | timedelta | None = None,
+        wait_until: datetime | None = None,
+        queue: str | None = None,
+        priority: int | None = None,
+        connection: object | None = None,
+        **unknown: Never,
+    ) -> list[ScheduledJob]:
+        """Store all *calls* or none, in one statement; the options are for each of them.
+
+        Takes up to 100 000 calls. Raises as a single call does, and BatchTooLargeError.
+        """
+        _check_options(unknown)
+        rows = [
+            self._row(_as_call(call, None), wait, wait_until, queue, priority) for call in calls
+        ]
+        if len(rows) > MAX_MANY:
+            raise BatchTooLargeError(MAX_MANY, len(rows))
+        stored = await self._enqueue(rows, connection)
+        return [_scheduled(row, one) for row, one in zip(rows, stored, strict=True)]
+
+    async def cancel(self, job_id: int, /, *, interrupt: bool = True) -> bool:
+        """Cancel a job and return whether that came in time; False if it had ended.
+
+        A waiting job never runs and is kept as `cancelled`. A running one is cancelled where
+        it runs, or with *interrupt* false may end, and is not tried again.
+        """
+        check_whole("job_id", job_id, -(2**63), 2**63 - 1)
+        return bool(await self._storage.cancel([job_id], interrupt=interrupt))
+
+    async def get(self, job_id: int, /) -> JobRecord | None:
+        """Return what is stored of a job; None if nothing is, as of one that succeeded."""
+        check_whole("job_id", job_id, -(2**63), 2**63 - 1)
+        found = await self._storage.get([job_id])
+        return found[0] if found else None
+
+    def provide(self) -> Scheduler:
+        """Return this scheduler, for ``Annotated[Scheduler, Depends(later.provide)]``."""
+        return self
+
+    async def drain(self) -> None:
+        """Wait until every gathered call is stored or refused."""
+        await self._gathered.drain()
+
+    def _row(
+        self,
+        call: JobCall[Any],
+        wait: float | timedelta | None,
+        wait_until: datetime | None,
+        queue: str | None,
+        priority: int | None,
+    ) -> NewJob:
+        job, options = call.job, call.job.options
+        args = call.encode()
+        if self._registry.get(job.name) is not job:
+            raise NotAJobError(f"the job {job.name!r} belongs to another JobManager")
+        if queue is not None and queue not in self._queues:
+            raise UnknownQueueError(queue, self._queues)
+        if priority is not None:
+            check_whole("priority", priority, -MAX_PRIORITY, MAX_PRIORITY)
+        return NewJob(
+            job.name,
+            options.queue if queue is None else queue,
+            options.priority if priority is None else priority,
+            args,
+            *check_wait(wait, wait_until),
+        )
+
+    async def _store(self, batch: list[tuple[NewJob, asyncio.Future[StoredJob]]]) -> None:
+        wanted = [(row, future) for row, future in batch if not future.cancelled()]
+        try:
+            stored = await self._storage.enqueue([row for row, _ in wanted])
+        except RowRefusedError as error:
+            await self._store_in_halves(wanted, error)
+        except Exception as error:  # noqa: BLE001 - every caller gets it
+            for _, future in wanted:
+                _settle(future, error)
+        else:
+            for (_, future), one in zip(wanted, stored, strict=True):
+                _settle(future, one)
+
+    async def _store_in_halves(
+        self, batch: list[tuple[NewJob, asyncio.Future[StoredJob]]], error: RowRefusedError
+    ) -> None:
+        # A bad row fails only its own caller.
+        if len(batch) == 1:
+            [(row, future)] = batch
+            _settle(future, ArgumentError(row.name, error.problem))
+            return
+        middle = len(batch) // 2
+        await self._store(batch[:middle])
+        await self._store(batch[middle:])
+
+    async def _enqueue(self, rows: list[NewJob], connection: object | None) -> list[StoredJob]:
+        try:
+            return await self._storage.enqueue(rows, connection=connection)
+        except RowRefusedError as error:
+            names = ", ".join(sorted({row.name for row in rows}))
+            raise ArgumentError(names, error.problem) from error
+
+
+def _as_call(call: object, args: Sequence[Any] | None) -> JobCall[Any]:
+    if isinstance(call, JobCall) and args is None:
+        return call
+    if isinstance(call, Job):
+        if args is not None and not isinstance(args, list | tuple):
+            raise ArgumentError(call.name, f"args must be a list or a tuple, got {args!r}")
+        return JobCall(call, tuple(args or ()), {})
+    if isinstance(call, JobCall):
+        raise NotAJobError(f"{call!r} has its arguments already; give args with the job only")
+    if asyncio.iscoroutine(call):
+        call.close()
+        raise NotAJobError("later takes the call of a job, got a coroutine: is it decorated?")
+    raise NotAJobError(f"later takes the call of a job, got {call!r}")
+
+
+def _check_options(unknown: Mapping[str, object]) -> None:
+    for name in unknown:
+        raise UnknownOptionError(name, OPTIONS)
+
+
+def _settle(future: asyncio.Future[StoredJob], result: StoredJob | Exception) -> None:
+    if future.done():
+        return  # its caller was cancelled meanwhile
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)
+
+
+def _scheduled(row: NewJob, stored: StoredJob) -> ScheduledJob:
+    return ScheduledJob(
+        stored.id, row.name, row.queue, row.priority, JobState(stored.state), stored.run_at
+    )

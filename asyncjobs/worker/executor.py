@@ -1,0 +1,263 @@
+"""Runs claimed jobs, each in an asyncio task of its own, up to `concurrency` at once.
+
+A job is cancelled the asyncio way: once. A job that cleans up in `finally` is not cut off
+again, and one that was cancelled by us has the outcome that our reason says, whatever it
+does with the CancelledError.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from asyncjobs.context import JobContext, enter_job
+from asyncjobs.errors import AttemptsExhaustedError, JobTimeoutError, SelfCancelledError
+from asyncjobs.worker import outcome
+from asyncjobs.worker.attempt import Attempt
+from asyncjobs.worker.outcome import Interruption
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from asyncjobs.config import WorkerGroup
+    from asyncjobs.job import Job
+    from asyncjobs.registry import JobRegistry
+    from asyncjobs.types import ClaimedJob
+    from asyncjobs.worker.finisher import Finisher
+
+CANCEL_GRACE = 5.0
+"""Seconds that a cancelled job has to clean up at shutdown."""
+
+
+class Executor:
+    """Holds the claimed jobs of one worker: those that run, and a buffer of the next ones."""
+
+    def __init__(
+        self,
+        registry: JobRegistry,
+        group: WorkerGroup,
+        finisher: Finisher,
+        log: Any,
+        *,
+        worker: str,
+        on_room: Callable[[], None],
+    ) -> None:
+        self._registry, self._group, self._finisher = registry, group, finisher
+        self._log, self._worker, self._on_room = log, worker, on_room
+        self._limits: dict[str, outcome.Limits] = {}
+        self._buffer: deque[ClaimedJob] = deque()
+        self._closing = False
+        self._threads: ThreadPoolExecutor | None = None
+        self.running: dict[int, Attempt] = {}
+        self.started = 0
+        """Jobs that were started so far."""
+        self.last_start = 0.0
+
+    @property
+    def free(self) -> int:
+        """How many more jobs may run at once."""
+        return max(self._group.concurrency - len(self.running), 0)
+
+    @property
+    def buffered(self) -> int:
+        """How many claimed jobs wait."""
+        return len(self._buffer)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing runs or waits."""
+        return not self.running and not self._buffer
+
+    def submit(self, rows: Iterable[ClaimedJob]) -> None:
+        """Run *rows* in their order, as slots become free."""
+        self._buffer.extend(rows)
+        if self._closing:
+            self.return_buffered()
+        self._fill()
+
+    def return_buffered(self) -> None:
+        """Give the jobs that wait back to the queue, at no cost."""
+        while self._buffer:
+            self._finisher.add(outcome.returned(self._buffer.popleft()))
+
+    def cancel(self, ids: Iterable[int]) -> None:
+        """Cancel jobs because a user asked for it; others than ours are ignored."""
+        for job_id in ids:
+            if attempt := self.running.get(job_id):
+                attempt.interrupt(Interruption.CANCELLED)
+        wanted = set(ids)
+        for row in [row for row in self._buffer if row.id in wanted]:
+            self._buffer.remove(row)
+            self._finisher.add(outcome.cancelled(row))
+
+    def abandon(self) -> None:
+        """Cancel everything and record nothing: the lease is lost, the jobs are others'."""
+        self._buffer.clear()
+        for attempt in list(self.running.values()):
+            attempt.interrupt(Interruption.LEASE_LOST)
+
+    async def wind_down(self, timeout: float, force: asyncio.Event) -> bool:
+        """End all jobs and return whether all did.
+
+        What has not started goes back at once. What runs has *timeout* seconds, or until
+        *force*; then it is cancelled, and goes back at no cost.
+        """
+        self._closing = True
+        self.return_buffered()
+        await self._wait_for_running(timeout, force)
+        for attempt in list(self.running.values()):
+            self._log.info("job.returned", job=attempt.row.name, id=attempt.row.id)
+            attempt.interrupt(Interruption.SHUTDOWN)
+        await self._wait_for_running(CANCEL_GRACE)
+        for attempt in self.running.values():
+            self._log.error("job.unstoppable", job=attempt.row.name, id=attempt.row.id)
+        if self._threads is not None:
+            self._threads.shutdown(wait=False)
+        return not self.running
+
+    async def _wait_for_running(self, timeout: float, force: asyncio.Event | None = None) -> None:
+        tasks = {attempt.task for attempt in self.running.values()}
+        if not tasks:
+            return
+        ended = asyncio.ensure_future(asyncio.wait(tasks))
+        forced = asyncio.ensure_future((force or asyncio.Event()).wait())
+        await asyncio.wait({ended, forced}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        for helper in (ended, forced):
+            helper.cancel()
+
+    def _fill(self) -> None:
+        while self._buffer and len(self.running) < self._group.concurrency:
+            self._start(self._buffer.popleft())
+
+    def _start(self, row: ClaimedJob) -> None:
+        job = self._registry.get(row.name)
+        if job is None:
+            self._log.warning("job.unknown", job=row.name, id=row.id, queue=row.queue)
+            self._finisher.add(outcome.postponed(row))
+            return
+        limit = self._limits.get(row.name)
+        if limit is None:
+            limit = self._limits[row.name] = outcome.limits(job, self._group)
+        attempt = Attempt(row, job, limit)
+        if row.attempt > limit.max_attempts:
+            self._report_failure(attempt, AttemptsExhaustedError(limit.max_attempts))
+            return
+        self.running[row.id] = attempt
+        self.started += 1
+        self.last_start = time.monotonic()
+        attempt.task = asyncio.get_running_loop().create_task(self._run(attempt))
+
+    async def _run(self, attempt: Attempt) -> None:
+        failure: BaseException | None = None
+        attempt.begun = True
+        if attempt.interruption is None:
+            limit = attempt.limit
+            timer = asyncio.get_running_loop().call_later(
+                limit.max_runtime, attempt.interrupt, Interruption.TIMEOUT
+            )
+            try:
+                await self._perform(attempt)
+            except GeneratorExit:  # the event loop is being torn down
+                raise
+            except BaseException as error:  # noqa: BLE001 - whatever a job may raise
+                failure = outcome.without_our_frames(error)
+            finally:
+                timer.cancel()
+        if not attempt.reported:
+            self._report(attempt, failure)
+        if self.running.get(attempt.row.id) is attempt:
+            del self.running[attempt.row.id]
+        self._fill()
+        self._on_room()
+
+    async def _perform(self, attempt: Attempt) -> None:
+        row, job, limit = attempt.row, attempt.job, attempt.limit
+        arguments = job.codec.decode(row.args)
+        enter_job(
+            JobContext(
+                id=row.id,
+                name=row.name,
+                queue=row.queue,
+                attempt=row.attempt,
+                max_attempts=limit.max_attempts,
+                run_at=row.run_at,
+                deadline=datetime.now(UTC) + timedelta(seconds=limit.max_runtime),
+                logger=self._log,
+            )
+        )
+        if job.runs_in_thread:
+            await self._perform_in_thread(attempt, arguments)
+        else:
+            await job.function(**arguments)
+
+    async def _perform_in_thread(self, attempt: Attempt, arguments: dict[str, Any]) -> None:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self._group.concurrency, "asyncjobs")
+        context = contextvars.copy_context()
+        future = asyncio.get_running_loop().run_in_executor(
+            self._threads, context.run, _call, attempt.job, arguments
+        )
+        try:
+            await asyncio.shield(future)
+        except asyncio.CancelledError as error:
+            if future.done():
+                raise
+            # No thread can be stopped. It keeps its slot, and its row unless that is final.
+            self._log.warning("job.outlasting", job=attempt.row.name, id=attempt.row.id)
+            is_final = not attempt.job.options.retry_on_timeout
+            if attempt.interruption is Interruption.TIMEOUT and is_final:
+                self._report(attempt, error)
+            await asyncio.wait({future})
+            raise
+
+    def _report(self, attempt: Attempt, failure: BaseException | None) -> None:
+        row, reason = attempt.row, attempt.interruption
+        attempt.reported = True
+        if reason is Interruption.LEASE_LOST:
+            return
+        if reason is Interruption.SHUTDOWN:
+            self._finisher.add(outcome.returned(row))
+        elif reason is Interruption.CANCELLED:
+            self._log.info("job.cancelled", job=row.name, id=row.id, attempt=row.attempt)
+            self._finisher.add(outcome.cancelled(row))
+        elif reason is Interruption.TIMEOUT:
+            timeout = JobTimeoutError(attempt.limit.max_runtime)
+            timeout.__cause__ = failure
+            self._report_failure(attempt, timeout, timed_out=True)
+        elif isinstance(failure, asyncio.CancelledError):
+            error = SelfCancelledError()
+            error.__cause__ = failure
+            self._report_failure(attempt, error)
+        elif failure is not None:
+            self._report_failure(attempt, failure)
+        else:
+            self._log.debug("job.succeeded", job=row.name, id=row.id, attempt=row.attempt)
+            self._finisher.add(outcome.succeeded(row, attempt.limit))
+
+    def _report_failure(
+        self, attempt: Attempt, error: BaseException, *, timed_out: bool = False
+    ) -> None:
+        row = attempt.row
+        result = outcome.failed(
+            row, attempt.job, attempt.limit, error, self._worker, timed_out=timed_out
+        )
+        facts: dict[str, Any] = {
+            "job": row.name, "id": row.id, "attempt": row.attempt, "error": repr(error)
+        }  # fmt: skip
+        if result.state == "scheduled":
+            self._log.warning("job.retried", **facts, delay=result.delay)
+        else:
+            self._log.error("job.failed", **facts, exc_info=error)
+        self._finisher.add(result)
+
+
+def _call(job: Job[..., Any], arguments: dict[str, Any]) -> None:
+    try:
+        job.function(**arguments)
+    except StopIteration as error:  # a future cannot hold it, and would never end
+        raise RuntimeError("the job raised StopIteration") from error

@@ -1,0 +1,66 @@
+"""Records what became of attempts, in batches, through every outage."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from asyncjobs.batching import Batcher
+from asyncjobs.errors import StorageError
+from asyncjobs.worker.delays import growing_delays
+
+if TYPE_CHECKING:
+    from asyncjobs.storage.protocol import Storage
+    from asyncjobs.types import Outcome
+
+BATCH = 1_000
+
+
+class Finisher:
+    """Sends outcomes for one worker registration after the other."""
+
+    def __init__(self, storage: Storage, log: Any) -> None:
+        self._storage, self._log = storage, log
+        self._outcomes: Batcher[Outcome] = Batcher(self._record, BATCH)
+        self.worker = 0
+        """The registration whose outcomes these are."""
+        self.add = self._outcomes.add
+
+    def __len__(self) -> int:
+        """Return how many outcomes wait."""
+        return len(self._outcomes)
+
+    def begin(self, worker: int) -> None:
+        """Record for *worker* from now on; what an earlier one left unsent is void."""
+        for outcome in self._outcomes.discard():
+            self._log.warning("finish.dropped", id=outcome.id, attempt=outcome.attempt)
+        self.worker = worker
+
+    async def drain(self, timeout: float) -> bool:
+        """Wait until all is recorded, at most *timeout* seconds; return whether it is."""
+        try:
+            await asyncio.wait_for(self._outcomes.drain(), timeout)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _record(self, outcomes: list[Outcome]) -> None:
+        worker = self.worker
+        for delay in growing_delays():
+            try:
+                recorded = await self._storage.finish(worker, outcomes)
+            except StorageError as error:
+                self._log.warning("finish.delayed", error=str(error), jobs=len(outcomes))
+                await asyncio.sleep(delay)
+                if worker != self.worker:
+                    return
+            else:
+                break
+        if len(recorded) < len(outcomes):
+            self._report_lost(outcomes, set(recorded))
+
+    def _report_lost(self, outcomes: list[Outcome], recorded: set[int]) -> None:
+        # Rescued or cleared meanwhile; or a repeated statement whose first answer was lost.
+        for outcome in outcomes:
+            if outcome.id not in recorded:
+                self._log.warning("finish.superseded", id=outcome.id, attempt=outcome.attempt)

@@ -1,0 +1,146 @@
+"""What the end of an attempt means."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from datetime import UTC, datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from asyncjobs.errors import AttemptsExhaustedError, StoredArgumentsError
+from asyncjobs.types import Outcome
+
+if TYPE_CHECKING:
+    from asyncjobs.config import WorkerGroup
+    from asyncjobs.job import Job
+    from asyncjobs.types import ClaimedJob, Json
+
+MAX_MESSAGE = 2_000
+MAX_TRACEBACK = 16_000
+"""Characters kept of each."""
+UNKNOWN_JOB_DELAY = 30.0
+"""Seconds until a job that is not registered here is offered again, to any worker."""
+LAST = (StoredArgumentsError, AttemptsExhaustedError)
+"""Errors that another attempt cannot mend."""
+
+
+class Interruption(Enum):
+    """Why we cancelled an attempt."""
+
+    TIMEOUT = "timeout"
+    CANCELLED = "cancelled"
+    SHUTDOWN = "shutdown"
+    LEASE_LOST = "lease_lost"
+
+
+class Limits(NamedTuple):
+    """A job's options, with those of its group where it has none."""
+
+    max_attempts: int
+    max_runtime: float
+    delete_successful: bool
+    delete_failed: bool
+
+
+def limits(job: Job[..., Any], group: WorkerGroup) -> Limits:
+    """Return what holds for *job* in *group*."""
+    options = job.options
+    return Limits(
+        _first(options.max_attempts, group.max_attempts),
+        _first(options.max_runtime, group.max_runtime),
+        _first(options.delete_successful, group.delete_successful_jobs),
+        _first(options.delete_failed, group.delete_failed_jobs),
+    )
+
+
+def succeeded(row: ClaimedJob, limit: Limits) -> Outcome:
+    """Return the outcome of an attempt that returned."""
+    return Outcome(row.id, row.attempt, "succeeded", delete=limit.delete_successful)
+
+
+def failed(
+    row: ClaimedJob,
+    job: Job[..., Any],
+    limit: Limits,
+    error: BaseException,
+    worker: str,
+    *,
+    timed_out: bool = False,
+) -> Outcome:
+    """Return the outcome of an attempt that raised *error*: another one, or the end."""
+    may_retry = not timed_out or job.options.retry_on_timeout
+    delay: float | None = None
+    if may_retry and row.attempt < limit.max_attempts and not isinstance(error, LAST):
+        try:
+            delay = job.options.delay_after(row.attempt, error)
+        except Exception as backoff_error:  # noqa: BLE001 - the user's function
+            # Both are told, and the default applies: a broken backoff must not lose a job.
+            backoff_error.__cause__ = error
+            error, delay = backoff_error, min(row.attempt**4, 3600.0)
+    record = describe(error, row.attempt, worker)
+    if delay is None:
+        return Outcome(row.id, row.attempt, "failed", delete=limit.delete_failed, error=record)
+    return Outcome(row.id, row.attempt, "scheduled", delay=delay, error=record)
+
+
+def cancelled(row: ClaimedJob) -> Outcome:
+    """Return the outcome of an attempt that a user cancelled."""
+    return Outcome(row.id, row.attempt, "cancelled")
+
+
+def returned(row: ClaimedJob) -> Outcome:
+    """Return the outcome of a claim that was not carried out, or was cut off by shutdown."""
+    return Outcome(row.id, row.attempt, "available", refund=True)
+
+
+def postponed(row: ClaimedJob) -> Outcome:
+    """Return the outcome of a claim of a job that is not registered here."""
+    return Outcome(row.id, row.attempt, "scheduled", delay=UNKNOWN_JOB_DELAY, refund=True)
+
+
+def describe(error: BaseException, attempt: int, worker: str) -> Json:
+    """Return the record of a failed attempt that is kept with the job."""
+    trace = "".join(traceback.format_exception(error))
+    record = {
+        "attempt": attempt,
+        "at": datetime.now(UTC).isoformat(),
+        "error": type(error).__qualname__,
+        "message": _storable(_message(error), MAX_MESSAGE),
+        "traceback": _storable(trace, MAX_TRACEBACK),
+        "worker": worker,
+    }
+    return json.dumps(record)
+
+
+def without_our_frames(error: BaseException) -> BaseException:
+    """Return *error* with a traceback that begins in the job."""
+    trace = error.__traceback__
+    while trace is not None and _is_ours(trace.tb_frame.f_globals.get("__name__", "")):
+        trace = trace.tb_next
+    return error if trace is None else error.with_traceback(trace)
+
+
+def _is_ours(module: str) -> bool:
+    return module.startswith(("asyncjobs.", "concurrent.futures."))
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as problem:  # noqa: BLE001 - the user's class
+        return f"(its message cannot be had: {type(problem).__qualname__})"
+
+
+def _storable(text: str, most: int) -> str:
+    # PostgreSQL stores neither null characters nor half surrogates. The ends say most.
+    text = text.replace("\0", "\\0").encode(errors="backslashreplace").decode()
+    if len(text) <= most:
+        return text
+    return (
+        f"{text[: most // 4]}\n… {len(text) - most} characters left out …\n{text[-most * 3 // 4 :]}"
+    )
+
+
+def _first(own: Any, groups: Any) -> Any:
+    return groups if own is None else own

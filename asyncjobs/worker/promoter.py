@@ -1,0 +1,59 @@
+"""Makes future jobs available when they are due, by a timer set to the earliest of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from asyncjobs.errors import StorageError
+from asyncjobs.worker.delays import growing_delays
+
+if TYPE_CHECKING:
+    from asyncjobs.storage.protocol import Storage
+
+BATCH = 1_000
+LEAST = 0.001
+"""Seconds between two looks: the database's clock may be a little behind the timer."""
+
+
+class Promoter:
+    """A timer. Every worker has one, and whoever is first promotes for all."""
+
+    def __init__(self, storage: Storage, interval: float, log: Any) -> None:
+        self._storage, self._interval, self._log = storage, interval, log
+        self._due = 0.0
+        self._sooner = asyncio.Event()
+
+    def expect(self, due_in: float) -> None:
+        """Look in *due_in* seconds, unless a look is planned before that."""
+        due = time.monotonic() + due_in
+        if due < self._due:
+            self._due = due
+            self._sooner.set()
+
+    async def run(self) -> None:
+        """Promote until cancelled."""
+        delays = growing_delays()
+        while True:
+            await self._sleep()
+            self._due = time.monotonic() + self._interval
+            try:
+                promotion = await self._storage.promote(BATCH)
+                delays = growing_delays()
+            except StorageError as error:
+                self._log.warning("promote.failed", error=str(error))
+                self.expect(next(delays))
+            else:
+                if promotion.count:
+                    self._log.debug("job.promoted", jobs=promotion.count)
+                if promotion.next_in is not None:
+                    self.expect(max(promotion.next_in, LEAST))
+
+    async def _sleep(self) -> None:
+        while (left := self._due - time.monotonic()) > 0:
+            self._sooner.clear()
+            try:
+                await asyncio.wait_for(self._sooner.wait(), left)
+            except TimeoutError:
+                return

@@ -1,0 +1,236 @@
+"""The worker: ties its parts together, and ends them in the right order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from asyncjobs.errors import StorageError
+from asyncjobs.types import Heartbeat, Signal, WorkerInfo
+from asyncjobs.worker.claimer import Claimer
+from asyncjobs.worker.executor import Executor
+from asyncjobs.worker.finisher import Finisher
+from asyncjobs.worker.identity import host_id, process_started
+from asyncjobs.worker.lease import Lease
+from asyncjobs.worker.promoter import Promoter
+from asyncjobs.worker.rescuer import Rescuer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from asyncjobs.config import WorkerGroup
+    from asyncjobs.registry import JobRegistry
+    from asyncjobs.storage.protocol import Storage
+
+RECORD_TIMEOUT = 10.0
+"""Seconds at shutdown to record what ended. What cannot be recorded is rescued and runs again."""
+BURST_LOOK = 0.02
+PROMOTED = 1_000
+LOOK = 0.25
+"""Seconds between two looks at a buffer that may have become stale."""
+
+
+class Worker:
+    """One worker of one group. The storage is open while it runs.
+
+    Its *name* is the same after a restart.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        registry: JobRegistry,
+        group: WorkerGroup,
+        queues: Sequence[str],
+        *,
+        name: str,
+        log: Any,
+    ) -> None:
+        self._storage, self._group, self._queues = storage, group, list(queues)
+        self.name = name
+        self._log = log.bind(worker=name)
+        self._force = asyncio.Event()
+        self._finisher = Finisher(storage, self._log)
+        self._executor = Executor(
+            registry, group, self._finisher, self._log, worker=name, on_room=self._on_room
+        )
+        self._claimer = Claimer(storage, queues, self._executor, self._finisher, self._log)
+        self._promoter = Promoter(storage, group.sleep_delay, self._log)
+        self._lease = Lease(
+            storage,
+            group.heartbeat_interval,
+            self._log,
+            on_answer=self._on_heartbeat,
+            running_now=self._running_now,
+        )
+        self._rescuer = Rescuer(storage, self._lease, group.heartbeat_interval, self._log)
+        self._registering: asyncio.Task[None] | None = None
+
+    @property
+    def done(self) -> int:
+        """How many jobs were started so far."""
+        return self._executor.started
+
+    async def run(
+        self,
+        stop: asyncio.Event,
+        *,
+        burst: bool = False,
+        on_ready: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Work until *stop*, or with *burst* until nothing is eligible.
+
+        Then what has not started goes back, and what runs may end within shutdown_timeout.
+        When this is cancelled, running jobs are cancelled at once. Both return jobs at no
+        cost. Raises StorageError if the worker cannot register.
+        """
+        main = asyncio.create_task(self._run(stop, burst=burst, on_ready=on_ready))
+        try:
+            await asyncio.shield(main)
+        except asyncio.CancelledError:
+            if main.cancelled():
+                raise
+            self._force.set()
+            stop.set()
+            self._claimer.wake()
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait({main})
+            if error := main.exception():
+                self._log.error("worker.failed", exc_info=error)
+            raise
+
+    async def _run(self, stop: asyncio.Event, *, burst: bool, on_ready: Callable[[], None]) -> None:
+        await self._register()
+        self._log.info("worker.started", queues=self._queues, concurrency=self._group.concurrency)
+        on_ready()
+        ended = False
+        try:
+            async with anyio.create_task_group() as services:
+                services.start_soon(self._lease.run)
+                for service in (self._listen, self._promoter.run, self._rescuer.run, self._tick):
+                    services.start_soon(service)
+                services.start_soon(self._wake_at, stop)
+                if burst:
+                    services.start_soon(self._stop_when_dry, stop)
+                try:
+                    await self._claimer.run(stop)
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        ended = await self._wind_down()
+                services.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._deregister(ended=ended)
+
+    async def _wind_down(self) -> bool:
+        self._log.info("worker.stopping", running=len(self._executor.running))
+        ended = await self._executor.wind_down(self._group.shutdown_timeout, self._force)
+        recorded = await self._finisher.drain(RECORD_TIMEOUT)
+        return ended and recorded
+
+    async def _register(self) -> None:
+        pid = os.getpid()
+        info = WorkerInfo(
+            name=self.name,
+            group=self._group.label,
+            queues=self._queues,
+            host=socket.gethostname(),
+            host_id=host_id(),
+            pid=pid,
+            started=process_started(pid),
+            lease=self._group.lease,
+        )
+        worker = await self._storage.register(info)
+        self._finisher.begin(worker)
+        self._claimer.worker = self._lease.worker = worker
+        self._claimer.look()
+
+    async def _deregister(self, *, ended: bool) -> None:
+        # What still runs here must not be given to others: its lease runs out, if it ever does.
+        if ended:
+            try:
+                await self._storage.deregister(self._claimer.worker)
+            except StorageError as error:
+                self._log.warning("worker.unregistered", error=str(error))
+        self._log.info("worker.stopped", started=self._executor.started)
+
+    async def _listen(self) -> None:
+        await self._storage.listen(self._on_signal)
+
+    async def _tick(self) -> None:
+        # The safety net, and the buffer that must not become stale.
+        elapsed = 0.0
+        pause = min(LOOK, self._group.sleep_delay)
+        while True:
+            await asyncio.sleep(pause)
+            elapsed += pause
+            if elapsed >= self._group.sleep_delay:
+                elapsed = 0.0
+                self._claimer.look()
+            elif self._executor.buffered:
+                self._claimer.wake()
+
+    async def _wake_at(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._claimer.wake()
+
+    async def _stop_when_dry(self, stop: asyncio.Event) -> None:
+        while True:
+            await self._claimer.dry.wait()
+            if self._executor.is_idle and await self._nothing_left():
+                stop.set()
+                return
+            await asyncio.sleep(BURST_LOOK)
+
+    async def _nothing_left(self) -> bool:
+        await self._finisher.drain(RECORD_TIMEOUT)
+        try:
+            if (await self._storage.promote(PROMOTED)).count:
+                return False
+        except StorageError:
+            return False
+        self._claimer.dry.clear()
+        self._claimer.look()
+        await self._claimer.dry.wait()
+        return self._executor.is_idle and not len(self._finisher)
+
+    def _on_room(self) -> None:
+        self._claimer.wake()
+
+    def _on_signal(self, signal: Signal) -> None:
+        self._claimer.on_signal(signal)
+        if signal.missed:
+            self._promoter.expect(0)
+        elif signal.due_in is not None:
+            self._promoter.expect(signal.due_in)
+        if signal.cancel:
+            self._executor.cancel(signal.cancel)
+
+    def _on_heartbeat(self, worker: int, answer: Heartbeat) -> None:
+        if worker != self._claimer.worker:
+            return  # of a registration that is over
+        if answer.cancel:
+            self._executor.cancel(answer.cancel)
+        if not answer.alive and self._registering is None:
+            self._log.error("lease.lost", running=len(self._executor.running))
+            self._executor.abandon()
+            self._registering = asyncio.get_running_loop().create_task(self._register_again())
+
+    async def _register_again(self) -> None:
+        try:
+            await self._register()
+        except StorageError as error:  # the next heartbeat says again that we are dead
+            self._log.warning("worker.unregistered", error=str(error))
+        finally:
+            self._registering = None
+
+    def _running_now(self, loop: asyncio.AbstractEventLoop) -> str | None:
+        task = asyncio.current_task(loop)
+        for attempt in list(self._executor.running.values()):
+            if attempt.task is task:
+                return f"{attempt.row.name}:{attempt.row.id}"
+        return None
