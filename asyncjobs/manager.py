@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from types import TracebackType
+
     from asyncjobs.storage.protocol import Storage
 
 P = ParamSpec("P")
@@ -97,7 +98,9 @@ class JobManager:
         delete_failed: bool | None = None,
     ) -> JobDecorator: ...
 
-    def job(self, function: Callable[..., Any] | None = None, /, **given: Any) -> Any:
+    def job(  # type: ignore[misc] # mypy does not see that **given takes the options
+        self, function: Callable[..., Any] | None = None, /, **given: Any
+    ) -> Any:
         """Make a job of a function, as a decorator.
 
         The job is named *name*, or as the function is; stored jobs are found by it, so keep
