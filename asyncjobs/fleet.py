@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+import anyio
+
 from asyncjobs.worker.delays import growing_delays
 
 if TYPE_CHECKING:
@@ -55,7 +57,8 @@ async def _gather(tasks: Sequence[asyncio.Task[None]], stops: Sequence[asyncio.E
     except asyncio.CancelledError:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait(tasks)
         raise
 
 

@@ -52,6 +52,7 @@ class Executor:
         self._limits: dict[str, outcome.Limits] = {}
         self._buffer: deque[ClaimedJob] = deque()
         self._closing = False
+        self._context = contextvars.copy_context()
         self._threads: ThreadPoolExecutor | None = None
         self.running: dict[int, Attempt] = {}
         self.started = 0
@@ -150,7 +151,11 @@ class Executor:
         self.running[row.id] = attempt
         self.started += 1
         self.last_start = time.monotonic()
-        attempt.task = asyncio.get_running_loop().create_task(self._run(attempt))
+        attempt.task = asyncio.get_running_loop().create_task(
+            # A copy for each: what one job sets must not reach the one it makes room for.
+            self._run(attempt),
+            context=self._context.copy(),
+        )
 
     async def _run(self, attempt: Attempt) -> None:
         failure: BaseException | None = None

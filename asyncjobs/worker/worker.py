@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 from typing import TYPE_CHECKING, Any
@@ -97,8 +98,7 @@ class Worker:
             self._force.set()
             stop.set()
             self._claimer.wake()
-            with anyio.CancelScope(shield=True):
-                await asyncio.wait({main})
+            await _outlast(main)
             if error := main.exception():
                 self._log.error("worker.failed", exc_info=error)
             raise
@@ -234,3 +234,11 @@ class Worker:
             if attempt.task is task:
                 return f"{attempt.row.name}:{attempt.row.id}"
         return None
+
+
+async def _outlast(task: asyncio.Task[None]) -> None:
+    # However often we are cancelled meanwhile: the task has bounds of its own.
+    with anyio.CancelScope(shield=True):
+        while not task.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({task})

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+import anyio
 import asyncpg
 
 from asyncjobs.errors import ConfigError, DatabaseNotConfiguredError
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT = 10.0
 """Seconds."""
+CANCEL_TIMEOUT = 1.0
 LANES = 6
 """Connections that an adapter holds at most: five lanes and the listener."""
 VARIABLES = ("ASYNCJOBS_DATABASE_URL", "DATABASE_URL")
@@ -60,7 +63,7 @@ class DsnSource:
         }
         options = {"timeout": CONNECT_TIMEOUT, **self._options, "server_settings": settings}
         try:
-            return await asyncpg.connect(find_dsn(self._dsn), **options)
+            return await _connect(find_dsn(self._dsn), options)
         except (ValueError, asyncpg.ClientConfigurationError) as error:
             raise ConfigError(f"the database's address cannot be used: {error}") from error
 
@@ -71,6 +74,22 @@ class DsnSource:
     def throw_away(self, connection: asyncpg.Connection) -> None:
         """Abort the connection."""
         connection.terminate()
+
+
+async def _connect(dsn: str, options: Mapping[str, Any]) -> asyncpg.Connection:
+    # asyncpg complains through the event loop when it is cancelled while it connects: let it
+    # come to an end, unless the server is silent.
+    task = asyncio.ensure_future(asyncpg.connect(dsn, **options))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait({task}, timeout=CANCEL_TIMEOUT)
+        if not task.done():
+            task.cancel()
+        elif task.exception() is None:
+            task.result().terminate()
+        raise
 
 
 class PoolSource:

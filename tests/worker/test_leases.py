@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from typing import Any
+
+from asyncjobs.types import WorkerInfo
+from asyncjobs.worker.identity import host_id, process_started
+
+
+def stranger(**facts: Any) -> WorkerInfo:
+    known: dict[str, Any] = {
+        "name": "stranger.0", "group": "*", "queues": ["default"], "host": "elsewhere",
+        "host_id": "elsewhere", "pid": 1, "started": 1.0, "lease": 0.1,
+    }  # fmt: skip
+    return WorkerInfo(**known | facts)
+
+
+async def test_the_jobs_of_a_silent_worker_run_elsewhere(make_bench: Any) -> None:
+    bench = await make_bench(
+        heartbeat_interval=0.05, lease=0.5, delete_successful_jobs=False, max_attempts=3
+    )
+
+    @bench.jobs.job
+    async def nothing() -> None: ...
+
+    stored = await bench.later(nothing())
+    silent = await bench.storage.register(stranger(lease=0.2))
+    assert len(await bench.storage.claim(silent, ["default"], 5)) == 1
+    async with bench.working():
+        record = await bench.until(stored.id, "succeeded")
+    assert record.attempt == 2
+    [error] = json.loads(record.errors)
+    assert (error["error"], error["worker"]) == ("WorkerLost", "stranger.0")
+    line = await bench.until_logged("job.rescued")
+    assert line["id"] == stored.id
+
+
+async def test_a_worker_of_this_machine_that_ended_is_seen_at_once(make_bench: Any) -> None:
+    bench = await make_bench(delete_successful_jobs=False)
+
+    @bench.jobs.job
+    async def nothing() -> None: ...
+
+    stored = await bench.later(nothing())
+    # This process's number, but another start: the number was reused.
+    facts = {"host_id": host_id(), "pid": os.getpid(), "started": 1.0, "lease": 3600}
+    dead = await bench.storage.register(stranger(**facts))
+    assert len(await bench.storage.claim(dead, ["default"], 5)) == 1
+    async with bench.working():
+        await bench.until(stored.id, "succeeded")
+
+
+async def test_a_living_worker_of_this_machine_keeps_its_jobs(make_bench: Any) -> None:
+    bench = await make_bench(heartbeat_interval=0.05, lease=0.5)
+
+    @bench.jobs.job
+    async def nothing() -> None: ...
+
+    stored = await bench.later(nothing())
+    pid = os.getpid()
+    facts = {"host_id": host_id(), "pid": pid, "started": process_started(pid), "lease": 3600}
+    alive = await bench.storage.register(stranger(**facts))
+    await bench.storage.claim(alive, ["default"], 5)
+    rounds = Rounds(bench.storage)
+    async with bench.working():
+        await rounds.passed(3)
+    assert (await bench.record(stored.id)).state == "running"
+
+
+async def test_a_job_that_blocks_the_loop_does_not_lose_the_lease(make_bench: Any) -> None:
+    bench = await make_bench(heartbeat_interval=0.1, lease=0.4, delete_successful_jobs=False)
+    if bench.storage.for_thread() is None:
+        return  # without a thread the heartbeat is blocked too, as the docs say
+
+    @bench.jobs.job
+    async def rude() -> None:
+        time.sleep(1.6)  # noqa: ASYNC251 - what the test is about
+
+    async with bench.working():
+        stored = await bench.later(rude())
+        record = await bench.until(stored.id, "succeeded")
+    assert record.attempt == 1
+    line = await bench.until_logged("loop.blocked")
+    assert line["job"] == f"rude:{stored.id}"
+
+
+async def test_a_worker_that_lost_its_lease_records_nothing_and_starts_anew(
+    make_bench: Any,
+) -> None:
+    bench = await make_bench(
+        heartbeat_interval=0.05, lease=0.5, delete_successful_jobs=False, queue="email"
+    )
+    started, cancelled = asyncio.Event(), asyncio.Event()
+
+    @bench.jobs.job(queue="email")
+    async def endless() -> None:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    @bench.jobs.job(queue="email")
+    async def nothing() -> None: ...
+
+    registered: list[int] = []
+    register = bench.storage.register
+
+    async def spy(info: WorkerInfo) -> int:
+        registered.append(await register(info))
+        return registered[-1]
+
+    bench.storage.register = spy
+    async with bench.working():
+        stored = await bench.later(endless())
+        await started.wait()
+        await bench.later.cancel(stored.id, interrupt=False)  # so that it is not run again
+        await bench.storage.rescue(registered)  # another worker declares it dead
+        await cancelled.wait()
+        await bench.until_logged("lease.lost")
+        other = await bench.later(nothing())
+        await bench.until(other.id, "succeeded")
+    assert (await bench.record(stored.id)).state == "cancelled"
+    assert len(registered) == 2
+
+
+class Rounds:
+    """Counts the rescuer's looks at other workers."""
+
+    def __init__(self, storage: Any) -> None:
+        self.count, self.changed = 0, asyncio.Event()
+        self.look = storage.local_workers
+        storage.local_workers = self.counted
+
+    async def counted(self, host: str) -> Any:
+        self.count += 1
+        self.changed.set()
+        return await self.look(host)
+
+    async def passed(self, rounds: int) -> None:
+        while self.count < rounds:
+            self.changed.clear()
+            await self.changed.wait()
