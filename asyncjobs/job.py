@@ -205,12 +205,13 @@ class JobCall(Generic[R_co]):
         self._used = True
         return self.job.run(self.args, self.kwargs).__await__()
 
-    def encode(self) -> Json:
-        """Return the arguments as they are stored. From now on the call counts as used.
-
-        Raises ArgumentError.
-        """
+    def take(self) -> JobCall[R_co]:
+        """Return the call, which counts as used from now on, whatever becomes of it."""
         self._used = True
+        return self
+
+    def encode(self) -> Json:
+        """Return the arguments as they are stored. Raises ArgumentError."""
         return self.job.codec.encode(self.args, self.kwargs)
 
     def __repr__(self) -> str:

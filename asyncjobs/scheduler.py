@@ -102,8 +102,9 @@ class Scheduler:
         if the database does not take it; nothing is stored then, unless the connection broke
         while waiting for the answer.
         """
+        taken = _as_call(call, args)
         _check_options(unknown)
-        row = self._row(_as_call(call, args), wait, wait_until, queue, priority)
+        row = self._row(taken, wait, wait_until, queue, priority)
         if connection is None:
             future: asyncio.Future[StoredJob] = asyncio.get_running_loop().create_future()
             self._gathered.add((row, future))
@@ -128,10 +129,9 @@ class Scheduler:
 
         Takes up to 100 000 calls. Raises as a single call does, and BatchTooLargeError.
         """
+        taken = [_as_call(call, None) for call in calls]
         _check_options(unknown)
-        rows = [
-            self._row(_as_call(call, None), wait, wait_until, queue, priority) for call in calls
-        ]
+        rows = [self._row(call, wait, wait_until, queue, priority) for call in taken]
         if len(rows) > MAX_MANY:
             raise BatchTooLargeError(MAX_MANY, len(rows))
         stored = await self._enqueue(rows, connection)
@@ -218,14 +218,15 @@ class Scheduler:
 
 
 def _as_call(call: object, args: Sequence[Any] | None) -> JobCall[Any]:
-    if isinstance(call, JobCall) and args is None:
-        return call
+    if isinstance(call, JobCall):
+        call.take()
+        if args is None:
+            return call
+        raise NotAJobError(f"{call!r} has its arguments already; give args with the job only")
     if isinstance(call, Job):
         if args is not None and not isinstance(args, list | tuple):
             raise ArgumentError(call.name, f"args must be a list or a tuple, got {args!r}")
-        return JobCall(call, tuple(args or ()), {})
-    if isinstance(call, JobCall):
-        raise NotAJobError(f"{call!r} has its arguments already; give args with the job only")
+        return JobCall(call, tuple(args or ()), {}).take()
     if asyncio.iscoroutine(call):
         call.close()
         raise NotAJobError("later takes the call of a job, got a coroutine: is it decorated?")
