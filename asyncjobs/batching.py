@@ -24,6 +24,7 @@ class Batcher(Generic[Item]):
     def __init__(self, send: Callable[[list[Item]], Awaitable[None]], limit: int) -> None:
         self._send, self._limit = send, limit
         self._pending: list[Item] = []
+        self._underway: list[Item] = []
         self._sending: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
@@ -33,8 +34,12 @@ class Batcher(Generic[Item]):
     def add(self, item: Item) -> None:
         """Put *item* into the next batch."""
         self._pending.append(item)
-        if self._sending is None:
+        if self._sending is None or self._sending.done():
             self._sending = asyncio.get_running_loop().create_task(self._send_all())
+
+    def unsent(self) -> list[Item]:
+        """Return what waits or is under way."""
+        return [*self._underway, *self._pending]
 
     def discard(self) -> list[Item]:
         """Take back what has not been sent."""
@@ -43,14 +48,12 @@ class Batcher(Generic[Item]):
 
     async def drain(self) -> None:
         """Wait until everything was sent."""
-        while self._sending is not None:
+        while self._sending is not None and not self._sending.done():
             await asyncio.wait({self._sending})
 
     async def _send_all(self) -> None:
-        try:
-            while self._pending:
-                batch = self._pending[: self._limit]
-                self._pending = self._pending[self._limit :]
-                await self._send(batch)
-        finally:
-            self._sending = None
+        while self._pending:
+            self._underway = self._pending[: self._limit]
+            self._pending = self._pending[self._limit :]
+            await self._send(self._underway)
+            self._underway = []

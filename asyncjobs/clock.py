@@ -33,8 +33,11 @@ def check_wait(
 def _check_duration(wait: float | timedelta) -> float:
     if isinstance(wait, bool) or not isinstance(wait, int | float | timedelta):
         raise WaitError(f"wait must be seconds or a timedelta, got {wait!r}")
-    duration = seconds(wait)
-    if math.isnan(duration) or not 0 <= duration <= MAX_WAIT:
+    try:
+        duration = seconds(wait)
+    except OverflowError:
+        duration = math.inf
+    if not 0 <= duration <= MAX_WAIT:
         raise WaitError(f"wait must be from 0 to {MAX_WAIT:.0f} s, got {duration:g} s")
     return duration
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from asyncjobs.types import Json
 
-STRICT_JSON = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
+STRICT_JSON = ConfigDict(extra="forbid", allow_inf_nan=False, ser_json_inf_nan="constants")
 NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 SHOWN = 60
 """Characters of a refused value that an error shows."""
@@ -70,22 +70,25 @@ class ArgumentCodec:
         bound = self._bind(args, kwargs)
         try:
             checked = self._adapter.validate_python(bound, strict=True)
-            text = self._adapter.dump_json(checked).decode()
+            text = self._adapter.dump_json(checked, warnings=False).decode()
+            back = self._adapter.validate_json(text)  # what a worker would fail at, fails here
         except ValidationError as error:
             raise ArgumentError(self.job, _explain(error, show=True)) from None
         except (PydanticSerializationError, UnicodeError, RecursionError) as error:
-            raise ArgumentError(self.job, f"an argument has no JSON: {error}") from None
+            problem = f"{self._name_unstorable(bound)} has no JSON: {error}"
+            raise ArgumentError(self.job, problem) from None
         except NameError as error:
             raise ArgumentError(
                 self.job, f"its annotations cannot be resolved at run time: {error}"
             ) from None
         if "\\u0000" in text or "NaN" in text or "Infinity" in text:
             self._refuse_outlaws(text)
-        if self._loose and self._adapter.validate_json(text) != checked:
+        if self._loose and back != checked:
+            name = next(name for name in checked if back[name] != checked[name])
             raise ArgumentError(
                 self.job,
-                "an argument comes back different from JSON; annotate the parameter with its "
-                f"real type instead of Any (stored: {text[:SHOWN]})",
+                f"argument {name!r} comes back different from JSON; annotate the parameter with "
+                f"its real type instead of Any (stored: {_shorten(text)})",
             )
         return text
 
@@ -108,6 +111,14 @@ class ArgumentCodec:
             return self.signature.bind(*args, **kwargs).arguments
         except TypeError as error:
             raise ArgumentError(self.job, str(error)) from None
+
+    def _name_unstorable(self, bound: Mapping[str, Any]) -> str:
+        for name, value in bound.items():
+            try:
+                self._adapter.dump_json({name: value}, warnings=False)
+            except (PydanticSerializationError, UnicodeError, RecursionError):
+                return f"argument {name!r}"
+        return "an argument"
 
     def _refuse_outlaws(self, text: str) -> None:
         # PostgreSQL's jsonb knows neither; found here, so that the error names the job.
@@ -164,13 +175,20 @@ def _explain(error: ValidationError, *, show: bool) -> str:
     for problem in error.errors(include_url=False, include_context=False):
         path = [str(part) for part in problem["loc"]]
         where = f"argument {path[0]!r}" if path else "arguments"
-        inside = f" at {'.'.join(path[1:])}" if path[1:] else ""
+        inside = f" at {_shorten('.'.join(path[1:]))}" if path[1:] else ""
         value = problem["input"]
         kind = type(value).__name__
-        shown = f"{_shorten(repr(value))} ({kind})" if show else f"a value of type {kind}"
+        shown = f"{_show(value)} ({kind})" if show else f"a value of type {kind}"
         what = problem["msg"][:1].lower() + problem["msg"][1:]
         problems.append(f"{where}{inside}: {what}, got {shown}")
     return "; ".join(problems)
+
+
+def _show(value: object) -> str:
+    try:
+        return _shorten(repr(value))
+    except Exception:  # noqa: BLE001 - nested too deep, a huge int, or a repr of the user's
+        return "…"
 
 
 def _shorten(text: str) -> str:

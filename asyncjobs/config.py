@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from asyncjobs.errors import ConfigError
+from asyncjobs.errors import ConfigError, UnknownOptionError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+T = TypeVar("T")
 
 MAX_BACKOFF = 7 * 24 * 3600.0
 """Seconds. Source: RedwoodJS background jobs."""
@@ -31,6 +35,23 @@ def check_whole(name: str, value: int, least: int, most: int) -> None:
         raise ConfigError(f"{name} must be a whole number from {least} to {most}, got {value!r}")
 
 
+def explains_options(cls: type[T]) -> type[T]:
+    """Make *cls* answer an option it does not take with UnknownOptionError."""
+    init = cls.__init__
+    known = list(inspect.signature(init).parameters)[1:]
+
+    @functools.wraps(init)
+    def explaining_init(self: Any, *args: Any, **given: Any) -> None:
+        for option in given:
+            if option not in known:
+                raise UnknownOptionError(option, known)
+        init(self, *args, **given)
+
+    cls.__init__ = explaining_init  # type: ignore[assignment] # the signature stays the same
+    return cls
+
+
+@explains_options
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WorkerGroup:
     """How one group of workers claims and runs jobs. All durations are seconds."""
@@ -73,7 +94,7 @@ class WorkerGroup:
         check_between("heartbeat_interval", self.heartbeat_interval, 0.05, 3_600, " s")
         check_between("lease", self.lease, 3 * self.heartbeat_interval, 86_400, " s")
         check_between("shutdown_timeout", self.shutdown_timeout, 0, 86_400, " s")
-        if not self.queue:
+        if not self.queue or not isinstance(self.queue, str | list | tuple):
             raise ConfigError(f'queue must be "*", a name or a list of names, got {self.queue!r}')
 
     @property

@@ -64,7 +64,7 @@ class UnknownNameError(ConfigError, LookupError):
         super().__init__(name, self.known)
 
     def __str__(self) -> str:
-        near = get_close_matches(self.name, self.known, n=1)
+        near = get_close_matches(str(self.name), self.known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         return f"unknown {self.kind} {self.name!r} (known: {', '.join(self.known) or 'none'}){hint}"
 

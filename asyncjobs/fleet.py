@@ -69,17 +69,17 @@ async def _report(workers: Sequence[Worker], on_progress: Callable[[int], None])
 
 
 @contextlib.asynccontextmanager
-async def run_embedded(workers: Sequence[Worker], log: Any) -> AsyncIterator[None]:
-    """Run *workers* beside a web app; raise on entry if one of them does not start.
+async def run_embedded(makers: Sequence[Callable[[], Worker]], log: Any) -> AsyncIterator[None]:
+    """Run a worker of each maker beside a web app; raise on entry if one does not start.
 
-    One that fails later starts again after a growing delay, and the app goes on.
+    One that fails later is made anew after a growing delay, and the app goes on.
     """
     stop = asyncio.Event()
     tasks = []
     try:
-        for worker in workers:
+        for make in makers:
             ready = asyncio.Event()
-            task = asyncio.create_task(_keep_running(worker, stop, ready, log))
+            task = asyncio.create_task(_keep_running(make, stop, ready, log))
             tasks.append(task)
             await _until_ready(task, ready)
         yield
@@ -97,10 +97,11 @@ async def _until_ready(task: asyncio.Task[None], ready: asyncio.Event) -> None:
 
 
 async def _keep_running(
-    worker: Worker, stop: asyncio.Event, ready: asyncio.Event, log: Any
+    make: Callable[[], Worker], stop: asyncio.Event, ready: asyncio.Event, log: Any
 ) -> None:
     delays = growing_delays()
     while not stop.is_set():
+        worker = make()
         try:
             await worker.run(stop, on_ready=ready.set)
         except Exception as error:

@@ -173,12 +173,13 @@ def make_job(name: str | None, function: Callable[..., Any], options: JobOptions
 
     Raises ConfigError if it is no function, or has parameters that JSON cannot hold.
     """
-    if not callable(function) or isinstance(function, type | Job):
+    is_named = callable(function) and hasattr(function, "__name__")
+    if not is_named or isinstance(function, type | Job):
         raise ConfigError(f"a job is a function, got {function!r}")
     if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
         raise ConfigError(f"a job cannot be a generator: {function!r}")
     own_name = name if name is not None else getattr(function, "__name__", "")
-    if not own_name or "\0" in own_name:
+    if not isinstance(own_name, str) or not own_name or "\0" in own_name:
         raise ConfigError(f"a job needs a name, got {own_name!r} for {function!r}")
     kind: type[Job[..., Any]] = AsyncJob if inspect.iscoroutinefunction(function) else ThreadJob
     job = kind(own_name, function, options)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar, overload
 
-from asyncjobs.config import WorkerGroup
+from asyncjobs.config import WorkerGroup, explains_options
 from asyncjobs.errors import (
     ConfigError,
     UnknownAdapterError,
@@ -49,6 +50,7 @@ class JobDecorator(Protocol):
     def __call__(self, function: Callable[P, R], /) -> ThreadJob[P, R]: ...
 
 
+@explains_options
 class JobManager:
     """Holds what belongs together: where jobs are kept, which queues there are, who works.
 
@@ -66,6 +68,8 @@ class JobManager:
         workers: Sequence[WorkerGroup] = (),
         logger: Any = None,
     ) -> None:
+        if isinstance(queues, str):
+            raise ConfigError(f"queues must be a list of names, got the text {queues!r}")
         self.adapters = dict(adapters)
         self.queues = tuple(queues)
         self.workers = tuple(workers)
@@ -176,7 +180,8 @@ class JobManager:
         async def lifespan(app: Any) -> AsyncIterator[Any]:
             async with self, contextlib.AsyncExitStack() as stack:
                 if work:
-                    await stack.enter_async_context(run_embedded(self._workers(), self.logger))
+                    makers = [partial(self._worker, index, 0) for index in range(len(self.workers))]
+                    await stack.enter_async_context(run_embedded(makers, self.logger))
                 state = None
                 if inner is not None:
                     state = await stack.enter_async_context(inner(app))
@@ -259,6 +264,10 @@ class JobManager:
 def _check(manager: JobManager) -> None:
     if not manager.adapters:
         raise ConfigError("a JobManager needs at least one adapter")
+    for name, storage in manager.adapters.items():
+        if not isinstance(name, str) or not hasattr(storage, "enqueue"):
+            kind = type(storage).__name__  # not the value: a DSN may hold a password
+            raise ConfigError(f"an adapter is a storage by name, got {name!r}: a {kind}")
     for name in manager.queues:
         if not isinstance(name, str) or not name or name == "*" or not name.isprintable():
             raise ConfigError(f'a queue is a printable name other than "*", got {name!r}')

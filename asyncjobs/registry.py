@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs.errors import DuplicateJobError, UnknownJobError
@@ -52,7 +53,8 @@ class JobRegistry:
 
 
 def _same_source(one: Job[..., Any], other: Job[..., Any]) -> bool:
-    codes = [getattr(job.function, "__code__", None) for job in (one, other)]
+    # Unwrapped: all functions with the same decorator have the code of its wrapper.
+    codes = [getattr(inspect.unwrap(job.function), "__code__", None) for job in (one, other)]
     if None in codes:
         return one.function is other.function
     first, second = [(code.co_filename, code.co_firstlineno) for code in codes if code]

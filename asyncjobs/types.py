@@ -121,7 +121,8 @@ class Promotion:
 
     count: int
     next_in: float | None
-    """Seconds until the next future job is due; None if there is none."""
+    """Seconds until the next future job is due; None if there is none. When as many became
+    due as were asked for, it may be 0 without one."""
 
 
 class LocalWorker(NamedTuple):

@@ -171,6 +171,11 @@ class MemoryAdapter:
             self._workers[worker].holds[row.id] = row
         return [row.claimed() for row in rows]
 
+    async def held(self, worker: int) -> list[tuple[int, int]]:
+        """Return id and attempt of the jobs that *worker* holds."""
+        known = self._workers.get(worker)
+        return [(row.id, row.attempt) for row in known.held()] if known else []
+
     async def finish(self, worker: int, outcomes: Sequence[Outcome]) -> list[int]:
         """Record those of *outcomes* whose job *worker* holds at that attempt."""
         recorded = [outcome.id for outcome in outcomes if self._record(worker, outcome)]

@@ -6,8 +6,10 @@ Rules that hold for every method:
 
 - The storage's clock decides what is due and whose lease has run out.
 - A method raises StorageUnavailableError when the storage did not answer; the caller then
-  does not know whether it took effect, and may call again: every method bears that, except
-  `enqueue`, which then stores the jobs a second time.
+  does not know whether it took effect, and may call again. Three do not bear that blindly:
+  `enqueue` stores the jobs a second time; `claim` leaves those whose answer was lost with
+  the worker, which finds them by `held`; and `finish` must not repeat an outcome with a
+  refund, because the same worker may hold that job at that attempt again.
 - Methods may be called at the same time from tasks of one event loop.
 """
 
@@ -92,6 +94,9 @@ class Storage(Protocol):
         Order: priority, then the time they became available. A job is given to one worker
         only. A worker whose lease was taken away gets none.
         """
+
+    async def held(self, worker: int) -> list[tuple[int, int]]:
+        """Return id and attempt of the jobs that *worker* holds."""
 
     async def finish(self, worker: int, outcomes: Sequence[Outcome]) -> list[int]:
         """Record *outcomes* durably and return the ids of those that were recorded.

@@ -22,7 +22,7 @@ from asyncjobs.worker.delays import growing_delays
 from asyncjobs.worker.pace import Pace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from asyncjobs.storage.protocol import Storage
     from asyncjobs.types import Signal
@@ -48,13 +48,18 @@ class Claimer:
         executor: Executor,
         finisher: Finisher,
         log: Any,
+        *,
+        on_doubt: Callable[[], None],
     ) -> None:
         self._storage, self._queues, self._wanted = storage, list(queues), frozenset(queues)
         self._executor, self._finisher, self._log = executor, finisher, log
+        self._on_doubt = on_doubt
         self._pace = Pace()
         self._counted = 0
         self._may_be_more = True
         self._wake = asyncio.Event()
+        self.claiming = asyncio.Lock()
+        """Held from a claim's first word until its jobs are known here."""
         self.worker = 0
         """The registration to claim for."""
         self.dry = asyncio.Event()
@@ -86,10 +91,12 @@ class Claimer:
                 continue
             try:
                 with anyio.CancelScope(shield=True):
-                    await self._claim(room)
+                    async with self.claiming:
+                        await self._claim(room)
                 delays = growing_delays()
             except StorageError as error:
                 self._log.warning("claim.failed", error=str(error))
+                self._on_doubt()
                 await asyncio.sleep(next(delays))
                 self._may_be_more = True
             await anyio.lowlevel.checkpoint_if_cancelled()

@@ -69,6 +69,10 @@ class Executor:
         """How many claimed jobs wait."""
         return len(self._buffer)
 
+    def holds(self) -> set[int]:
+        """Return the ids of the jobs that run or wait."""
+        return {*self.running, *(row.id for row in self._buffer)}
+
     @property
     def is_idle(self) -> bool:
         """Whether nothing runs or waits."""

@@ -10,6 +10,8 @@ from asyncjobs.errors import StorageError
 from asyncjobs.worker.delays import growing_delays
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from asyncjobs.storage.protocol import Storage
     from asyncjobs.types import Outcome
 
@@ -19,11 +21,12 @@ BATCH = 1_000
 class Finisher:
     """Sends outcomes for one worker registration after the other."""
 
-    def __init__(self, storage: Storage, log: Any) -> None:
-        self._storage, self._log = storage, log
+    def __init__(self, storage: Storage, log: Any, on_doubt: Callable[[], None]) -> None:
+        self._storage, self._log, self._on_doubt = storage, log, on_doubt
         self._outcomes: Batcher[Outcome] = Batcher(self._record, BATCH)
         self.worker = 0
         """The registration whose outcomes these are."""
+        self.unsent = self._outcomes.unsent
         self.add = self._outcomes.add
 
     def __len__(self) -> int:
@@ -51,6 +54,9 @@ class Finisher:
                 recorded = await self._storage.finish(worker, outcomes)
             except StorageError as error:
                 self._log.warning("finish.delayed", error=str(error), jobs=len(outcomes))
+                self._on_doubt()
+                # Only what counts an attempt can be said twice: see `reconciler`.
+                outcomes = [outcome for outcome in outcomes if not outcome.refund]
                 await asyncio.sleep(delay)
                 if worker != self.worker:
                     return

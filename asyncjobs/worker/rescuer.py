@@ -9,6 +9,8 @@ from asyncjobs.errors import StorageError
 from asyncjobs.worker.identity import gone, host_id
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from asyncjobs.storage.protocol import Storage
     from asyncjobs.worker.lease import Lease
 
@@ -18,16 +20,26 @@ outage everybody's lease has run out: others get the time to renew theirs."""
 
 
 class Rescuer:
-    """Looks after the other workers, once a heartbeat."""
+    """Looks after the other workers, once a heartbeat, and after its own after an outage."""
 
-    def __init__(self, storage: Storage, lease: Lease, interval: float, log: Any) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        lease: Lease,
+        interval: float,
+        log: Any,
+        *,
+        reconcile: Callable[[], Awaitable[None]],
+    ) -> None:
         self._storage, self._lease, self._interval, self._log = storage, lease, interval, log
+        self._reconcile = reconcile
 
     async def run(self) -> None:
         """Rescue until cancelled."""
         await self._rescue_safely(needs_dead=True)
         while True:
             await asyncio.sleep(self._interval)
+            await self._reconcile()
             if self._lease.steady >= STEADY:
                 await self._rescue_safely()
 

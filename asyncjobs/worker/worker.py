@@ -18,6 +18,7 @@ from asyncjobs.worker.finisher import Finisher
 from asyncjobs.worker.identity import host_id, process_started
 from asyncjobs.worker.lease import Lease
 from asyncjobs.worker.promoter import Promoter
+from asyncjobs.worker.reconciler import Reconciler
 from asyncjobs.worker.rescuer import Rescuer
 
 if TYPE_CHECKING:
@@ -55,11 +56,15 @@ class Worker:
         self.name = name
         self._log = log.bind(worker=name)
         self._force = asyncio.Event()
-        self._finisher = Finisher(storage, self._log)
+        self._reconciler = Reconciler(storage, self._log)
+        doubt = self._reconciler.doubt
+        self._finisher = Finisher(storage, self._log, doubt)
         self._executor = Executor(
             registry, group, self._finisher, self._log, worker=name, on_room=self._on_room
         )
-        self._claimer = Claimer(storage, queues, self._executor, self._finisher, self._log)
+        self._claimer = Claimer(
+            storage, queues, self._executor, self._finisher, self._log, on_doubt=doubt
+        )
         self._promoter = Promoter(storage, group.sleep_delay, self._log)
         self._lease = Lease(
             storage,
@@ -68,7 +73,13 @@ class Worker:
             on_answer=self._on_heartbeat,
             running_now=self._running_now,
         )
-        self._rescuer = Rescuer(storage, self._lease, group.heartbeat_interval, self._log)
+        self._rescuer = Rescuer(
+            storage,
+            self._lease,
+            group.heartbeat_interval,
+            self._log,
+            reconcile=self._reconcile,
+        )
         self._registering: asyncio.Task[None] | None = None
 
     @property
@@ -160,6 +171,9 @@ class Worker:
 
     async def _listen(self) -> None:
         await self._storage.listen(self._on_signal)
+
+    async def _reconcile(self) -> None:
+        await self._reconciler.run(self._claimer, self._executor, self._finisher)
 
     async def _tick(self) -> None:
         # The safety net, and the buffer that must not become stale.

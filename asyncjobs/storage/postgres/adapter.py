@@ -140,6 +140,10 @@ class PostgresAdapter:
         """Remove a worker; see `Storage.deregister`."""
         await self._fleet.deregister(worker)
 
+    async def held(self, worker: int) -> list[tuple[int, int]]:
+        """Return what a worker holds; see `Storage.held`."""
+        return await self._fleet.held(worker)
+
     async def local_workers(self, host_id: str) -> list[LocalWorker]:
         """Return the workers of one machine."""
         return await self._fleet.local_workers(host_id)

@@ -40,6 +40,10 @@ class Fleet:
         rows = await self._lane.fetch(self._sql.local_workers, host_id)
         return [LocalWorker(*row) for row in rows]
 
+    async def held(self, worker: int) -> list[tuple[int, int]]:
+        """Return id and attempt of the jobs that a worker holds."""
+        return [tuple(row) for row in await self._lane.fetch(self._sql.held_jobs, worker)]
+
     async def rescue(self, dead: Sequence[int]) -> list[Rescued]:
         """Declare workers dead and free their jobs, in one transaction of two statements."""
         async with self._lane.connection() as connection, connection.transaction():

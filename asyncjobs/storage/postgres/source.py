@@ -62,8 +62,9 @@ class DsnSource:
             **self._options.get("server_settings", {}),
         }
         options = {"timeout": CONNECT_TIMEOUT, **self._options, "server_settings": settings}
+        dsn = find_dsn(self._dsn)
         try:
-            return await _connect(find_dsn(self._dsn), options)
+            return await _connect(dsn, options)
         except (ValueError, asyncpg.ClientConfigurationError) as error:
             raise ConfigError(f"the database's address cannot be used: {error}") from error
 

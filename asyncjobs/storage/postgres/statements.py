@@ -61,6 +61,7 @@ class Statements:
     free_jobs: str
     get_jobs: str
     heartbeat: str
+    held_jobs: str
     local_workers: str
     promote_jobs: str
     record_migration: str

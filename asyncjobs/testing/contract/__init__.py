@@ -1,0 +1,34 @@
+"""The contract of a storage adapter, as tests that its author runs.
+
+Provide the fixture ``storage``, an adapter that is opened, migrated and empty, and have the
+tests run on asyncio, here by anyio's pytest plugin::
+
+    pytestmark = pytest.mark.anyio
+
+    class TestMyAdapter(StorageContract):
+        @pytest.fixture
+        async def storage(self) -> AsyncIterator[Storage]:
+            adapter = MyAdapter()
+            await adapter.open()
+            yield adapter
+            await adapter.close()
+
+``pytest.register_assert_rewrite("asyncjobs.testing.contract")`` in a conftest.py makes
+failures show the values. Nothing here waits for a fixed time: a test that needs time to pass
+asks again until it has.
+"""
+
+from asyncjobs.testing.contract.cancelling import Cancelling
+from asyncjobs.testing.contract.claiming import Claiming
+from asyncjobs.testing.contract.enqueueing import Enqueueing
+from asyncjobs.testing.contract.finishing import Finishing
+from asyncjobs.testing.contract.listening import Listening
+from asyncjobs.testing.contract.promoting import Promoting
+from asyncjobs.testing.contract.rescuing import Rescuing
+from asyncjobs.testing.contract.workers import Workers
+
+
+class StorageContract(
+    Enqueueing, Claiming, Finishing, Promoting, Cancelling, Workers, Rescuing, Listening
+):
+    """Everything that `asyncjobs.storage.protocol.Storage` promises. See the module."""

@@ -1,0 +1,107 @@
+"""Who listens hears what there is to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asyncjobs.testing.contract.steps import (
+    BATCH,
+    a_job,
+    a_worker,
+    eventually,
+    hold,
+    listening,
+    store,
+)
+from asyncjobs.types import Outcome, Signal
+
+if TYPE_CHECKING:
+    from asyncjobs.storage.protocol import Storage
+
+EMAIL = Signal(ready=frozenset({"email"}), priority=7)
+
+
+class Listening:
+    """`listen`."""
+
+    async def test_a_listener_first_hears_that_it_may_have_missed_something(
+        self, storage: Storage
+    ) -> None:
+        async with listening(storage) as heard:
+            assert heard.signals[0].missed
+
+    async def test_a_listener_hears_of_new_jobs_and_how_urgent_they_are(
+        self, storage: Storage
+    ) -> None:
+        async with listening(storage) as heard:
+            await store(storage, a_job(), a_job(queue="email", priority=5), a_job(wait=60))
+            signal = await heard.first(lambda signal: signal.ready)
+            assert signal.ready == {"default", "email"}
+            assert signal.priority == 5
+
+    async def test_a_listener_hears_when_a_new_job_is_due(self, storage: Storage) -> None:
+        async with listening(storage) as heard:
+            await store(storage, a_job(wait=7200), a_job(wait=3600))
+            signal = await heard.first(lambda signal: signal.due_in is not None)
+            assert signal.ready == frozenset()
+            assert signal.due_in is not None
+            assert 3590 < signal.due_in <= 3601
+
+    async def test_a_listener_hears_whom_to_cancel(self, storage: Storage) -> None:
+        worker = await storage.register(a_worker())
+        held = await hold(storage, worker, *[a_job()] * 3)
+        first, second, quiet = [job.id for job in held]
+        async with listening(storage) as heard:
+            await storage.cancel([quiet], interrupt=False)
+            await storage.cancel([first, second], interrupt=True)
+            signal = await heard.first(lambda signal: signal.cancel)
+            assert sorted(signal.cancel) == [first, second]
+
+    async def test_a_listener_hears_of_jobs_that_become_due(self, storage: Storage) -> None:
+        async with listening(storage) as heard:
+            await store(storage, a_job(queue="email", priority=7, wait=0.02))
+
+            async def promoted() -> int:
+                return (await storage.promote(BATCH)).count
+
+            await eventually(promoted)
+            assert await heard.first(lambda signal: signal.ready) == EMAIL
+
+    async def test_a_listener_hears_of_rescued_jobs(self, storage: Storage) -> None:
+        dead = await storage.register(a_worker())
+        await hold(storage, dead, a_job(queue="email", priority=7))
+        async with listening(storage) as heard:
+            await storage.rescue([dead])
+            assert await heard.first(lambda signal: signal.ready) == EMAIL
+
+    async def test_a_listener_hears_of_jobs_that_a_worker_leaves(self, storage: Storage) -> None:
+        worker = await storage.register(a_worker())
+        await hold(storage, worker, a_job(queue="email", priority=7))
+        async with listening(storage) as heard:
+            await storage.deregister(worker)
+            assert await heard.first(lambda signal: signal.ready) == EMAIL
+
+    async def test_a_listener_hears_of_jobs_given_back(self, storage: Storage) -> None:
+        worker = await storage.register(a_worker())
+        back, retry = await hold(storage, worker, a_job(queue="email", priority=7), a_job())
+        async with listening(storage) as heard:
+            await storage.finish(worker, [Outcome(back.id, 1, "available")])
+            assert await heard.first(lambda signal: signal.ready) == EMAIL
+            await storage.finish(worker, [Outcome(retry.id, 1, "scheduled", delay=3600)])
+            signal = await heard.first(lambda signal: signal.due_in is not None)
+            assert signal.due_in is not None
+            assert 3590 < signal.due_in <= 3601
+
+    async def test_every_listener_hears(self, storage: Storage) -> None:
+        async with listening(storage) as first, listening(storage) as second:
+            await store(storage)
+            await first.first(lambda signal: signal.ready)
+            await second.first(lambda signal: signal.ready)
+
+    async def test_listening_again_works(self, storage: Storage) -> None:
+        async with listening(storage) as before:
+            pass
+        async with listening(storage) as heard:
+            await store(storage)
+            await heard.first(lambda signal: signal.ready)
+        assert not any(signal.ready for signal in before.signals)

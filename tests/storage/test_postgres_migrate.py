@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import re
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import pytest
+
+from asyncjobs import (
+    ConfigError,
+    MigrationChangedError,
+    NotMigratedError,
+    PostgresAdapter,
+    SchemaTooNewError,
+    StorageUnavailableError,
+)
+from asyncjobs.storage.embedded import find_bindir
+from asyncjobs.storage.postgres import migrate
+from asyncjobs.storage.postgres.migrate import (
+    all_migrations,
+    migrate_database,
+    migration_script,
+)
+from asyncjobs.storage.postgres.statements import Statements, for_schema, sql_folder
+from asyncjobs.types import NewJob
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ODD_SCHEMA = 'Odd "schema\' :"schema" $1'
+
+
+async def execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(statement)
+    await connection.close()
+
+
+async def test_ten_processes_migrate_at_once_and_each_step_is_taken_once(empty_dsn: str) -> None:
+    taken = await asyncio.gather(*[migrate_database(empty_dsn) for _ in range(10)])
+    names = [name for steps in taken for name in steps]
+    assert names == [step.name for step in all_migrations()]
+
+
+async def test_any_schema_name_works_quoted(empty_dsn: str) -> None:
+    adapter = PostgresAdapter(empty_dsn, schema=ODD_SCHEMA)
+    await adapter.migrate()
+    await adapter.open()
+    await adapter.enqueue([NewJob("x", "default", 50, "{}"), NewJob("y", "default", 50, "{}", 9.0)])
+    assert (await adapter.promote(5)).count == 0
+    assert await adapter.clear() == 2
+    await adapter.close()
+
+
+@pytest.mark.parametrize("schema", ["", "x" * 64, "null\0"])
+def test_a_schema_that_cannot_be_is_refused(schema: str) -> None:
+    with pytest.raises(ConfigError, match="schema must have 1 to 63 bytes"):
+        PostgresAdapter("postgresql://localhost/x", schema=schema)
+
+
+async def test_two_schemas_of_one_database_are_strangers(empty_dsn: str) -> None:
+    one, other = (PostgresAdapter(empty_dsn, schema=name) for name in ("one", "other"))
+    for adapter in (one, other):
+        await adapter.migrate()
+        await adapter.open()
+    await one.enqueue([NewJob("x", "default", 50, "{}")])
+    assert not await other.counts()
+    for adapter in (one, other):
+        await adapter.close()
+
+
+async def test_an_empty_database_is_an_error_that_says_what_to_type(empty_dsn: str) -> None:
+    with pytest.raises(NotMigratedError, match="run `asyncjobs migrate`"):
+        await PostgresAdapter(empty_dsn).open()
+
+
+async def test_a_schema_that_is_dropped_while_running_is_the_same_error(dsn: str) -> None:
+    adapter = PostgresAdapter(dsn)
+    await adapter.open()
+    await execute(dsn, "drop schema asyncjobs cascade")
+    with pytest.raises(NotMigratedError):
+        await adapter.enqueue([NewJob("x", "default", 50, "{}")])
+    await adapter.close()
+
+
+async def test_a_schema_that_needs_a_later_program_is_refused(dsn: str) -> None:
+    await execute(dsn, "insert into asyncjobs.migrations values (900, '0900_x', 'x', 900)")
+    with pytest.raises(SchemaTooNewError, match="is at version 900, which needs"):
+        await PostgresAdapter(dsn).open()
+    with pytest.raises(SchemaTooNewError):
+        await migrate_database(dsn)
+
+
+async def test_a_later_schema_that_says_so_works_during_a_rolling_deploy(dsn: str) -> None:
+    await execute(dsn, "insert into asyncjobs.migrations values (900, '0900_x', 'x', 1)")
+    adapter = PostgresAdapter(dsn)
+    await adapter.open()
+    await adapter.close()
+    assert await migrate_database(dsn) == []
+
+
+async def test_an_applied_migration_that_was_changed_is_reported(dsn: str) -> None:
+    await execute(dsn, "update asyncjobs.migrations set checksum = 'other'")
+    with pytest.raises(MigrationChangedError, match="0001_initial"):
+        await migrate_database(dsn)
+
+
+async def test_a_step_that_fails_leaves_nothing_half_done(
+    empty_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = all_migrations()
+    text = '-- needs: 1\ncreate table :"schema".extra (id int);\nselect 1 / 0;\n'
+    bad = migrate.Migration(len(good) + 1, "9999_bad", text, 1)
+    monkeypatch.setattr(migrate, "all_migrations", lambda: (*good, bad))
+    with pytest.raises(Exception, match="division by zero"):
+        await migrate_database(empty_dsn)
+    monkeypatch.undo()
+    with pytest.raises(NotMigratedError):
+        await PostgresAdapter(empty_dsn).open()
+    assert len(await migrate_database(empty_dsn)) == len(good)
+
+
+async def test_the_printed_script_does_what_migrate_does(empty_dsn: str, tmp_path: Path) -> None:
+    psql = shutil.which("psql") or str(find_bindir() / "psql")
+    script = tmp_path / "migrate.sql"
+    script.write_text(migration_script("by_hand"))
+    run = await asyncio.to_thread(
+        subprocess.run,
+        [psql, "-v", "ON_ERROR_STOP=1", "-q", "-d", empty_dsn, "-f", str(script)],
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    assert await migrate_database(empty_dsn, "by_hand") == []
+    adapter = PostgresAdapter(empty_dsn, schema="by_hand")
+    await adapter.open()
+    await adapter.close()
+
+
+async def test_a_database_that_is_down_is_unavailable_and_not_a_bug() -> None:
+    down = "postgresql://nobody:secret@127.0.0.1:1/nothing"
+    with pytest.raises(StorageUnavailableError) as caught:
+        await PostgresAdapter(down).open()
+    assert "secret" not in str(caught.value)
+    with pytest.raises(StorageUnavailableError):
+        await PostgresAdapter(down).migrate()
+
+
+def test_every_statement_has_a_file_and_every_file_a_statement() -> None:
+    files = {path.stem for path in (sql_folder() / "queries").glob("*.sql")}
+    assert files == {field.name for field in dataclasses.fields(Statements)}
+
+
+@pytest.mark.parametrize("path", sorted(sql_folder().glob("*/*.sql")), ids=lambda path: path.stem)
+def test_every_file_begins_with_its_contract(path: Path) -> None:
+    first, *rest = path.read_text().splitlines()
+    assert re.match(rf"-- {path.stem}: \S", first)
+    assert any(line and not line.startswith("--") for line in rest)
+
+
+def test_tokens_are_replaced_in_one_pass() -> None:
+    text = for_schema(""":"schema".jobs, :'schema'""", ODD_SCHEMA)
+    assert text == ('"Odd ""schema\' :""schema"" $1".jobs, ' + "'Odd \"schema'' :\"schema\" $1'")
+
+
+async def test_an_extra_field_of_a_migration_is_its_number(dsn: str) -> None:
+    numbers: list[Any] = [step.version for step in all_migrations()]
+    assert numbers == list(range(1, len(numbers) + 1))

@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import asyncpg
+import pytest
+import structlog
+
+from asyncjobs import (
+    ConfigError,
+    DatabaseNotConfiguredError,
+    JobManager,
+    PostgresAdapter,
+    StorageUnavailableError,
+    WorkerGroup,
+)
+from asyncjobs.storage.embedded import EmbeddedPostgres
+from asyncjobs.types import NewJob, Signal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KILL = """
+select count(pg_terminate_backend(pid)) from pg_stat_activity
+where application_name like 'asyncjobs ' || $1 and datname = current_database()
+"""
+
+
+async def kill(dsn: str, purpose: str = "%") -> int:
+    connection = await asyncpg.connect(dsn)
+    killed: int = await connection.fetchval(KILL, purpose)
+    await connection.close()
+    return killed
+
+
+def make_manager(adapter: Any, **options: Any) -> Any:
+    capture = structlog.testing.LogCapture()
+    manager: Any = JobManager(
+        adapters={"main": adapter},
+        workers=[WorkerGroup(adapter="main", **options)],
+        logger=structlog.wrap_logger(None, processors=[capture]),
+    )
+    manager.log = capture.entries
+    manager.later = manager.create_scheduler(adapter="main")
+    return manager
+
+
+async def test_a_cut_connection_fails_one_call_and_heals(dsn: str) -> None:
+    adapter = PostgresAdapter(dsn)
+    await adapter.open()
+    assert await kill(dsn, "enqueue") == 1
+    await asyncio.sleep(0.05)
+    rows = [NewJob("x", "default", 50, "{}")]
+    try:
+        await adapter.enqueue(rows)
+    except StorageUnavailableError:
+        await adapter.enqueue(rows)
+    assert await adapter.counts() == {("default", "available"): 1}
+    await adapter.close()
+
+
+async def test_a_worker_whose_connections_are_cut_again_and_again_runs_every_job(
+    dsn: str,
+) -> None:
+    jobs = make_manager(PostgresAdapter(dsn), concurrency=20, sleep_delay=0.2)
+    ran: list[int] = []
+
+    @jobs.job
+    async def note(number: int) -> None:
+        ran.append(number)
+        await asyncio.sleep(0.002)
+
+    async with jobs:
+        await jobs.later.many([note(number) for number in range(2_000)])
+        stop = asyncio.Event()
+        worker = asyncio.create_task(jobs.work(stop))
+        with anyio.fail_after(60):
+            while len(set(ran)) < 2_000:
+                await kill(dsn)
+                await asyncio.sleep(0.1)
+            while await kill_nothing_left(jobs):
+                await asyncio.sleep(0.05)
+        stop.set()
+        await worker
+    assert sorted(ran) == list(range(2_000))  # and none twice: no lease was lost
+
+
+async def kill_nothing_left(jobs: Any) -> bool:
+    try:
+        return bool(await jobs.adapters["main"].counts())
+    except StorageUnavailableError:
+        return True
+
+
+async def test_a_lost_listener_comes_back_and_says_that_something_may_be_missed(
+    dsn: str,
+) -> None:
+    adapter = PostgresAdapter(dsn)
+    await adapter.open()
+    heard: asyncio.Queue[Signal] = asyncio.Queue()
+    listening = asyncio.create_task(adapter.listen(heard.put_nowait))
+    with anyio.fail_after(20):
+        assert (await heard.get()).missed
+        await asyncio.sleep(0.1)
+        while await kill(dsn, "listen") != 1:
+            await asyncio.sleep(0.01)
+        assert (await heard.get()).missed
+        while True:
+            await adapter.enqueue([NewJob("x", "default", 50, "{}")])
+            with anyio.move_on_after(0.3):
+                while (signal := await heard.get()).missed:
+                    pass
+                assert signal.ready == {"default"}
+                break
+    listening.cancel()
+    await asyncio.wait({listening})
+    await adapter.close()
+
+
+async def test_without_listening_a_poll_carries_everything(dsn: str) -> None:
+    jobs = make_manager(PostgresAdapter(dsn, listen=False), sleep_delay=0.05)
+    ran = asyncio.Event()
+
+    @jobs.job
+    async def note() -> None:
+        ran.set()
+
+    async with jobs:
+        stop = asyncio.Event()
+        worker = asyncio.create_task(jobs.work(stop))
+        for options in ({}, {"wait": 0.1}):
+            ran.clear()
+            await asyncio.sleep(0.1)
+            await jobs.later(note(), **options)
+            with anyio.fail_after(20):
+                await ran.wait()
+        stop.set()
+        await worker
+
+
+async def test_a_worker_lives_through_a_restart_of_the_server(reachable_path: Path) -> None:
+    folder = reachable_path / "postgres"
+    server = EmbeddedPostgres.start(folder, settings={"fsync": "off"})
+    jobs = make_manager(PostgresAdapter(server.dsn), sleep_delay=0.2)
+    running, go_on, ran = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    @jobs.job
+    async def long() -> None:
+        running.set()
+        await go_on.wait()
+
+    @jobs.job
+    async def note() -> None:
+        ran.set()
+
+    await jobs.migrate()
+    stop = asyncio.Event()
+    worker = asyncio.create_task(jobs.work(stop))
+    async with jobs:
+        stored = await jobs.later(long())
+        await running.wait()
+        await asyncio.to_thread(server.stop)
+        go_on.set()  # it ends while nobody can record that
+        with pytest.raises(StorageUnavailableError):
+            await jobs.later(note())
+        server = await asyncio.to_thread(
+            EmbeddedPostgres.start, folder, port=server.port, settings={"fsync": "off"}
+        )
+        with anyio.fail_after(30):
+            await jobs.later(note())
+            await ran.wait()
+            while await jobs.later.get(stored.id) is not None:
+                await asyncio.sleep(0.01)
+    stop.set()
+    await worker
+    server.stop()
+    assert "lease.lost" not in {line["event"] for line in jobs.log}
+
+
+async def test_a_worker_that_starts_without_a_database_says_so() -> None:
+    jobs = make_manager(PostgresAdapter("postgresql://nobody@127.0.0.1:1/nothing"))
+    with pytest.raises(StorageUnavailableError):
+        await jobs.work()
+
+
+async def test_a_database_that_is_not_configured_is_named_with_its_remedies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("ASYNCJOBS_DATABASE_URL", "DATABASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(DatabaseNotConfiguredError, match=r"ASYNCJOBS_DATABASE_URL.*asyncjobs dev"):
+        await PostgresAdapter().open()
+
+
+async def test_the_environment_names_the_database_when_the_adapter_opens(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = PostgresAdapter()
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
+    monkeypatch.setenv(
+        "ASYNCJOBS_DATABASE_URL", dsn.replace("postgresql://", "postgresql+asyncpg://")
+    )
+    await adapter.open()
+    await adapter.close()
+
+
+async def test_an_address_that_makes_no_sense_is_a_configuration_error() -> None:
+    for wrong in ("mysql://localhost/x", "postgresql://localhost:port/x"):
+        with pytest.raises(ConfigError):
+            await PostgresAdapter(wrong).open()
+
+
+async def test_a_pool_of_the_users_is_enough_for_everything(dsn: str) -> None:
+    async with asyncpg.create_pool(dsn, min_size=1, max_size=8) as pool:
+        jobs = make_manager(PostgresAdapter(pool=pool))
+        ran: list[int] = []
+
+        @jobs.job
+        async def note(number: int) -> None:
+            ran.append(number)
+
+        async with jobs:
+            await asyncio.gather(*[jobs.later(note(number)) for number in range(50)])
+            await jobs.workoff()
+        assert sorted(ran) == list(range(50))
+        async with pool.acquire() as connection:  # everything was given back
+            assert await connection.fetchval("select 1") == 1
+        assert pool.get_idle_size() == pool.get_size()
+
+
+async def test_a_pool_that_is_too_small_is_refused_with_the_bound(dsn: str) -> None:
+    async with asyncpg.create_pool(dsn, min_size=0, max_size=5) as pool:
+        with pytest.raises(ConfigError, match=r"more than 6 connections.* max_size 5"):
+            await PostgresAdapter(pool=pool).open()
+        with pytest.raises(ConfigError, match="not both"):
+            PostgresAdapter(dsn, pool=pool)
