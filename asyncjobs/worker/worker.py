@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from asyncjobs.errors import StorageError
-from asyncjobs.types import Heartbeat, Signal, WorkerInfo
+from asyncjobs.types import Heartbeat, JobState, Signal, WorkerInfo
 from asyncjobs.worker.claimer import Claimer
 from asyncjobs.worker.executor import Executor
 from asyncjobs.worker.finisher import Finisher
@@ -195,22 +195,26 @@ class Worker:
     async def _stop_when_dry(self, stop: asyncio.Event) -> None:
         while True:
             await self._claimer.dry.wait()
-            if self._executor.is_idle and await self._nothing_left():
-                stop.set()
-                return
+            try:
+                if self._executor.is_idle and await self._nothing_left():
+                    stop.set()
+                    return
+            except StorageError as error:
+                self._log.warning("workoff.delayed", error=str(error))
             await asyncio.sleep(BURST_LOOK)
 
     async def _nothing_left(self) -> bool:
         await self._finisher.drain(RECORD_TIMEOUT)
-        try:
-            if (await self._storage.promote(PROMOTED)).count:
-                return False
-        except StorageError:
+        if (await self._storage.promote(PROMOTED)).count:
             return False
         self._claimer.dry.clear()
         self._claimer.look()
         await self._claimer.dry.wait()
-        return self._executor.is_idle and not len(self._finisher)
+        if not self._executor.is_idle or len(self._finisher):
+            return False
+        # A claim may leave out what it could reach only slowly; the table has the last word.
+        counts = await self._storage.counts()
+        return not any(counts.get((queue, JobState.AVAILABLE.value)) for queue in self._queues)
 
     def _on_room(self) -> None:
         self._claimer.wake()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from asyncjobs.errors import ConfigError, NotOpenError
+from asyncjobs.storage.postgres.claims import Claims
 from asyncjobs.storage.postgres.fleet import Fleet
 from asyncjobs.storage.postgres.jobs import JobsTable
 from asyncjobs.storage.postgres.lanes import Lanes
@@ -73,6 +75,8 @@ class PostgresAdapter:
         self._lanes: Lanes | None = None
         self._jobs_table: JobsTable | None = None
         self._fleet_table: Fleet | None = None
+        self._claims_made: Claims | None = None
+        self._listeners: list[OnSignal] = []
 
     def __repr__(self) -> str:
         return f"PostgresAdapter(schema={self.schema!r})"
@@ -91,6 +95,7 @@ class PostgresAdapter:
                 self._lanes = lanes
                 self._jobs_table = JobsTable(lanes, statements, self.schema, self._channel)
                 self._fleet_table = Fleet(lanes, statements, self._channel)
+                self._claims_made = Claims(lanes.claim, statements, self._tell)
             self._opened += 1
 
     async def close(self) -> None:
@@ -99,7 +104,8 @@ class PostgresAdapter:
             self._opened -= 1
             if self._opened == 0 and self._lanes is not None:
                 lanes, self._lanes = self._lanes, None
-                self._jobs_table = self._fleet_table = None
+                self._claims.close()
+                self._jobs_table = self._fleet_table = self._claims_made = None
                 await lanes.close()
 
     async def migrate(self) -> list[str]:
@@ -150,7 +156,7 @@ class PostgresAdapter:
 
     async def claim(self, worker: int, queues: Sequence[str], limit: int) -> list[ClaimedJob]:
         """Give jobs to a worker; see `Storage.claim`."""
-        return await self._jobs.claim(worker, queues, limit)
+        return await self._claims.claim(worker, queues, limit)
 
     async def finish(self, worker: int, outcomes: Sequence[Outcome]) -> list[int]:
         """Record outcomes; see `Storage.finish`."""
@@ -168,16 +174,29 @@ class PostgresAdapter:
         """Report what happens until cancelled; see `Storage.listen`."""
         if self._lanes is None:
             raise NotOpenError
-        if not self._listen:
-            on_signal(Signal(missed=True))
-            await asyncio.Event().wait()
-        await Listener(self._lanes.source, self._channel, on_signal).run()
+        self._listeners.append(on_signal)
+        try:
+            if not self._listen:
+                on_signal(Signal(missed=True))
+                await asyncio.Event().wait()
+            await Listener(self._lanes.source, self._channel, partial(self._hear, on_signal)).run()
+        finally:
+            self._listeners.remove(on_signal)
 
     def for_thread(self) -> Self | None:
         """Return another adapter of the same database; None if there is only a pool."""
         if self._pool is not None:
             return None
         return type(self)(self._dsn, schema=self.schema, listen=False, connect=self._connect)
+
+    def _hear(self, on_signal: OnSignal, signal: Signal) -> None:
+        if signal.ready and self._claims_made is not None:
+            self._claims_made.marks.expect(signal.ready, signal.priority)
+        on_signal(signal)
+
+    def _tell(self, signal: Signal) -> None:
+        for on_signal in self._listeners:
+            on_signal(signal)
 
     def _source(self) -> ConnectionSource:
         if self._pool is not None:
@@ -189,6 +208,12 @@ class PostgresAdapter:
         if self._jobs_table is None:
             raise NotOpenError
         return self._jobs_table
+
+    @property
+    def _claims(self) -> Claims:
+        if self._claims_made is None:
+            raise NotOpenError
+        return self._claims_made
 
     @property
     def _fleet(self) -> Fleet:

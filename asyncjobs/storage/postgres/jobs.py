@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs.storage.postgres.external import driver_connection
 from asyncjobs.storage.postgres.failures import translated
-from asyncjobs.types import ClaimedJob, JobRecord, Promotion, StoredJob
+from asyncjobs.types import JobRecord, Promotion, StoredJob
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 CANCEL_BATCH = 500
 """Ids in one statement: a notification holds 8 000 bytes, an id up to 20."""
-BY_URGENCY = itemgetter("priority", "position")
 
 
 class JobsTable:
@@ -44,21 +42,6 @@ class JobsTable:
             with translated(self._schema):
                 rows = await driver.fetch(self._sql.enqueue_jobs, *arguments)
         return [StoredJob(*row) for row in rows]
-
-    async def claim(self, worker: int, queues: Sequence[str], limit: int) -> list[ClaimedJob]:
-        """Claim by the statement that fits the number of queues."""
-        if len(queues) == 1:
-            statement, wanted = self._sql.claim_queue, queues[0]
-        else:
-            statement, wanted = self._sql.claim_jobs, list(queues)  # type: ignore[assignment]
-        rows = await self._lanes.claim.fetch(statement, worker, wanted, limit)
-        return [
-            ClaimedJob(
-                row["id"], row["name"], row["queue"], row["priority"],
-                row["attempt"], row["run_at"], row["args"],
-            )
-            for row in sorted(rows, key=BY_URGENCY)
-        ]  # fmt: skip
 
     async def finish(self, worker: int, outcomes: Sequence[Outcome]) -> list[int]:
         """Record *outcomes*: one statement for the rows that go, one for those that stay."""

@@ -49,6 +49,7 @@ class Statements:
 
     applied_migrations: str
     cancel_jobs: str
+    claim_after: str
     claim_jobs: str
     claim_queue: str
     clear_jobs: str

@@ -1,0 +1,155 @@
+"""Claiming, also while somebody's open transaction keeps the dead alive.
+
+An entry of the index goes when its row's old version goes, and that stays as long as any
+transaction may still want to see it. A backup of an hour keeps the entries of all jobs of
+that hour at the head of the index, and a claim from the head walks over each of them.
+
+So a claim remembers, per queue and priority, the position where it ended: its mark. While
+claims from the head are quick nothing else is done, because they see everything. When they
+become slow, claims look behind the marks only, and a claim from the head, a sweep, is made
+now and then: so seldom that sweeps take at most a tenth of the time. What sits before a mark
+waits for the next sweep: a job whose transaction committed late, one that was given back,
+and one of a priority that was not met yet and that no notification told of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from asyncjobs.storage.postgres.lanes import STATEMENT_TIMEOUT
+from asyncjobs.types import ClaimedJob, Signal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from asyncjobs.storage.postgres.lanes import Lane
+    from asyncjobs.storage.postgres.statements import Statements
+
+SLOW = 0.005
+SLOW_ROW = 0.000_015
+"""Seconds that a claim from the head may take beyond a round trip, for itself and for each
+row it returns."""
+SLOW_RUN = 5
+"""Claims that must be slow in a row: one alone may have waited for a processor."""
+SHARE = 10
+"""A sweep is made when this many times its duration has passed since the last."""
+MAX_MARKS = 64
+"""Queues and priorities with a mark; the ones longest without a job go first."""
+BY_URGENCY = itemgetter("priority", "position")
+
+
+class Marks:
+    """Where claims ended, by queue and priority."""
+
+    def __init__(self) -> None:
+        self._positions: dict[tuple[str, int], int] = {}
+
+    def learn(self, rows: Sequence[Any], *, exhausted: bool) -> None:
+        """Set the marks to the last of *rows*, which are in order.
+
+        *exhausted* says that there was nothing else: then no mark goes back.
+        """
+        latest = {(row["queue"], row["priority"]): row["position"] for row in rows}
+        for key, position in latest.items():
+            before = self._positions.pop(key, -1)  # the last that had a job stands last
+            self._positions[key] = max(before, position) if exhausted else position
+        while len(self._positions) > MAX_MARKS:
+            del self._positions[next(iter(self._positions))]
+
+    def expect(self, queues: frozenset[str], priority: int) -> None:
+        """Look at *priority* in *queues* too, from its head if it was not met before."""
+        for queue in queues:
+            self._positions.setdefault((queue, priority), -1)
+
+    def columns(self, queues: Sequence[str]) -> tuple[list[str], list[int], list[int]]:
+        """Return queues, priorities and positions of the marks in *queues*."""
+        found = [(*key, position) for key, position in self._positions.items() if key[0] in queues]
+        names, priorities, positions = zip(*found, strict=True) if found else ((), (), ())
+        return list(names), list(priorities), list(positions)
+
+
+class Claims:
+    """The claims of one adapter, for all its workers in this process."""
+
+    def __init__(
+        self, lane: Lane, statements: Statements, on_signal: Callable[[Signal], None]
+    ) -> None:
+        self._lane, self._sql, self._on_signal = lane, statements, on_signal
+        self.marks = Marks()
+        self._sweeps: dict[tuple[str, ...], float] = {}
+        """When claims of these queues may look from the head again; absent while that is quick."""
+        self._round_trip = math.inf
+        self._slow_run = 0
+        self._reminders: dict[tuple[str, ...], asyncio.TimerHandle] = {}
+
+    async def claim(self, worker: int, queues: Sequence[str], limit: int) -> list[ClaimedJob]:
+        """Claim from the head, or behind the marks while that is slow."""
+        key = tuple(queues)
+        if time.monotonic() >= self._sweeps.get(key, 0.0):
+            rows = await self._claim_from_head(worker, key, limit)
+        else:
+            rows = await self._claim_behind_marks(worker, key, limit)
+        rows = sorted(rows, key=BY_URGENCY)
+        self.marks.learn(rows, exhausted=len(rows) < limit)
+        return [
+            ClaimedJob(
+                row["id"], row["name"], row["queue"], row["priority"],
+                row["attempt"], row["run_at"], row["args"],
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    async def _claim_from_head(
+        self, worker: int, queues: tuple[str, ...], limit: int
+    ) -> Sequence[Any]:
+        single = len(queues) == 1
+        statement = self._sql.claim_queue if single else self._sql.claim_jobs
+        wanted = queues[0] if single else list(queues)
+        async with self._lane.connection() as connection:
+            before = time.monotonic()
+            rows = await connection.fetch(
+                statement, worker, wanted, limit, timeout=STATEMENT_TIMEOUT
+            )
+            took = time.monotonic() - before
+        self._judge(queues, took, len(rows))
+        return rows
+
+    def _judge(self, queues: tuple[str, ...], took: float, rows: int) -> None:
+        self._round_trip = min(self._round_trip, took)
+        if took - self._round_trip <= SLOW + SLOW_ROW * rows:
+            self._slow_run = 0
+            self._sweeps.pop(queues, None)
+            return
+        self._slow_run += 1
+        if self._slow_run >= SLOW_RUN:
+            self._sweeps[queues] = time.monotonic() + SHARE * took
+
+    async def _claim_behind_marks(
+        self, worker: int, queues: tuple[str, ...], limit: int
+    ) -> Sequence[Any]:
+        columns = self.marks.columns(queues)
+        rows = await self._lane.fetch(self._sql.claim_after, worker, *columns, limit)
+        if len(rows) < limit:
+            self._remind(queues)
+        return rows
+
+    def _remind(self, queues: tuple[str, ...]) -> None:
+        # There may be more before the marks: let the workers ask again when it is time.
+        if queues not in self._reminders:
+            delay = self._sweeps.get(queues, 0.0) - time.monotonic()
+            loop = asyncio.get_running_loop()
+            self._reminders[queues] = loop.call_later(max(delay, 0), self._wake, queues)
+
+    def _wake(self, queues: tuple[str, ...]) -> None:
+        del self._reminders[queues]
+        self._on_signal(Signal(ready=frozenset(queues)))
+
+    def close(self) -> None:
+        """Forget the reminders."""
+        for reminder in self._reminders.values():
+            reminder.cancel()
+        self._reminders.clear()

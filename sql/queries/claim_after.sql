@@ -1,0 +1,81 @@
+-- claim_after: claim_jobs, but only behind marks: where earlier claims ended.
+--
+-- Run by a worker whose claims from the head have become slow, because a transaction that
+-- stays open (a backup, an analyst) keeps the entries of a million finished jobs in the index.
+--
+-- $1 worker bigint   $2 queues text[]   $3 priorities smallint[]   $4 positions bigint[]
+-- (same length: in this queue, at this priority, look behind this position)   $5 limit integer
+with setting as materialized (
+    select set_config('synchronous_commit', 'off', true) as done
+),
+
+claimant as materialized (
+    select workers.id
+    from :"schema".workers, setting
+    where workers.id = $1
+    for key share of workers
+),
+
+heads as materialized (
+    select
+        mark.queue,
+        mark.priority,
+        mark.position as mark,
+        head.position
+    from unnest($2::text[], $3::smallint[], $4::bigint[]) as mark (queue, priority, position)
+    cross join lateral (
+        select jobs.position
+        from :"schema".jobs
+        where
+            jobs.state = 'available'
+            and jobs.queue = mark.queue
+            and jobs.priority = mark.priority
+            and jobs.position > mark.position
+        order by jobs.priority, jobs.position
+        limit $5
+    ) as head
+    order by mark.priority, head.position
+    limit $5
+),
+
+shares as materialized (
+    select
+        heads.queue,
+        heads.priority,
+        heads.mark,
+        count(*) as jobs
+    from heads
+    group by heads.queue, heads.priority, heads.mark
+)
+
+update :"schema".jobs
+set
+    state = 'running',
+    attempt = jobs.attempt + 1,
+    locked_by = $1,
+    attempted_at = statement_timestamp()
+where jobs.id = any(array(
+    select picked.id
+    from claimant, shares
+    cross join lateral (
+        select jobs.id
+        from :"schema".jobs
+        where
+            jobs.state = 'available'
+            and jobs.queue = shares.queue
+            and jobs.priority = shares.priority
+            and jobs.position > shares.mark
+        order by jobs.priority, jobs.position
+        limit shares.jobs
+        for update skip locked
+    ) as picked
+))
+returning
+    jobs.id,
+    jobs.name,
+    jobs.queue,
+    jobs.priority,
+    jobs.position,
+    jobs.attempt,
+    jobs.run_at,
+    jobs.args::text as args;

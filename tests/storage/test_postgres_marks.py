@@ -1,0 +1,202 @@
+"""Claims behind marks: here they are made always, however quick claims from the head are."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import asyncpg
+import pytest
+
+from asyncjobs import PostgresAdapter
+from asyncjobs.storage.postgres import claims
+from asyncjobs.types import ClaimedJob, NewJob, Outcome, Signal, WorkerInfo
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+QUEUES = ["default", "email"]
+
+
+@pytest.fixture
+def always_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims, "SLOW", -1.0)
+    monkeypatch.setattr(claims, "SLOW_ROW", 0.0)
+    monkeypatch.setattr(claims, "SLOW_RUN", 1)
+
+
+@pytest.fixture
+def no_sweeps(monkeypatch: pytest.MonkeyPatch, always_slow: None) -> None:
+    monkeypatch.setattr(claims, "SHARE", 1_000_000)
+
+
+@pytest.fixture
+async def adapter(dsn: str) -> AsyncIterator[PostgresAdapter]:
+    adapter = PostgresAdapter(dsn)
+    await adapter.open()
+    yield adapter
+    await adapter.close()
+
+
+async def register(adapter: PostgresAdapter) -> int:
+    info = WorkerInfo("test.0", "*", QUEUES, "here", "here", 1, 1.0, 3600.0)
+    return await adapter.register(info)
+
+
+def row(queue: str = "default", priority: int = 50) -> NewJob:
+    return NewJob("note", queue, priority, "{}")
+
+
+async def test_claims_go_on_where_the_last_one_ended(
+    adapter: PostgresAdapter, no_sweeps: None
+) -> None:
+    worker = await register(adapter)
+    stored = await adapter.enqueue([row() for _ in range(30)])
+    claimed = [job for _ in range(4) for job in await adapter.claim(worker, QUEUES, 10)]
+    assert [job.id for job in claimed] == [job.id for job in stored]
+    later = await adapter.enqueue([row()])
+    assert [job.id for job in await adapter.claim(worker, QUEUES, 10)] == [later[0].id]
+
+
+async def test_a_queue_of_the_same_priority_does_not_starve(
+    adapter: PostgresAdapter, no_sweeps: None
+) -> None:
+    worker = await register(adapter)
+    await adapter.enqueue([row(queue) for queue in QUEUES])
+    await adapter.claim(worker, QUEUES, 10)  # both are known from here on
+    await adapter.enqueue([row(queue) for _ in range(50) for queue in QUEUES])
+    claimed = await adapter.claim(worker, QUEUES, 20)
+    assert [job.queue for job in claimed] == QUEUES * 10
+
+
+async def test_an_urgent_job_of_a_new_priority_is_heard_of(
+    adapter: PostgresAdapter, no_sweeps: None
+) -> None:
+    worker = await register(adapter)
+    heard: asyncio.Queue[Signal] = asyncio.Queue()
+    listening = asyncio.create_task(adapter.listen(heard.put_nowait))
+    with anyio.fail_after(20):
+        await heard.get()
+        await adapter.enqueue([row() for _ in range(30)])
+        await adapter.claim(worker, QUEUES, 10)
+        [urgent] = await adapter.enqueue([row(priority=1)])
+        while (await heard.get()).priority != 1:
+            pass
+        claimed = await adapter.claim(worker, QUEUES, 5)
+    assert claimed[0].id == urgent.id
+    listening.cancel()
+    await asyncio.wait({listening})
+
+
+async def test_a_job_that_was_committed_late_is_found_by_a_sweep(
+    adapter: PostgresAdapter, dsn: str, always_slow: None
+) -> None:
+    worker = await register(adapter)
+    connection = await asyncpg.connect(dsn)
+    transaction = connection.transaction()
+    await transaction.start()
+    [late] = await adapter.enqueue([row()], connection=connection)
+    await adapter.enqueue([row() for _ in range(20)])
+    for _ in range(3):
+        await adapter.claim(worker, QUEUES, 10)
+    await transaction.commit()
+    await connection.close()
+    with anyio.fail_after(20):
+        while not (claimed := await adapter.claim(worker, QUEUES, 10)):
+            await asyncio.sleep(0.001)
+    assert [job.id for job in claimed] == [late.id]
+
+
+async def test_workers_are_reminded_of_the_sweep_that_is_due(
+    adapter: PostgresAdapter, always_slow: None
+) -> None:
+    worker = await register(adapter)
+    heard: asyncio.Queue[Signal] = asyncio.Queue()
+    listening = asyncio.create_task(adapter.listen(heard.put_nowait))
+    with anyio.fail_after(20):
+        while not (await heard.get()).missed:
+            pass
+        await adapter.claim(worker, QUEUES, 10)
+        await adapter.claim(worker, QUEUES, 10)
+        assert (await heard.get()).ready == frozenset(QUEUES)
+    listening.cancel()
+    await asyncio.wait({listening})
+
+
+async def test_more_priorities_than_marks_are_claimed_all_the_same(
+    adapter: PostgresAdapter, always_slow: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "MAX_MARKS", 5)
+    worker = await register(adapter)
+    await adapter.enqueue([row(priority=number % 40) for number in range(200)])
+    claimed: list[Any] = []
+    with anyio.fail_after(20):
+        while len(claimed) < 200:
+            claimed += await adapter.claim(worker, QUEUES, 7)
+    assert len({job.id for job in claimed}) == 200
+
+
+class Traffic:
+    """Transactions that commit late or not at all, and workers that give some jobs back."""
+
+    def __init__(self, dsn: str, seed: int) -> None:
+        self.dsn, self.chance = dsn, random.Random(seed)
+        self.wanted: set[int] = set()
+        self.done: list[int] = []
+        self.storing = 6
+
+    async def store(self, adapter: PostgresAdapter) -> None:
+        connection = await asyncpg.connect(self.dsn)
+        for _ in range(15):
+            transaction = connection.transaction()
+            await transaction.start()
+            rows = [self.row() for _ in range(self.chance.randint(1, 20))]
+            stored = await adapter.enqueue(rows, connection=connection)
+            await asyncio.sleep(self.chance.random() * 0.02)
+            if self.chance.random() < 0.2:
+                await transaction.rollback()
+            else:
+                self.wanted.update(job.id for job in stored)
+                await transaction.commit()
+        await connection.close()
+        self.storing -= 1
+
+    def row(self) -> NewJob:
+        queue, priority = self.chance.choice(QUEUES), self.chance.choice([-5, 50, 50, 60])
+        return row(queue, priority)._replace(wait=self.chance.choice([None, None, 0.02]))
+
+    async def work(self, adapter: PostgresAdapter) -> None:
+        worker = await register(adapter)
+        while self.storing or len(self.done) < len(self.wanted):
+            await adapter.promote(100)
+            jobs = await adapter.claim(worker, QUEUES, self.chance.randint(1, 30))
+            await asyncio.sleep(self.chance.random() * 0.003)
+            await adapter.finish(worker, [self.outcome(job) for job in jobs])
+
+    def outcome(self, job: ClaimedJob) -> Outcome:
+        if self.chance.random() < 0.2:
+            state: Any = self.chance.choice(["available", "scheduled"])
+            return Outcome(job.id, job.attempt, state, refund=True)
+        self.done.append(job.id)
+        return Outcome(job.id, job.attempt, "succeeded", delete=True)
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_every_job_is_claimed_once_whatever_commits_when(
+    dsn: str, always_slow: None, seed: int
+) -> None:
+    traffic = Traffic(dsn, seed)
+    adapters = [PostgresAdapter(dsn) for _ in range(3)]
+    for adapter in adapters:
+        await adapter.open()
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(traffic.storing):
+                tasks.start_soon(traffic.store, adapters[0])
+            for adapter in adapters:
+                tasks.start_soon(traffic.work, adapter)
+    assert sorted(traffic.done) == sorted(traffic.wanted)
+    for adapter in adapters:
+        await adapter.close()
