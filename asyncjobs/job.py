@@ -164,8 +164,17 @@ class ThreadJob(Job[P, R_co]):
 
     async def run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> R_co:
         """Run the function now, in a thread."""
-        result: R_co = await asyncio.to_thread(self._function, *args, **kwargs)
+        function: Callable[..., R_co] = self._function
+        result = await asyncio.to_thread(function, *args, **kwargs)
+        refuse_coroutine(self, result)
         return result
+
+
+def refuse_coroutine(job: Job[..., Any], result: object) -> None:
+    """Raise TypeError if *result* of a job in a thread is a coroutine, which nobody would run."""
+    if inspect.iscoroutine(result):
+        result.close()
+        raise TypeError(f"{job.location} is a def that returns a coroutine: make it an async def")
 
 
 def make_job(name: str | None, function: Callable[..., Any], options: JobOptions) -> Job[..., Any]:
@@ -173,6 +182,8 @@ def make_job(name: str | None, function: Callable[..., Any], options: JobOptions
 
     Raises ConfigError if it is no function, or has parameters that JSON cannot hold.
     """
+    if isinstance(function, staticmethod):
+        function = function.__func__
     is_named = callable(function) and hasattr(function, "__name__")
     if not is_named or isinstance(function, type | Job):
         raise ConfigError(f"a job is a function, got {function!r}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar, overload
 
@@ -22,7 +23,7 @@ from asyncjobs.scheduler import Scheduler
 from asyncjobs.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
     from contextlib import AbstractAsyncContextManager
     from types import TracebackType
 
@@ -68,6 +69,8 @@ class JobManager:
         workers: Sequence[WorkerGroup] = (),
         logger: Any = None,
     ) -> None:
+        if not isinstance(adapters, Mapping):
+            raise ConfigError('adapters must be storages by name: {"postgres": PostgresAdapter()}')
         if isinstance(queues, str):
             raise ConfigError(f"queues must be a list of names, got the text {queues!r}")
         self.adapters = dict(adapters)
@@ -180,7 +183,10 @@ class JobManager:
         async def lifespan(app: Any) -> AsyncIterator[Any]:
             async with self, contextlib.AsyncExitStack() as stack:
                 if work:
-                    makers = [partial(self._worker, index, 0) for index in range(len(self.workers))]
+                    makers = [
+                        partial(self._worker, index, 0, "embedded.")
+                        for index in range(len(self.workers))
+                    ]
                     await stack.enter_async_context(run_embedded(makers, self.logger))
                 state = None
                 if inner is not None:
@@ -249,14 +255,14 @@ class JobManager:
     def _workers(self) -> list[Worker]:
         return [self._worker(index, 0) for index in range(len(self.workers))]
 
-    def _worker(self, index: int, number: int) -> Worker:
+    def _worker(self, index: int, number: int, where: str = "") -> Worker:
         group = self.workers[index]
         return Worker(
             self.adapters[group.adapter],
             self.registry,
             group,
             group.queues(self.queues),
-            name=f"{group.label}.{index}.{number}",
+            name=f"{where}{group.label}.{index}.{number}",
             log=self.logger,
         )
 
@@ -265,7 +271,8 @@ def _check(manager: JobManager) -> None:
     if not manager.adapters:
         raise ConfigError("a JobManager needs at least one adapter")
     for name, storage in manager.adapters.items():
-        if not isinstance(name, str) or not hasattr(storage, "enqueue"):
+        is_storage = hasattr(storage, "enqueue") and not isinstance(storage, type)
+        if not isinstance(name, str) or not is_storage:
             kind = type(storage).__name__  # not the value: a DSN may hold a password
             raise ConfigError(f"an adapter is a storage by name, got {name!r}: a {kind}")
     for name in manager.queues:

@@ -44,12 +44,15 @@ class Storage(Protocol):
         Raises StorageUnavailableError if nobody answers, NotMigratedError or
         SchemaTooNewError if what answers cannot be worked with.
         """
+        ...
 
     async def close(self) -> None:
         """Let go of every connection, at the last close."""
+        ...
 
     async def migrate(self) -> list[str]:
         """Bring the storage to this version and return the names of the steps taken."""
+        ...
 
     async def enqueue(
         self, jobs: Sequence[NewJob], *, connection: object | None = None
@@ -59,6 +62,7 @@ class Storage(Protocol):
         With *connection* they become visible when its transaction commits. Raises
         NotOpenError, ConnectionKindError.
         """
+        ...
 
     async def cancel(self, ids: Sequence[int], *, interrupt: bool) -> list[int]:
         """Cancel jobs and return the ids of those that were not finished yet.
@@ -66,27 +70,35 @@ class Storage(Protocol):
         One that does not run yet never will, and is kept as `cancelled`. A running one is
         never tried again; with *interrupt* its worker is told to cancel it.
         """
+        ...
 
     async def clear(self) -> int:
         """Remove all jobs, running ones too, and return how many."""
+        ...
 
     async def get(self, ids: Sequence[int]) -> list[JobRecord]:
         """Return the jobs of *ids* that exist, by id."""
+        ...
 
     async def counts(self) -> dict[tuple[str, str], int]:
         """Return how many jobs there are by queue and state, where there are any."""
+        ...
 
     async def register(self, worker: WorkerInfo) -> int:
         """Add a worker and return its id. Its lease starts now."""
+        ...
 
     async def heartbeat(self, worker: int) -> Heartbeat:
         """Renew the lease of *worker*."""
+        ...
 
     async def deregister(self, worker: int) -> None:
         """Remove a worker that ends; jobs it still holds become available uncounted."""
+        ...
 
     async def local_workers(self, host_id: str) -> list[LocalWorker]:
         """Return the workers that registered from the machine *host_id*."""
+        ...
 
     async def claim(self, worker: int, queues: Sequence[str], limit: int) -> list[ClaimedJob]:
         """Give up to *limit* available jobs to *worker*, the most urgent first.
@@ -94,9 +106,11 @@ class Storage(Protocol):
         Order: priority, then the time they became available. A job is given to one worker
         only. A worker whose lease was taken away gets none.
         """
+        ...
 
     async def held(self, worker: int) -> list[tuple[int, int]]:
         """Return id and attempt of the jobs that *worker* holds."""
+        ...
 
     async def finish(self, worker: int, outcomes: Sequence[Outcome]) -> list[int]:
         """Record *outcomes* durably and return the ids of those that were recorded.
@@ -104,24 +118,29 @@ class Storage(Protocol):
         An outcome is recorded only if *worker* holds the job at that attempt. A job whose
         cancellation was asked for becomes `cancelled` instead of going back to the queue.
         """
+        ...
 
     async def promote(self, limit: int) -> Promotion:
         """Make up to *limit* due jobs available, the earliest first, and wake workers."""
+        ...
 
     async def rescue(self, dead: Sequence[int]) -> list[Rescued]:
         """Remove the workers *dead* and those whose lease has run out; free their jobs.
 
         The attempt that was lost counts, and is recorded with the error WorkerLost.
         """
+        ...
 
     async def listen(self, on_signal: OnSignal) -> None:
         """Call *on_signal* for everything that happens, until cancelled.
 
         Repairs itself: after a gap it reports a signal with `missed`.
         """
+        ...
 
     def for_thread(self) -> Self | None:
         """Return an unopened adapter of the same storage for another thread's event loop.
 
         None if there cannot be one; the worker then sends its heartbeats by its own loop.
         """
+        ...

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs.context import JobContext, enter_job
@@ -207,10 +208,8 @@ class Executor:
     async def _perform_in_thread(self, attempt: Attempt, arguments: dict[str, Any]) -> None:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self._group.concurrency, "asyncjobs")
-        context = contextvars.copy_context()
-        future = asyncio.get_running_loop().run_in_executor(
-            self._threads, context.run, _call, attempt.job, arguments
-        )
+        call = partial(contextvars.copy_context().run, _call, attempt.job, arguments)
+        future = asyncio.get_running_loop().run_in_executor(self._threads, call)
         try:
             await asyncio.shield(future)
         except asyncio.CancelledError as error:

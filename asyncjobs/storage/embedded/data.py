@@ -130,6 +130,7 @@ def _initialize(
         pass_fds=[lock],  # killed in here, we leave an initdb that still writes: it is waited for
         text=True,
         check=False,
+        start_new_session=True,  # Ctrl-C in the terminal is for us; we are waited for
         **process_options(account),
     )
     if done.returncode != 0:

@@ -11,7 +11,7 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import asyncpg
 import psutil
@@ -153,7 +153,7 @@ class _Command:
 
     def spawn(self, port: int) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]:
         # Sessions of their own: Ctrl-C in the terminal must not end the server before its users.
-        options = process_options(self.account) | {"start_new_session": True}
+        options: dict[str, Any] = process_options(self.account) | {"start_new_session": True}
         with open_log(self.data) as log:
             process = subprocess.Popen(  # noqa: S603 - the user's own programs
                 self._arguments(port),

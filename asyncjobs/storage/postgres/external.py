@@ -29,7 +29,8 @@ async def driver_connection(connection: object) -> Driver:
     sqlalchemy: Any = sys.modules.get("sqlalchemy.ext.asyncio")
     if sqlalchemy is not None:
         if isinstance(connection, sqlalchemy.AsyncSession | sqlalchemy.async_scoped_session):
-            return await _inside(await connection.connection())
+            session: Any = connection
+            return await _inside(await session.connection())
         if isinstance(connection, sqlalchemy.AsyncConnection):
             return await _inside(connection)
     raise ConnectionKindError(f"connection must be {ACCEPTED}, got {_kind(connection)}")

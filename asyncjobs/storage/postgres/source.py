@@ -41,12 +41,15 @@ class ConnectionSource(Protocol):
 
     async def take(self, purpose: str) -> asyncpg.Connection:
         """Return a connection for *purpose*."""
+        ...
 
     async def give_back(self, connection: asyncpg.Connection) -> None:
         """Take a healthy connection back."""
+        ...
 
     def throw_away(self, connection: asyncpg.Connection) -> None:
         """Take a broken connection back; does not wait."""
+        ...
 
 
 class DsnSource:

@@ -1,0 +1,56 @@
+# What to type to try, check and work on asyncjobs; `make` lists it.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check
+
+# Tests at once. Each waits for the database most of the time.
+JOBS ?= auto
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types layers clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 16
+
+demo: $(VENV)/.demo ## Run the example app; CHECK=1 visits it and exits, PORT=8000 is the first port tried
+	$(BIN)/python examples/fastapi_app/demo.py $(if $(CHECK),--check) $(if $(PORT),--port $(PORT))
+
+test: $(VENV)/.dev ## Run all tests, on an embedded PostgreSQL; ARGS="-k cron" chooses
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+
+lint: $(VENV)/.dev ## Check style and format
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV)/.dev ## Check types, as mypy and as pyright see them
+	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+layers: $(VENV)/.dev ## Check that imports point down only
+	$(BIN)/lint-imports
+
+clean: ## Remove what these commands have made
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Files that say what is installed, so that a second run does not install again.
+$(VENV)/.base:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "asyncjobs needs Python 3.11 or later, but $(PYTHON) is not:" >&2; \
+	  $(PYTHON) --version >&2; \
+	  echo "name another one: make PYTHON=python3.13 ..." >&2; \
+	  exit 1; \
+	}
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --upgrade "pip>=25.1"
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.base pyproject.toml
+	$(PIP) install --quiet --editable ".[embedded,fast]" --group demo
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.demo
+	$(PIP) install --quiet --group dev
+	@touch $@

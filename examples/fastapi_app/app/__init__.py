@@ -1,0 +1,1 @@
+"""A small product with background jobs: a sign-up page, and what follows a sign-up."""

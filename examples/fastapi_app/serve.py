@@ -1,0 +1,15 @@
+"""Serve the app on a socket that the demo has opened: ``python serve.py NUMBER``.
+
+By hand, without the demo, it is ``uvicorn app.main:app``.
+"""
+
+import socket
+import sys
+
+import uvicorn
+
+if __name__ == "__main__":
+    # The demo keeps the port, so nobody else can take it before uvicorn does.
+    listener = socket.socket(fileno=int(sys.argv[1]))
+    config = uvicorn.Config("app.main:app", access_log=False)
+    uvicorn.Server(config).run(sockets=[listener])

@@ -1,0 +1,187 @@
+"""What a visitor of the demo sees."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from visitor import Visitor
+
+pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("fastapi_demo")]
+
+HOSTILE = "Eve <script>alert(1)</script>, \"the\" & '1'"
+
+
+async def test_a_sign_up_brings_a_mail_as_the_server_received_it(
+    visitor: Visitor, email: str
+) -> None:
+    await visitor.sign_up("Ada Lovelace", email)
+
+    mail = await visitor.wait_for_mail(email)
+
+    assert mail["Subject"] == "Welcome, Ada Lovelace"
+    assert mail["To"] == f"Ada Lovelace <{email}>"
+    assert mail["From"].addresses[0].domain == mail["Message-ID"].strip("<>").partition("@")[2]
+    assert mail["Date"].datetime is not None
+    assert "Hello Ada Lovelace," in mail.get_content()
+
+
+async def test_the_page_follows_each_job_to_its_end(visitor: Visitor, email: str) -> None:
+    user_page = await visitor.sign_up("Ada", email)
+
+    for name in ("send_welcome_email", "make_avatar", "sync_to_crm", "send_tips"):
+        await visitor.wait_for_job(user_page, name)
+
+    assert "data-unfinished" not in await visitor.read(user_page)
+
+
+async def test_a_job_that_fails_twice_shows_both_errors_and_then_success(
+    visitor: Visitor, email: str
+) -> None:
+    user_page = await visitor.sign_up("Ada", email)
+
+    job = await visitor.wait_for_job(user_page, "sync_to_crm")
+
+    assert (job.attempt, job.errors) == (3, 2)
+    html = await visitor.read(f"{user_page}/jobs")
+    assert "CrmUnavailableError: 503: come back later (this was attempt 1)" in html
+    assert "CrmUnavailableError: 503: come back later (this was attempt 2)" in html
+
+
+async def test_the_tips_come_when_they_are_due_and_not_before(
+    visitor: Visitor, email: str, demo_environment: dict[str, str]
+) -> None:
+    began = time.monotonic()
+    user_page = await visitor.sign_up("Ada", email)
+    assert (await visitor.jobs(user_page))["send_tips"].state == "scheduled"
+
+    mail = await visitor.wait_for_mail(email, count=2)
+
+    assert time.monotonic() - began >= float(demo_environment["TIPS_WAIT"])
+    assert mail["Subject"] == "Three things to try next"
+
+
+async def test_a_cancelled_mail_never_comes(visitor: Visitor, email: str) -> None:
+    user_page = await visitor.sign_up("Ada", email)
+    _, _, item = (await visitor.read(user_page)).partition('data-job="send_tips"')
+    action, _, _ = item.partition('action="')[2].partition('"')
+
+    answer = await visitor.client.post(action)
+
+    assert answer.status_code == 303
+    await visitor.wait_for_job(user_page, "send_tips", "cancelled")
+    other = f"later.{email}"  # whose tips are due after the cancelled ones
+    await visitor.sign_up("Ben", other)
+    await visitor.wait_for_mail(other, count=2)
+    assert len(await visitor.mails_to(email)) == 1
+
+
+async def test_a_job_of_somebody_else_cannot_be_cancelled(visitor: Visitor, email: str) -> None:
+    user_page = await visitor.sign_up("Ada", email)
+
+    answer = await visitor.client.post(f"{user_page}/jobs/999999/cancel")
+
+    assert answer.status_code == 404
+
+
+async def test_an_address_signs_up_once_whatever_its_case(visitor: Visitor, email: str) -> None:
+    await visitor.sign_up("Ada", email)
+
+    answer = await visitor.send_form("Ada again", email.upper())
+
+    assert answer.status_code == 409
+    assert "Somebody has signed up with this address already." in answer.text
+    await visitor.wait_for_mail(email)
+    assert await visitor.mails_to(email.upper()) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "",
+        "nobody",
+        "two@at@example.org",
+        "a..b@example.org",
+        "nobody@localhost",
+        "a@example.org\r\nBcc: b@example.org",
+        "a@example.org, b@example.org",
+        "jürgen@example.org",
+        "a" * 250 + "@example.org",
+    ],
+)
+async def test_what_is_no_address_is_refused_with_the_form_kept(
+    visitor: Visitor, wrong: str
+) -> None:
+    answer = await visitor.send_form("Ada Kept", wrong)
+
+    assert answer.status_code == 422
+    assert 'id="email-problem"' in answer.text
+    assert 'value="Ada Kept"' in answer.text
+
+
+@pytest.mark.parametrize("wrong", ["", "  ", "x" * 81, "Ada\r\nBcc: b@example.org", "A\0da"])
+async def test_what_is_no_name_is_refused(visitor: Visitor, email: str, wrong: str) -> None:
+    answer = await visitor.send_form(wrong, email)
+
+    assert answer.status_code == 422
+    assert 'id="name-problem"' in answer.text
+
+
+async def test_a_hostile_name_is_shown_and_mailed_as_text(visitor: Visitor, email: str) -> None:
+    user_page = await visitor.sign_up(HOSTILE, email)
+
+    mail = await visitor.wait_for_mail(email)
+
+    assert mail["To"].addresses[0].display_name == HOSTILE
+    assert f"Hello {HOSTILE}," in mail.get_content()
+    for address in (user_page, "/inbox"):
+        assert "<script>alert" not in await visitor.read(address)
+
+
+async def test_a_name_in_any_script_arrives_whole(visitor: Visitor, email: str) -> None:
+    await visitor.sign_up("Zoë 山田", email)
+
+    mail = await visitor.wait_for_mail(email)
+
+    assert mail["Subject"] == "Welcome, Zoë 山田"
+    assert "Welcome, Zoë 山田" in await visitor.read("/inbox")
+
+
+async def test_the_avatar_of_the_demo_is_there_once_it_is_drawn(
+    visitor: Visitor, email: str
+) -> None:
+    user_page = await visitor.sign_up("Ada", email)
+
+    await visitor.wait_for_job(user_page, "make_avatar")
+
+    answer = await visitor.client.get(f"{user_page}/avatar.svg")
+    assert answer.headers["content-type"].startswith("image/svg+xml")
+    assert f'src="{user_page}/avatar.svg"' in await visitor.read(user_page)
+
+
+@pytest.mark.parametrize("address", ["/", "/inbox", "/static/live.js", "/users/0", "/nothing"])
+async def test_every_answer_of_the_demo_forbids_foreign_scripts(
+    visitor: Visitor, address: str
+) -> None:
+    answer = await visitor.client.get(address)
+
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/users/999999",
+        "/users/999999/avatar.svg",
+        "/inbox/1-1",
+        "/inbox/..%2f..%2fdemo",
+        "/inbox/x",
+    ],
+)
+async def test_what_the_demo_does_not_have_is_not_found(visitor: Visitor, address: str) -> None:
+    answer = await visitor.client.get(address)
+
+    assert answer.status_code == 404
