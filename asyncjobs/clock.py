@@ -50,4 +50,7 @@ def _check_moment(moment: datetime) -> datetime:
             f"wait_until must have a time zone, got the naive {moment.isoformat()}: "
             "write datetime.now(UTC) + …, or add tzinfo"
         )
+    if not datetime.min.year < moment.year < datetime.max.year:
+        # In UTC it may be none; and the last moment of all is infinity to PostgreSQL.
+        raise WaitError(f"wait_until must be in a year from 2 to 9998, got {moment.isoformat()}")
     return moment

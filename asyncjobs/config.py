@@ -47,7 +47,7 @@ def explains_options(cls: type[T]) -> type[T]:
                 raise UnknownOptionError(option, known)
         init(self, *args, **given)
 
-    cls.__init__ = explaining_init  # type: ignore[assignment] # the signature stays the same
+    cls.__init__ = explaining_init  # type: ignore[method-assign] # the signature stays the same
     return cls
 
 

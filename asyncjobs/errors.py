@@ -7,7 +7,7 @@
     │   ├── UnknownNameError (LookupError)
     │   │   ├── UnknownQueueError
     │   │   ├── UnknownAdapterError
-    │   │   ├── UnknownOptionError
+    │   │   ├── UnknownOptionError (TypeError)
     │   │   └── UnknownJobError
     │   ├── DuplicateJobError
     │   ├── DatabaseNotConfiguredError

@@ -13,7 +13,6 @@ import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs.context import JobContext, enter_job
@@ -208,8 +207,10 @@ class Executor:
     async def _perform_in_thread(self, attempt: Attempt, arguments: dict[str, Any]) -> None:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self._group.concurrency, "asyncjobs")
-        call = partial(contextvars.copy_context().run, _call, attempt.job, arguments)
-        future = asyncio.get_running_loop().run_in_executor(self._threads, call)
+        context = contextvars.copy_context()
+        future = asyncio.get_running_loop().run_in_executor(
+            self._threads, lambda: context.run(_call, attempt.job, arguments)
+        )
         try:
             await asyncio.shield(future)
         except asyncio.CancelledError as error:

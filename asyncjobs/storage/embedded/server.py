@@ -155,14 +155,14 @@ class _Command:
         # Sessions of their own: Ctrl-C in the terminal must not end the server before its users.
         options: dict[str, Any] = process_options(self.account) | {"start_new_session": True}
         with open_log(self.data) as log:
-            process = subprocess.Popen(  # noqa: S603 - the user's own programs
+            process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603 - the user's own programs
                 self._arguments(port),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 **options,
             )
-        guard = subprocess.Popen(  # noqa: S603 - a constant
+        guard: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603 - a constant
             ["/bin/sh", "-c", GUARD, str(process.pid), self.data],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -32,7 +32,7 @@ async def driver_connection(connection: object) -> Driver:
             session: Any = connection
             return await _inside(await session.connection())
         if isinstance(connection, sqlalchemy.AsyncConnection):
-            return await _inside(connection)
+            return await _inside(cast("AsyncConnection", connection))
     raise ConnectionKindError(f"connection must be {ACCEPTED}, got {_kind(connection)}")
 
 

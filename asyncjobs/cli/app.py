@@ -1,0 +1,120 @@
+"""Finding the application's JobManager."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Self
+
+from asyncjobs.cli.project import Project
+from asyncjobs.errors import AppNotFoundError
+from asyncjobs.manager import JobManager
+
+VARIABLE = "ASYNCJOBS_APP"
+DEFAULT_ATTRIBUTE = "jobs"
+FRAMES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class AppReference:
+    """Where the JobManager is, and who says so."""
+
+    module: str
+    attribute: str
+    source: str
+    project: Project
+
+    @classmethod
+    def find(cls, option: str | None) -> Self:
+        """Return what *option* says, else the environment, else pyproject.toml.
+
+        Raises AppNotFoundError, which names the three places.
+        """
+        project = Project.find()
+        if option:
+            return cls.parse(option, "--app", project)
+        if variable := os.environ.get(VARIABLE):
+            return cls.parse(variable, VARIABLE, project)
+        if app := project.app:
+            return cls.parse(app, str(project.pyproject), project)
+        looked = project.pyproject or f"there is none in {project.folder} or above"
+        raise AppNotFoundError(
+            "which app? Name its JobManager in one of three places: the option "
+            f"`--app module:attribute`, the environment variable {VARIABLE}, or "
+            f"`[tool.asyncjobs] app` in pyproject.toml ({looked}); "
+            "`asyncjobs init` writes a first one"
+        )
+
+    @classmethod
+    def parse(cls, text: str, source: str, project: Project) -> Self:
+        """Read ``module:attribute``, or ``module`` alone. Raises AppNotFoundError."""
+        module, _, attribute = text.strip().partition(":")
+        attribute = attribute or DEFAULT_ATTRIBUTE
+        if not all(part.isidentifier() for part in (*module.split("."), attribute)):
+            hint = ""
+            if "/" in module or module.endswith(".py"):
+                dotted = module.removeprefix("./").removesuffix(".py").strip("/").replace("/", ".")
+                hint = f"; did you mean {f'{dotted}:{attribute}'!r}?"
+            raise AppNotFoundError(
+                f"{text!r} (from {source}) is not of the form module:attribute, "
+                f"such as app.jobs:jobs{hint}"
+            )
+        return cls(module, attribute, source, project)
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.attribute}"
+
+    def load(self) -> JobManager:
+        """Import the JobManager. Raises AppNotFoundError, which says what went wrong."""
+        self._extend_path()
+        try:
+            module = importlib.import_module(self.module)
+        except (Exception, SystemExit) as error:
+            raise AppNotFoundError(self._import_problem(error)) from error
+        found = getattr(module, self.attribute, None)
+        if isinstance(found, JobManager):
+            return found
+        raise AppNotFoundError(self._attribute_problem(vars(module), found))
+
+    def _extend_path(self) -> None:
+        for folder in reversed(self._folders()):
+            if folder in sys.path:
+                sys.path.remove(folder)
+            sys.path.insert(0, folder)
+
+    def _folders(self) -> list[str]:
+        source = self.project.folder / "src"
+        places = (self.project.folder, *([source] if source.is_dir() else []), Path.cwd())
+        return list(dict.fromkeys(map(str, places)))
+
+    def _import_problem(self, error: BaseException) -> str:
+        what = f"cannot import {self.module!r} (from {self.source}): "
+        if isinstance(error, ModuleNotFoundError) and error.name and self._is_parent(error.name):
+            folders = " and ".join(self._folders())
+            return f"{what}there is no module {error.name!r} in {folders}, and none is installed"
+        frames = [
+            frame
+            for frame in traceback.extract_tb(error.__traceback__)
+            if not frame.filename.startswith("<frozen") and frame.filename != __file__
+            if frame.filename != importlib.__file__
+        ]
+        lines = [*traceback.format_list(frames[-FRAMES:]), *traceback.format_exception_only(error)]
+        return what + "\n" + "".join(lines).rstrip()
+
+    def _is_parent(self, name: str) -> bool:
+        return f"{self.module}.".startswith(f"{name}.")
+
+    def _attribute_problem(self, names: dict[str, object], found: object) -> str:
+        managers = [name for name, value in names.items() if isinstance(value, JobManager)]
+        near = managers or get_close_matches(self.attribute, names, n=1)
+        hint = f"; did you mean {f'{self.module}:{near[0]}'!r}?" if near else ""
+        if self.attribute in names:
+            problem = f"{self.attribute!r} is no JobManager but {found!r}"
+        else:
+            problem = f"there is no {self.attribute!r}"
+        return f"in the module {self.module!r} (from {self.source}) {problem}{hint}"

@@ -1,0 +1,98 @@
+"""What the command's log looks like: for people on a terminal, JSON lines otherwise."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import structlog
+
+if TYPE_CHECKING:
+    from structlog.typing import Processor
+
+CHATTY = ("watchfiles", "asyncio")
+"""Loggers of others that say at info and debug what nobody asked us for."""
+
+
+class LogFormat(StrEnum):
+    """How lines of log are written."""
+
+    AUTO = "auto"
+    PRETTY = "pretty"
+    JSON = "json"
+
+
+def configure_logging(*, verbose: bool, log_format: LogFormat) -> None:
+    """Send structlog's lines, and those of `logging`, to stderr.
+
+    An app that configures structlog itself when it is imported has the last word.
+    """
+    level = logging.DEBUG if verbose else logging.INFO
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+    ]
+    renderers = _pretty() if _is_pretty(log_format) else _json()
+    structlog.configure(
+        processors=[*shared, *renderers],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(file=CurrentStderr()),  # type: ignore[arg-type]
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(CurrentStderr())
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
+        )
+    )
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class CurrentStderr:
+    """Writes to whatever `sys.stderr` is at the moment: a progress bar replaces it.
+
+    What cannot be written is lost: a worker whose terminal was closed has jobs to end.
+    """
+
+    def write(self, text: str) -> int:
+        """Write *text*."""
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write out what is buffered."""
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
+
+
+def _is_pretty(log_format: LogFormat) -> bool:
+    if log_format is LogFormat.AUTO:
+        return sys.stderr.isatty()
+    return log_format is LogFormat.PRETTY
+
+
+def _pretty() -> list[Processor]:
+    colors = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    return [
+        structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
+        # Tracebacks without local variables: those may be secrets.
+        structlog.dev.ConsoleRenderer(
+            colors=colors, exception_formatter=structlog.dev.plain_traceback
+        ),
+    ]
+
+
+def _json() -> list[Processor]:
+    return [
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(default=str),
+    ]

@@ -1,0 +1,114 @@
+"""The command's verbs and the options before them."""
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, Any
+
+import typer
+
+from asyncjobs.cli import database, detached, dev, generate, init, work, worker
+from asyncjobs.cli.app import VARIABLE
+from asyncjobs.cli.logs import LogFormat
+from asyncjobs.cli.runner import exit_code, print_error
+from asyncjobs.cli.settings import Settings
+from asyncjobs.errors import AsyncJobsError
+
+DISTRIBUTION = "asyncjobs-pg"
+INTERRUPTED = 130
+FLAGS, VALUED = ("-v", "--verbose"), ("--app", "--log-format")
+"""The options of every verb."""
+EXAMPLES: dict[Callable[..., None], str] = {
+    work.work: "asyncjobs --app app.jobs:jobs work",
+    work.workoff: "asyncjobs workoff",
+    detached.start: "asyncjobs start --state-dir /var/lib/myapp",
+    detached.stop: "asyncjobs stop --timeout 120",
+    detached.restart: "asyncjobs restart",
+    database.clear: "asyncjobs clear --yes",
+    database.migrate: "asyncjobs migrate --sql > asyncjobs.sql",
+    init.init: "asyncjobs init app/jobs.py",
+    dev.dev: "asyncjobs dev",
+    worker.worker: "asyncjobs --log-format json worker --index 0 --id 0",
+}
+
+cli = typer.Typer(
+    name="asyncjobs",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: asyncjobs --app app.jobs:jobs work",
+)
+for verb, example in EXAMPLES.items():
+    cli.command(verb.__name__, epilog=f"Example: {example}")(verb)
+
+generators = typer.Typer(
+    no_args_is_help=True, epilog="Example: asyncjobs generate job send_invoice"
+)
+generators.command("job", epilog="Example: asyncjobs generate job send_invoice")(generate.job)
+cli.add_typer(generators, name="generate", help="Write source for you.")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        try:
+            print(f"asyncjobs {version(DISTRIBUTION)}")
+        except PackageNotFoundError:
+            print("asyncjobs (not installed)")
+        raise typer.Exit
+
+
+@cli.callback()
+def options(
+    ctx: typer.Context,
+    app: Annotated[
+        str | None,
+        typer.Option(
+            help=f"The app's JobManager, as module:attribute. Else {VARIABLE} counts, then "
+            "[tool.asyncjobs] app in pyproject.toml.",
+            show_default=False,
+        ),
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log details too.")] = False,
+    log_format: Annotated[
+        LogFormat, typer.Option(help="auto: pretty on a terminal, else JSON lines.")
+    ] = LogFormat.AUTO,
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print it."),
+    ] = False,
+) -> None:
+    """Background jobs for async Python, on the PostgreSQL you already have."""
+    ctx.obj = Settings(app, verbose, log_format)
+
+
+def main(arguments: Sequence[str] | None = None) -> Any:
+    """Run the command; errors of this package are one line on stderr."""
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        cli(args=common_options_first(given), prog_name="asyncjobs")
+    except AsyncJobsError as error:
+        print_error(error)
+        sys.exit(exit_code(error))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def common_options_first(arguments: Sequence[str]) -> list[str]:
+    """Return *arguments* with the options of every verb moved before it.
+
+    So ``asyncjobs work --app app.jobs`` is understood as well.
+    """
+    first: list[str] = []
+    rest: list[str] = []
+    left = list(arguments)
+    while left and left[0] != "--":
+        argument = left.pop(0)
+        if argument in VALUED and left:
+            first += [argument, left.pop(0)]
+        elif argument in FLAGS or argument.startswith(tuple(f"{name}=" for name in VALUED)):
+            first.append(argument)
+        else:
+            rest.append(argument)
+    return first + rest + left

@@ -1,0 +1,99 @@
+"""``asyncjobs init`` and what it does to files that are there already."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from asyncjobs.cli.app import AppReference
+
+if TYPE_CHECKING:
+    from shell import Shell
+
+
+def test_a_module_is_written_that_can_be_loaded(shell: Shell) -> None:
+    shell.write("pyproject.toml", '# mine\n[project]\nname = "shop"\n')
+    done = shell.run("init", "shop_jobs.py")
+    assert done.code == 0
+    assert "asyncjobs dev" in done.out
+    assert AppReference.find(None).load().queues == ("default",)
+    assert shell.read("pyproject.toml") == (
+        '# mine\n[project]\nname = "shop"\n\n[tool.asyncjobs]\napp = "shop_jobs:jobs"\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("existing", "written", "app"),
+    [
+        ("app/__init__.py", "app/jobs.py", "app.jobs:jobs"),
+        ("app/main.py", "app/jobs.py", "app.jobs:jobs"),
+        ("other/main.py", "jobs.py", "jobs:jobs"),
+    ],
+)
+def test_the_module_goes_to_the_app_package_if_there_is_one(
+    shell: Shell, existing: str, written: str, app: str
+) -> None:
+    shell.write(existing)
+    done = shell.run("init")
+    assert f"wrote {written}\n" in done.out
+    assert f"--app {app}" in done.out
+
+
+def test_a_module_in_src_is_named_without_it(shell: Shell) -> None:
+    assert "--app shop.jobs:jobs" in shell.run("init", "src/shop/jobs.py").out
+
+
+def test_nothing_is_overwritten_without_force(shell: Shell) -> None:
+    shell.write("jobs.py", "mine")
+    done = shell.run("init")
+    assert (done.code, shell.read("jobs.py")) == (2, "mine")
+    assert "jobs.py already exists; --force overwrites it" in done.err
+    assert shell.run("init", "--force").code == 0
+    assert "JobManager" in shell.read("jobs.py")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[tool.asyncjobs]\n", "[tool.asyncjobs] # ours", '[tool.asyncjobs]\n# x\n[a]\nb = "c"\n', ""],
+)
+def test_the_rest_of_pyproject_is_kept(shell: Shell, text: str) -> None:
+    shell.write("pyproject.toml", text)
+    assert shell.run("init").code == 0
+    after = shell.read("pyproject.toml")
+    assert tomllib.loads(after)["tool"]["asyncjobs"]["app"] == "jobs:jobs"
+    assert [line for line in after.splitlines() if line != 'app = "jobs:jobs"'][
+        : len(text.splitlines())
+    ] == text.splitlines()
+
+
+def test_a_pyproject_that_names_an_app_is_left_alone(shell: Shell) -> None:
+    text = '[tool.asyncjobs]\napp = "shop:jobs"\n'
+    shell.write("pyproject.toml", text)
+    done = shell.run("init")
+    assert "already says app = 'shop:jobs'; change that to 'jobs:jobs'" in done.out
+    assert shell.read("pyproject.toml") == text
+
+
+def test_a_pyproject_that_no_line_can_be_added_to_is_left_alone(shell: Shell) -> None:
+    text = "tool = {asyncjobs = {}}\n"
+    shell.write("pyproject.toml", text)
+    assert "add to pyproject.toml" in shell.run("init").out
+    assert shell.read("pyproject.toml") == text
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("jobs.txt", "is not a .py file"),
+        ("../jobs.py", "is not a .py file in"),
+        ("my-app/jobs.py", "'my-app' is not a name"),
+        ("class.py", "'class' is not a name"),
+    ],
+)
+def test_a_path_that_cannot_be_imported_is_refused(shell: Shell, path: str, problem: str) -> None:
+    done = shell.run("init", path)
+    assert done.code == 2
+    assert problem in done.err
+    assert [file.name for file in shell.folder.iterdir()] == []

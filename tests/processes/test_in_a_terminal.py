@@ -1,0 +1,103 @@
+"""What a person at a terminal sees and does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import psutil
+from sample_project import BOUND, Command, SampleProject, kill_tree, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+CTRL_C = b"\x03"
+
+
+@contextmanager
+def typed(project: SampleProject, *arguments: str) -> Iterator[Command]:
+    """Run the command in a terminal of its own; what is written to its stdin is typed."""
+    output = project.folder / "screen"
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-c", TERMINAL, sys.executable, "-m", "asyncjobs", *arguments],
+            cwd=project.folder,
+            env=project.environment,
+            stdin=subprocess.PIPE,
+            stdout=file,
+            stderr=file,
+        )
+    try:
+        yield Command(process, output)
+    finally:
+        if process.poll() is None:
+            kill_tree(process.pid)
+        process.wait(BOUND)
+        if process.stdin is not None:
+            process.stdin.close()
+
+
+def press(command: Command, key: bytes) -> None:
+    assert command.process.stdin is not None
+    os.write(command.process.stdin.fileno(), key)
+
+
+def test_ctrl_c_reaches_only_the_supervisor_and_lets_jobs_end(project: SampleProject) -> None:
+    project.schedule("wait_for_release")
+    with typed(project, "work") as command:
+        project.wait_for_notes("started")
+        press(command, CTRL_C)
+        until(lambda: "worker.stopping" in command.output, command)
+        project.release()
+        assert command.wait_for_end() == 0, command.output
+    assert project.notes() == ["started", "ended"]
+    assert not command.events("worker.stopping")  # pretty lines, not JSON
+
+
+def test_ctrl_c_twice_returns_jobs_to_the_queue(project: SampleProject) -> None:
+    project.schedule("wait_for_release")
+    with typed(project, "work") as command:
+        project.wait_for_notes("started")
+        press(command, CTRL_C)
+        until(lambda: "worker.stopping" in command.output, command)
+        press(command, CTRL_C)
+        assert command.wait_for_end() == 0, command.output
+    assert project.notes() == ["started", "cancelled"]
+    assert project.rows() == [("available", 0)]
+
+
+def test_workoff_shows_how_far_it_is(project: SampleProject) -> None:
+    for number in range(3):
+        project.schedule("write_note", str(number))
+    with typed(project, "workoff") as command:
+        assert command.wait_for_end() == 0, command.output
+    assert "3/3" in command.output
+    assert "3 jobs run" in command.output
+
+
+def test_clear_takes_no_for_an_answer(project: SampleProject) -> None:
+    project.schedule("write_note", "kept")
+    with typed(project, "clear") as command:
+        until(lambda: "[y/N]" in command.output, command)
+        press(command, b"n\n")
+        assert command.wait_for_end() == 1
+    assert "nothing was removed" in command.output
+    assert project.rows() == [("available", 0)]
+
+
+def test_workers_let_jobs_end_when_the_terminal_is_closed(project: SampleProject) -> None:
+    project.schedule("wait_for_release")
+    with typed(project, "work") as command:
+        project.wait_for_notes("started")
+        [supervisor] = command.children()
+        left = supervisor.children()
+        command.process.kill()
+        psutil.wait_procs([supervisor], timeout=BOUND)
+        project.release()
+        project.wait_for_notes("started", "ended")
+        psutil.wait_procs(left, timeout=BOUND)
+    assert project.rows() == []
