@@ -11,7 +11,7 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import asyncpg
 import psutil
@@ -155,21 +155,22 @@ class _Command:
         # Sessions of their own: Ctrl-C in the terminal must not end the server before its users.
         options: dict[str, Any] = process_options(self.account) | {"start_new_session": True}
         with open_log(self.data) as log:
-            process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603 - the user's own programs
+            process = subprocess.Popen(  # noqa: S603 - the user's own programs
                 self._arguments(port),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 **options,
             )
-        guard: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603 - a constant
+        guard = subprocess.Popen(  # noqa: S603 - a constant
             ["/bin/sh", "-c", GUARD, str(process.pid), self.data],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             **options,
         )
-        return process, guard
+        # With options by name, pyright takes the first overload: that of text.
+        return cast("tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]", (process, guard))
 
     def _arguments(self, port: int) -> list[str]:
         settings = {
