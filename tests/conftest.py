@@ -8,6 +8,7 @@ workers, or without xdist by the first test that needs it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import os
 import shutil
@@ -24,7 +25,7 @@ import pytest
 from asyncjobs.storage.embedded import EmbeddedPostgres
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
 
 T = TypeVar("T")
 
@@ -100,6 +101,13 @@ def empty_dsn(server_dsn: str) -> Iterator[str]:
 def dsn(server_dsn: str, template: str) -> Iterator[str]:
     """A fresh database with our schema, named ``asyncjobs``; dropped after the test."""
     yield from fresh_database(server_dsn, template=template)
+
+
+@pytest.fixture(scope="session")
+def migrated_database(server_dsn: str, template: str) -> Callable[[], Any]:
+    """A function that returns a context with what the fixture dsn has, for as long as wanted."""
+    make = contextlib.contextmanager(fresh_database)
+    return lambda: make(server_dsn, template=template)
 
 
 @pytest.fixture(scope="session")

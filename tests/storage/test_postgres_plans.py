@@ -1,0 +1,145 @@
+"""The plans of the hot statements, kept, on a table with a million rows.
+
+Each is planned both for the values at hand and for any values, because PostgreSQL goes over
+to the second after a few executions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import pytest
+
+from asyncjobs.storage.postgres.statements import Statements
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+SQL = Statements.load("asyncjobs")
+FILL = """
+insert into asyncjobs.jobs (
+    position, run_at, state, name, queue, priority, args, locked_by, attempt, finished_at
+)
+select
+    number,
+    now() + case when state = 'scheduled' then 1 else -1 end * number * interval '1 second',
+    state, 'note', 'default', 50 + number % 3, '{"number": 1}',
+    case when state = 'running' then 1 end, 1,
+    case when state = 'succeeded' then now() end
+from (values
+    ('available', 300000), ('scheduled', 300000), ('succeeded', 400000), ('running', 1000)
+) as kind (state, many)
+cross join lateral generate_series(1, many) as number
+"""
+WORKER = ("w", "*", ["default"], "h", "h", 1, 1.0, 3600.0)
+INDEXES = {
+    "claim_queue": {"jobs_available"},
+    "claim_jobs": {"jobs_available"},
+    "claim_after": {"jobs_available"},
+    "promote_jobs": {"jobs_scheduled"},
+    "finish_by_delete": {"jobs_pkey"},
+    "finish_by_update": {"jobs_pkey"},
+    "heartbeat": {"jobs_interrupted"},
+    "held_jobs": {"jobs_running"},
+    "free_jobs": {"jobs_running"},
+    "cancel_jobs": {"jobs_pkey"},
+    "get_jobs": {"jobs_pkey"},
+}
+
+
+@pytest.fixture(scope="module")
+def million(migrated_database: Callable[[], Any]) -> Iterator[str]:
+    with migrated_database() as dsn:
+        asyncio.run(fill(dsn))
+        yield dsn
+
+
+async def fill(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(FILL)
+    await connection.execute("vacuum analyze asyncjobs.jobs")
+    await connection.close()
+
+
+@pytest.fixture(params=["force_custom_plan", "force_generic_plan"])
+async def connection(million: str, request: pytest.FixtureRequest) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(million)
+    await connection.execute(f"set plan_cache_mode = {request.param}")
+    transaction = connection.transaction()
+    await transaction.start()
+    yield connection
+    await transaction.rollback()
+    await connection.close()
+
+
+async def arguments(connection: Any, name: str) -> list[Any]:
+    worker = await connection.fetchval(SQL.register_worker, *WORKER)
+    ids = [
+        row["id"]
+        for row in await connection.fetch(
+            "update asyncjobs.jobs set locked_by = $1 where id = any(array("
+            "select id from asyncjobs.jobs where state = 'running' limit 50)) returning id",
+            worker,
+        )
+    ]
+    ones = [1] * len(ids)
+    return {
+        "claim_queue": [worker, "default", 50],
+        "claim_jobs": [worker, ["default", "email"], 50],
+        "claim_after": [worker, ["default"] * 2, [50, 51], [100_000, 90_000], 50],
+        "promote_jobs": [50, "channel"],
+        "finish_by_delete": [worker, ids, ones],
+        "finish_by_update": [
+            worker, ids, ones, ["succeeded"] * len(ids), [0.0] * len(ids), [False] * len(ids),
+            [None] * len(ids), "channel",
+        ],
+        "heartbeat": [worker],
+        "held_jobs": [worker],
+        "free_jobs": [[worker], ["w"], "channel"],
+        "cancel_jobs": [ids, True, "channel"],
+        "get_jobs": [ids],
+    }[name]  # fmt: skip
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
+
+
+@pytest.mark.parametrize("name", INDEXES)
+async def test_a_hot_statement_reads_what_it_changes(connection: Any, name: str) -> None:
+    values = await arguments(connection, name)
+    if name == "promote_jobs":  # some are due
+        await connection.execute(
+            "update asyncjobs.jobs set run_at = now() - interval '1 second' "
+            "where state = 'scheduled' and run_at < now() + interval '50 seconds'"
+        )
+    statement = await connection.prepare(
+        f"explain (analyze, buffers, timing off, format json) {getattr(SQL, name)}"
+    )
+    [plan] = json.loads(await statement.fetchval(*values))
+    found = list(nodes(plan["Plan"]))
+    scans = [node for node in found if node.get("Relation Name") == "jobs"]
+    assert not [node for node in scans if node["Node Type"] == "Seq Scan"], plan
+    used = {node["Index Name"] for node in found if "Index Name" in node}
+    assert used >= INDEXES[name], plan
+    assert used - INDEXES[name] <= {"jobs_pkey", "workers_pkey"}, plan
+    read = sum(
+        (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+        for node in scans
+    )
+    assert read <= 50 * 10, plan
+    assert not [node for node in found if node.get("Sort Method", "").startswith("external")]
+
+
+async def test_every_statement_of_the_hot_path_is_looked_at() -> None:
+    rare = {
+        "applied_migrations", "clear_jobs", "count_jobs", "current_migration",
+        "deregister_worker", "enqueue_jobs", "local_workers", "record_migration",
+        "register_worker", "remove_dead_workers",
+    }  # fmt: skip
+    assert INDEXES.keys() | rare == set(Statements.__dataclass_fields__)
