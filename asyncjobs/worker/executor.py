@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from asyncjobs.context import JobContext, enter_job
 from asyncjobs.errors import AttemptsExhaustedError, JobTimeoutError, SelfCancelledError
+from asyncjobs.job import refuse_coroutine
 from asyncjobs.worker import outcome
 from asyncjobs.worker.attempt import Attempt
 from asyncjobs.worker.outcome import Interruption
@@ -267,6 +268,6 @@ class Executor:
 
 def _call(job: Job[..., Any], arguments: dict[str, Any]) -> None:
     try:
-        job.function(**arguments)
+        refuse_coroutine(job, job.function(**arguments))
     except StopIteration as error:  # a future cannot hold it, and would never end
         raise RuntimeError("the job raised StopIteration") from error

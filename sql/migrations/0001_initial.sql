@@ -6,6 +6,10 @@
 -- and then record it, as `asyncjobs migrate --sql` prints.
 create schema if not exists :"schema";
 
+create type :"schema".job_state as enum (
+    'scheduled', 'available', 'running', 'succeeded', 'failed', 'cancelled'
+);
+
 -- One row a job. A job's life writes four index entries: the primary key, and one entry for
 -- each of the states available and running (and scheduled, if it waits) in a partial index.
 -- Rows in a final state are in no index but the primary key, so keeping them costs no claim.
@@ -25,16 +29,13 @@ create table :"schema".jobs (
     -- Never to be tried again; with interrupt, its worker is to cancel it.
     cancel_requested boolean not null default false,
     interrupt boolean not null default false,
-    state text not null,
+    state :"schema".job_state not null,
     name text not null,
     queue text not null,
     args jsonb not null,
     -- Failed attempts, the oldest first: attempt, at, error, message, traceback, worker.
     errors jsonb,
     constraint jobs_pkey primary key (id),
-    constraint jobs_state_check check (
-        state in ('scheduled', 'available', 'running', 'succeeded', 'failed', 'cancelled')
-    ),
     constraint jobs_locked_by_check check ((state = 'running') = (locked_by is not null))
 );
 

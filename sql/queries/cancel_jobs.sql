@@ -18,7 +18,10 @@ with wanted as materialized (
 changed as (
     update :"schema".jobs
     set
-        state = case when wanted.state = 'running' then 'running' else 'cancelled' end,
+        state = cast(case
+            when wanted.state = 'running' then 'running'
+            else 'cancelled'
+        end as :"schema".job_state),
         finished_at = case when wanted.state = 'running' then null else clock_timestamp() end,
         cancel_requested = true,
         interrupt = jobs.interrupt or $2

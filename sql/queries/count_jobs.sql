@@ -3,7 +3,7 @@
 -- Run by `asyncjobs workoff` for its progress bar, and by people. Reads the whole table.
 select
     jobs.queue,
-    jobs.state,
+    jobs.state::text as state,
     count(*) as jobs
 from :"schema".jobs
 group by jobs.queue, jobs.state;

@@ -14,7 +14,10 @@ with gone as (
 freed as (
     update :"schema".jobs
     set
-        state = case when jobs.cancel_requested then 'cancelled' else 'available' end,
+        state = cast(case
+            when jobs.cancel_requested then 'cancelled'
+            else 'available'
+        end as :"schema".job_state),
         finished_at = case when jobs.cancel_requested then clock_timestamp() end,
         attempt = jobs.attempt - 1,
         locked_by = null

@@ -38,7 +38,10 @@ stored as (
         incoming.priority,
         incoming.args::jsonb,
         incoming.run_at,
-        case when incoming.run_at > statement_timestamp() then 'scheduled' else 'available' end
+        cast(case
+            when incoming.run_at > statement_timestamp() then 'scheduled'
+            else 'available'
+        end as :"schema".job_state)
     from incoming
     returning id, state, run_at
 ),
@@ -57,7 +60,7 @@ news as (
 
 select
     stored.id,
-    stored.state,
+    stored.state::text as state,
     stored.run_at
 from stored, news
 order by stored.id;

@@ -28,11 +28,11 @@ with report as materialized (
 changed as (
     update :"schema".jobs
     set
-        state = case
+        state = cast(case
             when report.state in ('scheduled', 'available') and jobs.cancel_requested
                 then 'cancelled'
             else report.state
-        end,
+        end as :"schema".job_state),
         finished_at = case
             when report.state in ('scheduled', 'available') and not jobs.cancel_requested
                 then null

@@ -11,7 +11,10 @@
 with freed as (
     update :"schema".jobs
     set
-        state = case when jobs.cancel_requested then 'cancelled' else 'available' end,
+        state = cast(case
+            when jobs.cancel_requested then 'cancelled'
+            else 'available'
+        end as :"schema".job_state),
         finished_at = case when jobs.cancel_requested then clock_timestamp() end,
         locked_by = null,
         errors = coalesce(jobs.errors, '[]') || jsonb_build_object(

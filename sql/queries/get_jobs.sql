@@ -6,7 +6,7 @@ select
     jobs.name,
     jobs.queue,
     jobs.priority,
-    jobs.state,
+    jobs.state::text as state,
     jobs.attempt,
     jobs.run_at,
     jobs.created_at,

@@ -26,7 +26,7 @@ insert into asyncjobs.jobs (
 select
     number,
     now() + case when state = 'scheduled' then 1 else -1 end * number * interval '1 second',
-    state, 'note', 'default', 50 + number % 3, '{"number": 1}',
+    state::asyncjobs.job_state, 'note', 'default', 50 + number % 3, '{"number": 1}',
     case when state = 'running' then 1 end, 1,
     case when state = 'succeeded' then now() end
 from (values

@@ -198,6 +198,20 @@ async def test_no_exception_of_a_job_ends_the_worker(bench: Any, error: BaseExce
             assert len(json.loads(record.errors)) == 1
 
 
+async def test_a_plain_function_that_returns_a_coroutine_did_not_do_its_work(bench: Any) -> None:
+    async def inner() -> None: ...
+
+    @bench.jobs.job(max_attempts=1)
+    def wrapper() -> Any:
+        return inner()
+
+    stored = await bench.later(wrapper())
+    await bench.jobs.workoff()
+    record = await bench.record(stored.id)
+    assert record.state == "failed"
+    assert "coroutine" in record.errors
+
+
 async def test_an_error_that_cannot_be_printed_is_kept_all_the_same(bench: Any) -> None:
     class BadError(Exception):
         def __str__(self) -> str:

@@ -1,0 +1,121 @@
+"""Log lines go where the application says; without a word from it, plainly to stderr."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+import structlog
+from structlog.testing import LogCapture
+
+from asyncjobs import JobManager, MemoryAdapter
+from asyncjobs.logs import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SECRET = "hunter" + "2"
+
+
+@pytest.fixture(autouse=True)
+def unconfigured() -> Iterator[None]:
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+    yield
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+
+
+def fail(password: str) -> None:
+    local = password
+    raise ValueError(f"wrong password of {len(local)} characters")
+
+
+def test_unconfigured_lines_from_info_on_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    log = get_logger()
+
+    log.debug("job.claimed", id=1)
+    log.info("job.started", id=2)
+    log.warning("job.retried", id=3)
+    log.error("job.failed", id=4)
+
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "job.claimed" not in err
+    for event, level in [("started", "info"), ("retried", "warning"), ("failed", "error")]:
+        [line] = [line for line in err.splitlines() if f"job.{event}" in line]
+        assert f"[{level}" in line
+        assert "[asyncjobs]" in line
+
+
+def test_an_unconfigured_traceback_shows_no_local_variables(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log = get_logger()
+    try:
+        fail(SECRET)
+    except ValueError as error:
+        log.error("job.failed", exc_info=error)
+        log.exception("job.failed")
+
+    err = capsys.readouterr().err
+    assert err.count("ValueError: wrong password of 7 characters") == 2
+    assert "in fail" in err
+    assert SECRET not in err
+
+
+def test_unconfigured_lines_to_a_file_have_no_colours(capsys: pytest.CaptureFixture[str]) -> None:
+    get_logger().error("job.failed", id=4)
+
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_unconfigured_lines_have_what_the_application_bound_to_its_context(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log = get_logger()
+    with structlog.contextvars.bound_contextvars(request="r-17"):
+        log.info("job.scheduled")
+
+    assert "request=r-17" in capsys.readouterr().err
+
+
+def test_using_this_package_does_not_configure_structlog_or_logging() -> None:
+    handlers = list(logging.getLogger().handlers)
+
+    get_logger().debug("job.claimed")
+
+    assert not structlog.is_configured()
+    assert logging.getLogger().handlers == handlers
+
+
+def test_a_configured_structlog_gets_every_line(capsys: pytest.CaptureFixture[str]) -> None:
+    capture = LogCapture()
+    structlog.configure(processors=[capture])
+
+    get_logger().debug("job.claimed", id=1)
+
+    assert capture.entries == [
+        {"event": "job.claimed", "id": 1, "log_level": "debug", "logger": "asyncjobs"}
+    ]
+    assert capsys.readouterr().err == ""
+
+
+def test_a_manager_logs_to_the_logger_that_it_was_given() -> None:
+    capture = LogCapture()
+    logger = structlog.wrap_logger(None, processors=[capture])
+
+    given = JobManager(adapters={"memory": MemoryAdapter()}, logger=logger)
+
+    assert given.logger is logger
+
+
+def test_a_manager_without_a_logger_follows_a_configuration_that_comes_later() -> None:
+    jobs = JobManager(adapters={"memory": MemoryAdapter()})
+    capture = LogCapture()
+    structlog.configure(processors=[capture])
+
+    jobs.logger.info("worker.started")
+
+    assert [entry["event"] for entry in capture.entries] == ["worker.started"]

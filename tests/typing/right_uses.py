@@ -1,0 +1,146 @@
+"""What users write and every type checker must accept. Read by test_typing.py, never run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, assert_type
+
+from asyncjobs import (
+    AsyncJob,
+    JobCall,
+    JobManager,
+    JobRecord,
+    MemoryAdapter,
+    PostgresAdapter,
+    ScheduledJob,
+    Scheduler,
+    ThreadJob,
+    WorkerGroup,
+    current_job,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+jobs = JobManager(
+    adapters={"postgres": PostgresAdapter("postgresql://localhost/app"), "m": MemoryAdapter()},
+    queues=["default", "email"],
+    workers=[
+        WorkerGroup(adapter="postgres", queue="*", count=1, concurrency=100, lease=30),
+        WorkerGroup(adapter="m", queue=["default", "email"], shutdown_timeout=2.5),
+    ],
+)
+later = jobs.create_scheduler(adapter="postgres")
+assert_type(later, Scheduler)
+
+
+def give_up_soon(attempt: int, error: BaseException) -> float | None:
+    return 5.0 if attempt < 3 else None
+
+
+def wait_a_minute(attempt: int, error: BaseException) -> timedelta:
+    return timedelta(minutes=1)
+
+
+@jobs.job
+async def send(user: int, note: str = "", *, urgent: bool = False) -> str:
+    current_job().log.info("mail.sent", user=user)
+    return f"{user} {note} {urgent}"
+
+
+@jobs.job(
+    name="mail.send",
+    queue="email",
+    priority=10,
+    max_attempts=3,
+    backoff=give_up_soon,
+    jitter=0.1,
+    max_runtime=60,
+    retry_on_timeout=True,
+    delete_successful=False,
+    delete_failed=None,
+)
+async def send_with_options(user: int) -> list[int]:
+    return [user]
+
+
+@jobs.job(backoff=wait_a_minute)
+async def send_with_backoff() -> None: ...
+
+
+@jobs.job()
+async def sweep() -> None: ...
+
+
+@jobs.job
+def resize(path: str, width: int = 80) -> bytes:
+    return path.encode() * width
+
+
+@jobs.job(queue="email")
+def resize_with_options(path: str) -> int:
+    return len(path)
+
+
+assert_type(send(7), JobCall[str])
+assert_type(send_with_options(7), JobCall[list[int]])
+assert_type(sweep(), JobCall[None])
+assert_type(resize("a"), JobCall[bytes])
+assert_type(resize_with_options("a"), JobCall[int])
+
+
+def is_async(job: AsyncJob[[int], list[int]]) -> None: ...
+def is_async_without_arguments(job: AsyncJob[[], None]) -> None: ...
+def is_thread(job: ThreadJob[[str], int]) -> None: ...
+
+
+is_async(send_with_options)
+is_async_without_arguments(sweep)
+is_thread(resize_with_options)
+
+
+async def await_them() -> None:
+    assert_type(await send(7), str)
+    assert_type(await send(user=7, note="x", urgent=True), str)
+    assert_type(await send_with_options(7), list[int])
+    assert_type(await resize("a", width=5), bytes)
+    assert_type(await resize_with_options("a"), int)
+    await sweep()
+
+
+async def perform_them() -> None:
+    perform: Callable[[int], Coroutine[Any, Any, list[int]]] = send_with_options.perform
+    assert_type(await perform(7), list[int])
+    assert_type(await send.perform(7, urgent=True), str)
+    assert_type(resize.perform("a"), bytes)
+    assert_type(resize_with_options.perform(path="a"), int)
+
+
+async def schedule_them(connection: object) -> None:
+    assert_type(await later(send(7)), ScheduledJob)
+    assert_type(await later(send(7), wait=60), ScheduledJob)
+    assert_type(await later(send(7), wait=timedelta(days=2), queue="email"), ScheduledJob)
+    assert_type(await later(send(7), wait_until=datetime.now(UTC), priority=5), ScheduledJob)
+    assert_type(await later(resize("a"), connection=connection), ScheduledJob)
+    assert_type(await later(send, [7], wait=60), ScheduledJob)
+    assert_type(await later(send, (7, "x")), ScheduledJob)
+    assert_type(await later(sweep), ScheduledJob)
+    job_id: int = (await later(sweep())).id
+
+    assert_type(await later.many([send(7), send(8)], wait=60), list[ScheduledJob])
+    assert_type(await later.many(send(user) for user in range(5)), list[ScheduledJob])
+    assert_type(await later.many([send(7), resize("a"), sweep()]), list[ScheduledJob])
+    mixed: list[JobCall[Any]] = [send(7), sweep()]
+    assert_type(await later.many(mixed, connection=connection), list[ScheduledJob])
+
+    assert_type(await later.cancel(job_id), bool)
+    assert_type(await later.cancel(job_id, interrupt=False), bool)
+    assert_type(await later.get(job_id), JobRecord | None)
+
+
+async def use_the_manager() -> None:
+    async with jobs as opened:
+        assert_type(opened, JobManager)
+    assert_type(await jobs.migrate(), dict[str, list[str]])
+    assert_type(await jobs.workoff(), int)
+    jobs.lifespan(work=False)
