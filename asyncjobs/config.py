@@ -66,7 +66,7 @@ class WorkerGroup:
     """Jobs that one process runs at once. Jobs that wait for the network allow hundreds; too
     many for what they call makes all of them slow."""
     max_attempts: int = 24
-    """Attempts of a job that does not say so itself. 24 take about 20 days."""
+    """Attempts of a job that does not say so itself. 24 take 16 days."""
     max_runtime: float = 14_400.0
     """Run time after which a job that does not say so itself is cancelled."""
     delete_failed_jobs: bool = False

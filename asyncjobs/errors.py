@@ -27,6 +27,7 @@
     ├── StorageError
     │   ├── StorageUnavailableError (ConnectionError)
     │   ├── RowRefusedError
+    │   ├── NotPermittedError (PermissionError)
     │   ├── NotMigratedError
     │   ├── SchemaTooNewError
     │   └── MigrationChangedError
@@ -238,6 +239,17 @@ class RowRefusedError(StorageError):
 
     def __str__(self) -> str:
         return f"the database refuses a value: {self.problem}"
+
+
+class NotPermittedError(StorageError, PermissionError):
+    """The database's user may not do what was asked."""
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(problem)
+
+    def __str__(self) -> str:
+        return f"the database does not permit it: {self.problem}"
 
 
 class NotMigratedError(StorageError):

@@ -184,8 +184,7 @@ class JobManager:
             async with self, contextlib.AsyncExitStack() as stack:
                 if work:
                     makers = [
-                        partial(self._worker, index, 0, "embedded.")
-                        for index in range(len(self.workers))
+                        partial(self._worker, index, 0, "embedded.") for index in self._at_work()
                     ]
                     await stack.enter_async_context(run_embedded(makers, self.logger))
                 state = None
@@ -253,7 +252,10 @@ class JobManager:
         return self.adapters[name]
 
     def _workers(self) -> list[Worker]:
-        return [self._worker(index, 0) for index in range(len(self.workers))]
+        return [self._worker(index, 0) for index in self._at_work()]
+
+    def _at_work(self) -> list[int]:
+        return [index for index, group in enumerate(self.workers) if group.count]
 
     def _worker(self, index: int, number: int, where: str = "") -> Worker:
         group = self.workers[index]

@@ -45,6 +45,7 @@ SPEAKING = [  # with a sentence of their own
     errors.AttemptsExhaustedError(24),
     errors.StorageUnavailableError("connection refused"),
     errors.RowRefusedError("invalid byte sequence"),
+    errors.NotPermittedError("permission denied for table jobs"),
     errors.NotMigratedError("asyncjobs"),
     errors.SchemaTooNewError("asyncjobs", 7, 5, 3),
     errors.MigrationChangedError("0001_initial"),

@@ -117,7 +117,8 @@ class Executor:
         self.return_buffered()
         await self._wait_for_running(timeout, force)
         for attempt in list(self.running.values()):
-            self._log.info("job.returned", job=attempt.row.name, id=attempt.row.id)
+            if not attempt.reported:
+                self._log.info("job.returned", job=attempt.row.name, id=attempt.row.id)
             attempt.interrupt(Interruption.SHUTDOWN)
         await self._wait_for_running(CANCEL_GRACE)
         for attempt in self.running.values():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from functools import partial
 from typing import TYPE_CHECKING, Any, Self
+
+import anyio
 
 from asyncjobs.errors import ConfigError, NotOpenError
 from asyncjobs.storage.postgres.claims import Claims
@@ -43,8 +44,9 @@ class PostgresAdapter:
 
     *dsn* is the database's address; without it ``ASYNCJOBS_DATABASE_URL`` counts, then
     ``DATABASE_URL``, read when the adapter opens. *connect* holds further options of
-    `asyncpg.connect`, such as ``ssl``. Up to six connections are made, each when it is first
-    needed: scheduling needs one, a worker five.
+    `asyncpg.connect`, such as ``ssl``. Connections are made when they are first needed:
+    scheduling takes one, asking about jobs another, and working four more, and one for the
+    heartbeat of each worker.
 
     With *pool* the connections are borrowed from there and kept; heartbeats then share the
     event loop with the jobs, so that a job that blocks the loop for a whole lease loses it.
@@ -77,6 +79,8 @@ class PostgresAdapter:
         self._fleet_table: Fleet | None = None
         self._claims_made: Claims | None = None
         self._listeners: list[OnSignal] = []
+        self._listening: asyncio.Task[None] | None = None
+        self._beats_only = False
 
     def __repr__(self) -> str:
         return f"PostgresAdapter(schema={self.schema!r})"
@@ -87,7 +91,8 @@ class PostgresAdapter:
             if self._opened == 0:
                 lanes = Lanes(self._source(), self.schema)
                 try:
-                    await check_migrated(lanes.enqueue, self.schema)
+                    first = lanes.fleet if self._beats_only else lanes.enqueue
+                    await check_migrated(first, self.schema)
                 except BaseException:
                     await lanes.close()
                     raise
@@ -176,23 +181,36 @@ class PostgresAdapter:
             raise NotOpenError
         self._listeners.append(on_signal)
         try:
+            on_signal(Signal(missed=True))
             if not self._listen:
-                on_signal(Signal(missed=True))
                 await asyncio.Event().wait()
-            await Listener(self._lanes.source, self._channel, partial(self._hear, on_signal)).run()
+            if self._listening is None:  # one connection listens for all workers
+                listener = Listener(self._lanes.source, self._channel, self._hear)
+                self._listening = asyncio.create_task(listener.run())
+            await asyncio.shield(self._listening)
         finally:
             self._listeners.remove(on_signal)
+            await self._stop_listening()
 
     def for_thread(self) -> Self | None:
         """Return another adapter of the same database; None if there is only a pool."""
         if self._pool is not None:
             return None
-        return type(self)(self._dsn, schema=self.schema, listen=False, connect=self._connect)
+        twin = type(self)(self._dsn, schema=self.schema, listen=False, connect=self._connect)
+        twin._beats_only = True
+        return twin
 
-    def _hear(self, on_signal: OnSignal, signal: Signal) -> None:
+    async def _stop_listening(self) -> None:
+        if not self._listeners and self._listening is not None:
+            listening, self._listening = self._listening, None
+            listening.cancel()
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait({listening})
+
+    def _hear(self, signal: Signal) -> None:
         if signal.ready and self._claims_made is not None:
             self._claims_made.marks.expect(signal.ready, signal.priority)
-        on_signal(signal)
+        self._tell(signal)
 
     def _tell(self, signal: Signal) -> None:
         for on_signal in self._listeners:

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from asyncjobs.errors import NotMigratedError, RowRefusedError, StorageUnavailableError
+from asyncjobs.errors import (
+    NotMigratedError,
+    NotPermittedError,
+    RowRefusedError,
+    StorageUnavailableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +54,8 @@ def translated(schema: str) -> Iterator[None]:
         yield
     except NOT_MIGRATED as error:
         raise NotMigratedError(schema) from error
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise NotPermittedError(str(error)) from error
     except REFUSED as error:
         raise RowRefusedError(str(error)) from error
     except UNAVAILABLE as error:
