@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from asyncjobs.cli import database, detached, dev, generate, init, work, worker
+from asyncjobs.cli import bench, database, detached, dev, generate, init, work, worker
 from asyncjobs.cli.app import VARIABLE
 from asyncjobs.cli.logs import LogFormat
 from asyncjobs.cli.runner import exit_code, print_error
@@ -27,6 +27,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     database.clear: "asyncjobs clear --yes",
     database.migrate: "asyncjobs migrate --sql > asyncjobs.sql",
     init.init: "asyncjobs init app/jobs.py",
+    bench.bench: "asyncjobs bench --dsn postgresql://localhost/app --seconds 30",
     dev.dev: "asyncjobs dev",
     worker.worker: "asyncjobs --log-format json worker --index 0 --id 0",
 }
