@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from asyncjobs.logs import get_logger
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 
 @dataclass(eq=False)
@@ -26,9 +25,15 @@ class JobContext:
     """After this many failed attempts the job is `failed`."""
     run_at: datetime
     """When this attempt was due, by the database's clock."""
-    deadline: datetime
-    """When max_runtime ends, by this machine's clock."""
+    max_runtime: float
+    """Seconds from the start of this attempt until it is cancelled."""
     logger: Any = None
+    _began: float = field(default_factory=time.time)
+
+    @cached_property
+    def deadline(self) -> datetime:
+        """When max_runtime ends, by this machine's clock."""
+        return datetime.fromtimestamp(self._began + self.max_runtime, UTC)
 
     @cached_property
     def log(self) -> Any:

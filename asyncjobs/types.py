@@ -72,7 +72,7 @@ class ClaimedJob(NamedTuple):
     args: Json
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     """What became of an attempt; recorded only while the worker still holds it."""
 

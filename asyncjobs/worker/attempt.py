@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 class Attempt:
     """A claimed row, its job, and the task that runs it."""
 
-    __slots__ = ("begun", "interruption", "job", "limit", "reported", "row", "task")
+    __slots__ = (
+        "begun",
+        "deadline",
+        "interruption",
+        "job",
+        "limit",
+        "reported",
+        "row",
+        "task",
+        "timer",
+    )
 
     task: asyncio.Task[None]
 
@@ -26,6 +36,10 @@ class Attempt:
         self.begun = False
         """Whether the task has taken its first step: one cancelled before would never run."""
         self.reported = False
+        self.deadline = 0.0
+        """When max_runtime ends, by the event loop's clock."""
+        self.timer: asyncio.TimerHandle | None = None
+        """Set only when the deadline is near: hardly any job gets that far."""
 
     def interrupt(self, reason: Interruption) -> None:
         """Cancel the attempt, once: the first reason stands."""

@@ -12,7 +12,6 @@ import contextvars
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs.context import JobContext, enter_job
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
     from asyncjobs.types import ClaimedJob
     from asyncjobs.worker.finisher import Finisher
 
+NEAR = 1.0
+"""Seconds before its deadline from which a job has a timer."""
 CANCEL_GRACE = 5.0
 """Seconds that a cancelled job has to clean up at shutdown."""
 
@@ -53,6 +54,7 @@ class Executor:
         self._limits: dict[str, outcome.Limits] = {}
         self._buffer: deque[ClaimedJob] = deque()
         self._closing = False
+        self._loop = asyncio.get_running_loop()
         self._context = contextvars.copy_context()
         self._threads: ThreadPoolExecutor | None = None
         self.running: dict[int, Attempt] = {}
@@ -101,6 +103,13 @@ class Executor:
             self._buffer.remove(row)
             self._finisher.add(outcome.cancelled(row))
 
+    def watch_deadlines(self) -> None:
+        """Set timers for the jobs whose deadline is near; to be called more often than that."""
+        near = self._loop.time() + NEAR
+        for attempt in self.running.values():
+            if attempt.begun and attempt.deadline < near and attempt.timer is None:
+                self._set_timer(attempt)
+
     def abandon(self) -> None:
         """Cancel everything and record nothing: the lease is lost, the jobs are others'."""
         self._buffer.clear()
@@ -137,6 +146,11 @@ class Executor:
         for helper in (ended, forced):
             helper.cancel()
 
+    def _set_timer(self, attempt: Attempt) -> None:
+        attempt.timer = self._loop.call_at(
+            attempt.deadline, attempt.interrupt, Interruption.TIMEOUT
+        )
+
     def _fill(self) -> None:
         while self._buffer and len(self.running) < self._group.concurrency:
             self._start(self._buffer.popleft())
@@ -157,7 +171,7 @@ class Executor:
         self.running[row.id] = attempt
         self.started += 1
         self.last_start = time.monotonic()
-        attempt.task = asyncio.get_running_loop().create_task(
+        attempt.task = self._loop.create_task(
             # A copy for each: what one job sets must not reach the one it makes room for.
             self._run(attempt),
             context=self._context.copy(),
@@ -167,18 +181,17 @@ class Executor:
         failure: BaseException | None = None
         attempt.begun = True
         if attempt.interruption is None:
-            limit = attempt.limit
-            timer = asyncio.get_running_loop().call_later(
-                limit.max_runtime, attempt.interrupt, Interruption.TIMEOUT
-            )
+            attempt.deadline = self._loop.time() + attempt.limit.max_runtime
+            if attempt.limit.max_runtime < NEAR:
+                self._set_timer(attempt)
             try:
                 await self._perform(attempt)
             except GeneratorExit:  # the event loop is being torn down
                 raise
             except BaseException as error:  # noqa: BLE001 - whatever a job may raise
                 failure = outcome.without_our_frames(error)
-            finally:
-                timer.cancel()
+            if attempt.timer is not None:
+                attempt.timer.cancel()
         if not attempt.reported:
             self._report(attempt, failure)
         if self.running.get(attempt.row.id) is attempt:
@@ -197,7 +210,7 @@ class Executor:
                 attempt=row.attempt,
                 max_attempts=limit.max_attempts,
                 run_at=row.run_at,
-                deadline=datetime.now(UTC) + timedelta(seconds=limit.max_runtime),
+                max_runtime=limit.max_runtime,
                 logger=self._log,
             )
         )
@@ -210,7 +223,7 @@ class Executor:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self._group.concurrency, "asyncjobs")
         context = contextvars.copy_context()
-        future = asyncio.get_running_loop().run_in_executor(
+        future = self._loop.run_in_executor(
             self._threads, lambda: context.run(_call, attempt.job, arguments)
         )
         try:

@@ -181,6 +181,7 @@ class Worker:
         pause = min(LOOK, self._group.sleep_delay)
         while True:
             await asyncio.sleep(pause)
+            self._executor.watch_deadlines()
             elapsed += pause
             if elapsed >= self._group.sleep_delay:
                 elapsed = 0.0

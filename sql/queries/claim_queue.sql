@@ -35,7 +35,7 @@ returning
     jobs.name,
     jobs.queue,
     jobs.priority,
-    jobs.position,
     jobs.attempt,
     jobs.run_at,
-    jobs.args::text as args;
+    jobs.args::text as args,
+    jobs.position;

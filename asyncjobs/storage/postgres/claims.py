@@ -37,6 +37,8 @@ SLOW_RUN = 5
 """Claims that must be slow in a row: one alone may have waited for a processor."""
 SHARE = 10
 """A sweep is made when this many times its duration has passed since the last."""
+FIELDS = len(ClaimedJob._fields)
+"""The columns of a claim that make a ClaimedJob, in its order; the position follows them."""
 MAX_MARKS = 64
 """Queues and priorities with a mark; the ones longest without a job go first."""
 BY_URGENCY = itemgetter("priority", "position")
@@ -95,13 +97,7 @@ class Claims:
             rows = await self._claim_behind_marks(worker, key, limit)
         rows = sorted(rows, key=BY_URGENCY)
         self.marks.learn(rows, exhausted=len(rows) < limit)
-        return [
-            ClaimedJob(
-                row["id"], row["name"], row["queue"], row["priority"],
-                row["attempt"], row["run_at"], row["args"],
-            )
-            for row in rows
-        ]  # fmt: skip
+        return [ClaimedJob._make(row[:FIELDS]) for row in rows]
 
     async def _claim_from_head(
         self, worker: int, queues: tuple[str, ...], limit: int
