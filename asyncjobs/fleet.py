@@ -109,4 +109,5 @@ async def _keep_running(
                 raise
             log.error("worker.failed", worker=worker.name, exc_info=error)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), next(delays))
+                async with asyncio.timeout(next(delays)):
+                    await stop.wait()

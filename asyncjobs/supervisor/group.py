@@ -64,7 +64,8 @@ class Keeper:
             delay = FIRST_DELAY if lived >= HEALTHY_AFTER else delay
             self._log.warning("worker.died", **end.facts, restart_in=delay)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ending.wait(), delay)
+                async with asyncio.timeout(delay):
+                    await self._ending.wait()
             delay, first = min(2 * delay, LONGEST_DELAY), False
 
     def send(self, number: signal.Signals) -> None:

@@ -21,8 +21,16 @@ BATCH = 1_000
 class Finisher:
     """Sends outcomes for one worker registration after the other."""
 
-    def __init__(self, storage: Storage, log: Any, on_doubt: Callable[[], None]) -> None:
-        self._storage, self._log, self._on_doubt = storage, log, on_doubt
+    def __init__(
+        self,
+        storage: Storage,
+        log: Any,
+        *,
+        on_doubt: Callable[[], None],
+        on_recorded: Callable[[], None],
+    ) -> None:
+        self._storage, self._log = storage, log
+        self._on_doubt, self._on_recorded = on_doubt, on_recorded
         self._outcomes: Batcher[Outcome] = Batcher(self._record, BATCH)
         self.worker = 0
         """The registration whose outcomes these are."""
@@ -42,7 +50,8 @@ class Finisher:
     async def drain(self, timeout: float) -> bool:
         """Wait until all is recorded, at most *timeout* seconds; return whether it is."""
         try:
-            await asyncio.wait_for(self._outcomes.drain(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._outcomes.drain()
         except TimeoutError:
             return False
         return True
@@ -64,6 +73,7 @@ class Finisher:
                 break
         if len(recorded) < len(outcomes):
             self._report_lost(outcomes, set(recorded))
+        self._on_recorded()
 
     def _report_lost(self, outcomes: list[Outcome], recorded: set[int]) -> None:
         # Rescued or cleared meanwhile; or a repeated statement whose first answer was lost.

@@ -54,6 +54,7 @@ class Promoter:
         while (left := self._due - time.monotonic()) > 0:
             self._sooner.clear()
             try:
-                await asyncio.wait_for(self._sooner.wait(), left)
+                async with asyncio.timeout(left):
+                    await self._sooner.wait()
             except TimeoutError:
                 return

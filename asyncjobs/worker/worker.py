@@ -58,7 +58,7 @@ class Worker:
         self._force = asyncio.Event()
         self._reconciler = Reconciler(storage, self._log)
         doubt = self._reconciler.doubt
-        self._finisher = Finisher(storage, self._log, doubt)
+        self._finisher = Finisher(storage, self._log, on_doubt=doubt, on_recorded=self._on_room)
         self._executor = Executor(
             registry, group, self._finisher, self._log, worker=name, on_room=self._on_room
         )

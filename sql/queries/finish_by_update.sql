@@ -52,7 +52,7 @@ changed as (
     where
         jobs.id = report.id
         and jobs.attempt = report.attempt
-        and jobs.locked_by is not distinct from $1::bigint
+        and coalesce(jobs.locked_by = $1::bigint, false)
     returning jobs.id, jobs.queue, jobs.priority, jobs.state, jobs.run_at
 ),
 

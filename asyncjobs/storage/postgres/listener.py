@@ -62,7 +62,8 @@ class Listener:
         while not self._closed.is_set():
             self._offset = await _database_clock(connection) - time.monotonic()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._closed.wait(), PROBE_INTERVAL)
+                async with asyncio.timeout(PROBE_INTERVAL):
+                    await self._closed.wait()
 
     async def _prove_notifications(self, connection: asyncpg.Connection) -> None:
         # A pooler in transaction mode takes LISTEN and forgets it.
@@ -70,7 +71,9 @@ class Listener:
         payload = json.dumps({"probe": self._token})
         await connection.execute("select pg_notify($1, $2)", self._channel, payload)
         try:
-            await asyncio.wait_for(self._heard.wait(), PROBE_TIMEOUT)
+            # Not wait_for: before Python 3.12 it may swallow a cancellation.
+            async with asyncio.timeout(PROBE_TIMEOUT):
+                await self._heard.wait()
         except TimeoutError:
             self._log.warning("listener.deaf", hint="polling only; is there a pooler in between?")
 
