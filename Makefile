@@ -9,10 +9,10 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check
 JOBS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types layers clean
+.PHONY: help demo test lint types layers bench bench-peers clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
 
 demo: $(VENV)/.demo ## Run the example app; CHECK=1 visits it and exits, PORT=8000 is the first port tried
 	$(BIN)/python examples/fastapi_app/demo.py $(if $(CHECK),--check) $(if $(PORT),--port $(PORT))
@@ -31,8 +31,14 @@ types: $(VENV)/.dev ## Check types, as mypy and as pyright see them
 layers: $(VENV)/.dev ## Check that imports point down only
 	$(BIN)/lint-imports
 
+bench: $(VENV)/.demo ## Measure asyncjobs, and what the server itself gives, into benchmarks/results
+	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-peers: $(VENV)/.demo ## Measure it beside its peers, into benchmarks/RESULTS.md; needs npm and Python 3.12
+	$(BIN)/python -m benchmarks --all $(ARGS)
+
 clean: ## Remove what these commands have made
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist benchmarks/.envs
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Files that say what is installed, so that a second run does not install again.

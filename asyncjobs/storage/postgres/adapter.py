@@ -181,7 +181,8 @@ class PostgresAdapter:
             raise NotOpenError
         self._listeners.append(on_signal)
         try:
-            on_signal(Signal(missed=True))
+            if not self._listen or self._listening is not None:
+                on_signal(Signal(missed=True))
             if not self._listen:
                 await asyncio.Event().wait()
             if self._listening is None:  # one connection listens for all workers
