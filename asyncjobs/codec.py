@@ -69,9 +69,10 @@ class ArgumentCodec:
         """
         bound = self._bind(args, kwargs)
         try:
-            checked = self._adapter.validate_python(bound, strict=True)
-            text = self._adapter.dump_json(checked, warnings=False).decode()
-            back = self._adapter.validate_json(text)  # what a worker would fail at, fails here
+            # The adapter's core, without the options that nobody uses here: half the time.
+            checked = self._validator.validate_python(bound, strict=True)
+            text: str = self._serializer.to_json(checked, warnings=False).decode()
+            back = self._validator.validate_json(text)  # what a worker would fail at, fails here
         except ValidationError as error:
             raise ArgumentError(self.job, _explain(error, show=True)) from None
         except (PydanticSerializationError, UnicodeError, RecursionError) as error:
@@ -98,11 +99,12 @@ class ArgumentCodec:
         Raises StoredArgumentsError if the function does not take them any more.
         """
         try:
-            return self._adapter.validate_json(stored)
+            arguments: dict[str, Any] = self._validator.validate_json(stored)
         except ValidationError as error:
             raise StoredArgumentsError(self.job, _explain(error, show=False)) from None
         except NameError as error:
             raise StoredArgumentsError(self.job, str(error)) from None
+        return arguments
 
     def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         if self._all_positional and not kwargs and len(args) == len(self._names):
@@ -128,6 +130,14 @@ class ArgumentCodec:
         for name, value in json.loads(text, parse_constant=refuse).items():
             if "\0" in json.dumps(value, ensure_ascii=False).replace("\\u0000", "\0"):
                 _refuse_null_characters(self.job, name, value)
+
+    @cached_property
+    def _validator(self) -> Any:
+        return self._adapter.validator
+
+    @cached_property
+    def _serializer(self) -> Any:
+        return self._adapter.serializer
 
     @cached_property
     def _adapter(self) -> TypeAdapter[dict[str, Any]]:

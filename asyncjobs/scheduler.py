@@ -8,7 +8,7 @@ makes one commit for hundreds of calls, and `later` still returns after the comm
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, ParamSpec, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from asyncjobs.batching import Batcher
 from asyncjobs.clock import check_wait
@@ -33,13 +33,21 @@ if TYPE_CHECKING:
     from asyncjobs.storage.protocol import Storage
     from asyncjobs.types import JobRecord
 
-P = ParamSpec("P")
-
+STATES = {state.value: state for state in JobState}
 GATHERED = 1_000
 """Rows in one gathered insert."""
 MAX_MANY = 100_000
 """Calls in one `later.many`."""
 OPTIONS = ("wait", "wait_until", "queue", "priority", "connection")
+
+
+class Chosen(NamedTuple):
+    """What one call of `later` says in place of the job."""
+
+    queue: str | None
+    priority: int | None
+    wait: float | None
+    wait_until: datetime | None
 
 
 class Scheduler:
@@ -104,7 +112,7 @@ class Scheduler:
         """
         taken = _as_call(call, args)
         _check_options(unknown)
-        row = self._row(taken, wait, wait_until, queue, priority)
+        row = self._row(taken, self._chosen(wait, wait_until, queue, priority))
         if connection is None:
             future: asyncio.Future[StoredJob] = asyncio.get_running_loop().create_future()
             self._gathered.add((row, future))
@@ -131,7 +139,8 @@ class Scheduler:
         """
         taken = [_as_call(call, None) for call in calls]
         _check_options(unknown)
-        rows = [self._row(call, wait, wait_until, queue, priority) for call in taken]
+        chosen = self._chosen(wait, wait_until, queue, priority)
+        rows = [self._row(call, chosen) for call in taken]
         if len(rows) > MAX_MANY:
             raise BatchTooLargeError(MAX_MANY, len(rows))
         stored = await self._enqueue(rows, connection)
@@ -160,28 +169,30 @@ class Scheduler:
         """Wait until every gathered call is stored or refused."""
         await self._gathered.drain()
 
-    def _row(
+    def _chosen(
         self,
-        call: JobCall[Any],
         wait: float | timedelta | None,
         wait_until: datetime | None,
         queue: str | None,
         priority: int | None,
-    ) -> NewJob:
-        job, options = call.job, call.job.options
-        args = call.encode()
-        if self._registry.get(job.name) is not job:
-            raise NotAJobError(f"the job {job.name!r} belongs to another JobManager")
+    ) -> Chosen:
         if queue is not None and queue not in self._queues:
             raise UnknownQueueError(queue, self._queues)
         if priority is not None:
             check_whole("priority", priority, -MAX_PRIORITY, MAX_PRIORITY)
+        return Chosen(queue, priority, *check_wait(wait, wait_until))
+
+    def _row(self, call: JobCall[Any], chosen: Chosen) -> NewJob:
+        job, options = call.job, call.job.options
+        if self._registry.get(job.name) is not job:
+            raise NotAJobError(f"the job {job.name!r} belongs to another JobManager")
         return NewJob(
             job.name,
-            options.queue if queue is None else queue,
-            options.priority if priority is None else priority,
-            args,
-            *check_wait(wait, wait_until),
+            options.queue if chosen.queue is None else chosen.queue,
+            options.priority if chosen.priority is None else chosen.priority,
+            call.encode(),
+            chosen.wait,
+            chosen.wait_until,
         )
 
     async def _store(self, batch: list[tuple[NewJob, asyncio.Future[StoredJob]]]) -> None:
@@ -249,5 +260,5 @@ def _settle(future: asyncio.Future[StoredJob], result: StoredJob | Exception) ->
 
 def _scheduled(row: NewJob, stored: StoredJob) -> ScheduledJob:
     return ScheduledJob(
-        stored.id, row.name, row.queue, row.priority, JobState(stored.state), stored.run_at
+        stored.id, row.name, row.queue, row.priority, STATES[stored.state], stored.run_at
     )

@@ -25,8 +25,7 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True)
-class ScheduledJob:
+class ScheduledJob(NamedTuple):
     """What `later` returns: a job that is stored."""
 
     id: int

@@ -136,9 +136,42 @@ async def test_a_hot_statement_reads_what_it_changes(connection: Any, name: str)
     assert not [node for node in found if node.get("Sort Method", "").startswith("external")]
 
 
+@pytest.mark.parametrize("name", ["finish_by_delete", "finish_by_update"])
+async def test_statistics_from_before_the_claims_do_not_mislead_the_finish(
+    dsn: str, name: str
+) -> None:
+    # Then the planner believes that a worker holds no job at all, and would look for that
+    # one row in the whole table, once for each outcome.
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(
+        "insert into asyncjobs.jobs (position, run_at, state, name, queue, args) "
+        "select n, now(), 'available', 'note', 'default', '{}' from generate_series(1, 30000) n"
+    )
+    await connection.execute("analyze asyncjobs.jobs")
+    worker = await connection.fetchval(SQL.register_worker, *WORKER)
+    claimed = await connection.fetch(SQL.claim_queue, worker, "default", 7_000)
+    ids = [row["id"] for row in claimed[:1_000]]
+    ones = [1] * len(ids)
+    values: list[Any] = [worker, ids, ones]
+    if name == "finish_by_update":
+        values += [
+            ["succeeded"] * 1_000, [0.0] * 1_000, [False] * 1_000, [None] * 1_000, "channel",
+        ]  # fmt: skip
+    statement = await connection.prepare(
+        f"explain (analyze, timing off, format json) {getattr(SQL, name)}"
+    )
+    [plan] = json.loads(await statement.fetchval(*values))
+    compared = sum(
+        node.get("Rows Removed by Join Filter", 0) * node["Actual Loops"]
+        for node in nodes(plan["Plan"])
+    )
+    assert compared <= 1_000, plan
+    await connection.close()
+
+
 async def test_every_statement_of_the_hot_path_is_looked_at() -> None:
     rare = {
-        "applied_migrations", "clear_jobs", "count_jobs", "current_migration",
+        "applied_migrations", "clear_jobs", "count_jobs", "current_migration", "enqueue_alike",
         "deregister_worker", "enqueue_jobs", "local_workers", "record_migration",
         "register_worker", "remove_dead_workers",
     }  # fmt: skip

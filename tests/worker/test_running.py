@@ -271,3 +271,27 @@ async def test_two_managers_do_not_see_each_others_jobs(make_bench: Any) -> None
 
     assert "mine" in first.jobs.registry
     assert "mine" not in second.jobs.registry
+
+
+async def test_a_worker_goes_on_when_what_ended_has_been_recorded(
+    make_bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asyncjobs.worker.claimer.MAX_UNRECORDED", 5)
+    bench = await make_bench(sleep_delay=3_600, concurrency=20)
+    ran: list[int] = []
+
+    @bench.jobs.job
+    async def note(number: int) -> None:
+        ran.append(number)
+
+    record = bench.storage.finish
+
+    async def record_slowly(*args: Any) -> Any:
+        await asyncio.sleep(0.02)
+        return await record(*args)
+
+    bench.storage.finish = record_slowly
+    await bench.later.many([note(number) for number in range(200)])
+    async with bench.working():
+        while len(ran) < 200:
+            await asyncio.sleep(0.005)

@@ -32,16 +32,25 @@ class JobsTable:
         """Store *jobs* by the gathering lane, or by the user's own connection."""
         if not jobs:
             return []
-        columns = [list(column) for column in zip(*jobs, strict=True)]
-        arguments: list[Any] = [*columns, self._channel]
+        statement, arguments = self._insertion(jobs)
         rows: Sequence[Any]
         if connection is None:
-            rows = await self._lanes.enqueue.fetch(self._sql.enqueue_jobs, *arguments)
+            rows = await self._lanes.enqueue.fetch(statement, *arguments)
         else:
             driver = await driver_connection(connection)
             with translated(self._schema):
-                rows = await driver.fetch(self._sql.enqueue_jobs, *arguments)
-        return [StoredJob(*row) for row in rows]
+                rows = await driver.fetch(statement, *arguments)
+        return [StoredJob._make(row) for row in rows]
+
+    def _insertion(self, jobs: Sequence[NewJob]) -> tuple[str, list[Any]]:
+        names, queues, priorities, args, waits, moments = zip(*jobs, strict=True)
+        columns = (names, queues, priorities, waits, moments)
+        if all(column.count(column[0]) == len(jobs) for column in columns):
+            name, queue, priority, wait, moment = (column[0] for column in columns)
+            common = [name, queue, priority, args, wait, moment, self._channel]
+            return self._sql.enqueue_alike, common
+        mixed = [names, queues, priorities, args, waits, moments, self._channel]
+        return self._sql.enqueue_jobs, mixed
 
     async def finish(self, worker: int, outcomes: Sequence[Outcome]) -> list[int]:
         """Record *outcomes*: one statement for the rows that go, one for those that stay."""

@@ -56,6 +56,7 @@ class Statements:
     count_jobs: str
     current_migration: str
     deregister_worker: str
+    enqueue_alike: str
     enqueue_jobs: str
     finish_by_delete: str
     finish_by_update: str

@@ -1,0 +1,1 @@
+"""How fast asyncjobs is, measured beside its peers on one server: ``python -m benchmarks``."""

@@ -1,0 +1,59 @@
+-- enqueue_alike: enqueue_jobs for a batch of one job, one queue, one priority and one time,
+-- as most batches are. What is common to the rows is sent, and unpacked, once.
+--
+-- $1 name text   $2 queue text   $3 priority smallint   $4 args text[]   (JSON)
+-- $5 wait double precision   (seconds, or null)   $6 moment timestamptz   (or null)
+-- $7 channel text
+with common as materialized (
+    select
+        coalesce(
+            $6::timestamptz,
+            statement_timestamp() + $5::double precision * interval '1 second',
+            statement_timestamp()
+        ) as run_at,
+        (quote_ident(:'schema') || '.jobs_id_seq')::regclass as ids
+),
+
+incoming as materialized (
+    select
+        nextval(common.ids) as id,
+        new.args,
+        common.run_at
+    from common
+    cross join unnest($4::text[]) as new (args)
+),
+
+stored as (
+    insert into :"schema".jobs (id, position, name, queue, priority, args, run_at, state)
+    select
+        incoming.id,
+        incoming.id,
+        $1::text,
+        $2::text,
+        $3::smallint,
+        incoming.args::jsonb,
+        incoming.run_at,
+        cast(case
+            when incoming.run_at > statement_timestamp() then 'scheduled'
+            else 'available'
+        end as :"schema".job_state)
+    from incoming
+    returning id, state, run_at
+),
+
+news as (
+    select
+        pg_notify($7, case
+            when common.run_at > statement_timestamp()
+                then json_build_object('due', extract(epoch from common.run_at))
+            else json_build_object('ready', array[$2::text], 'priority', $3::smallint)
+        end::text) as sent
+    from common
+)
+
+select
+    stored.id,
+    stored.state::text as state,
+    stored.run_at
+from stored, news
+order by stored.id;
