@@ -4,6 +4,9 @@
 -- $1 name text   $2 queue text   $3 priority smallint   $4 args text[]   (JSON)
 -- $5 wait double precision   (seconds, or null)   $6 moment timestamptz   (or null)
 -- $7 channel text
+--
+-- Returns one row: the ids, ascending in the order of the arguments, and what state and
+-- run_at all of them have.
 with common as materialized (
     select
         coalesce(
@@ -38,7 +41,7 @@ stored as (
             else 'available'
         end as :"schema".job_state)
     from incoming
-    returning id, state, run_at
+    returning id
 ),
 
 news as (
@@ -52,8 +55,7 @@ news as (
 )
 
 select
-    stored.id,
-    stored.state::text as state,
-    stored.run_at
-from stored, news
-order by stored.id;
+    array(select stored.id from stored order by stored.id) as ids,
+    case when common.run_at > statement_timestamp() then 'scheduled' else 'available' end as state,
+    common.run_at
+from common, news;

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from asyncjobs.storage.postgres.external import driver_connection
 from asyncjobs.storage.postgres.failures import translated
-from asyncjobs.types import JobRecord, Promotion, StoredJob
+from asyncjobs.types import JobRecord, NewJob, Promotion, StoredJob
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from asyncjobs.storage.postgres.lanes import Lanes
     from asyncjobs.storage.postgres.statements import Statements
-    from asyncjobs.types import NewJob, Outcome
+    from asyncjobs.types import Outcome
 
+ARGS = NewJob._fields.index("args")
 CANCEL_BATCH = 500
 """Ids in one statement: a notification holds 8 000 bytes, an id up to 20."""
 
@@ -32,25 +33,26 @@ class JobsTable:
         """Store *jobs* by the gathering lane, or by the user's own connection."""
         if not jobs:
             return []
-        statement, arguments = self._insertion(jobs)
-        rows: Sequence[Any]
-        if connection is None:
-            rows = await self._lanes.enqueue.fetch(statement, *arguments)
-        else:
-            driver = await driver_connection(connection)
-            with translated(self._schema):
-                rows = await driver.fetch(statement, *arguments)
+        columns = list(zip(*jobs, strict=True))
+        args = columns.pop(ARGS)
+        if all(column.count(column[0]) == len(jobs) for column in columns):
+            common = [column[0] for column in columns]
+            common.insert(ARGS, args)
+            [row] = await self._insert(self._sql.enqueue_alike, common, connection)
+            return [StoredJob(job, row["state"], row["run_at"]) for job in row["ids"]]
+        columns.insert(ARGS, args)
+        rows = await self._insert(self._sql.enqueue_jobs, columns, connection)
         return [StoredJob._make(row) for row in rows]
 
-    def _insertion(self, jobs: Sequence[NewJob]) -> tuple[str, list[Any]]:
-        names, queues, priorities, args, waits, moments = zip(*jobs, strict=True)
-        columns = (names, queues, priorities, waits, moments)
-        if all(column.count(column[0]) == len(jobs) for column in columns):
-            name, queue, priority, wait, moment = (column[0] for column in columns)
-            common = [name, queue, priority, args, wait, moment, self._channel]
-            return self._sql.enqueue_alike, common
-        mixed = [names, queues, priorities, args, waits, moments, self._channel]
-        return self._sql.enqueue_jobs, mixed
+    async def _insert(
+        self, statement: str, arguments: list[Any], connection: object | None
+    ) -> Sequence[Any]:
+        if connection is None:
+            return await self._lanes.enqueue.fetch(statement, *arguments, self._channel)
+        driver = await driver_connection(connection)
+        with translated(self._schema):
+            rows: Sequence[Any] = await driver.fetch(statement, *arguments, self._channel)
+            return rows
 
     async def finish(self, worker: int, outcomes: Sequence[Outcome]) -> list[int]:
         """Record *outcomes*: one statement for the rows that go, one for those that stay."""
