@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asyncjobs.logs import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(eq=False)
@@ -27,13 +29,14 @@ class JobContext:
     """When this attempt was due, by the database's clock."""
     max_runtime: float
     """Seconds from the start of this attempt until it is cancelled."""
+    began: float
+    """When this attempt began: seconds since 1970, by this machine's clock."""
     logger: Any = None
-    _began: float = field(default_factory=time.time)
 
     @cached_property
     def deadline(self) -> datetime:
         """When max_runtime ends, by this machine's clock."""
-        return datetime.fromtimestamp(self._began + self.max_runtime, UTC)
+        return datetime.fromtimestamp(self.began + self.max_runtime, UTC)
 
     @cached_property
     def log(self) -> Any:
@@ -42,7 +45,7 @@ class JobContext:
         return logger.bind(job=self.name, id=self.id, queue=self.queue, attempt=self.attempt)
 
 
-_current: ContextVar[JobContext] = ContextVar("asyncjobs_current_job")
+_current: ContextVar[Callable[[], JobContext]] = ContextVar("asyncjobs_current_job")
 
 
 def current_job() -> JobContext:
@@ -52,11 +55,15 @@ def current_job() -> JobContext:
     no row, no attempt and no deadline.
     """
     try:
-        return _current.get()
+        describe = _current.get()
     except LookupError:
         raise LookupError("no job is running here: current_job() works inside a job") from None
+    return describe()
 
 
-def enter_job(context: JobContext) -> None:
-    """Make *context* the current job for the rest of this task."""
-    _current.set(context)
+def enter_job(describe: Callable[[], JobContext]) -> None:
+    """Make what *describe* returns the current job for the rest of this task.
+
+    It is called only by jobs that ask, and returns the same object each time.
+    """
+    _current.set(describe)

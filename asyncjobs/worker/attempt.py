@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from asyncjobs.context import JobContext
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -16,11 +18,14 @@ class Attempt:
     """A claimed row, its job, and the task that runs it."""
 
     __slots__ = (
+        "_context",
+        "began",
         "begun",
         "deadline",
         "interruption",
         "job",
         "limit",
+        "log",
         "reported",
         "row",
         "task",
@@ -29,8 +34,11 @@ class Attempt:
 
     task: asyncio.Task[None]
 
-    def __init__(self, row: ClaimedJob, job: Job[..., Any], limit: Limits) -> None:
-        self.row, self.job, self.limit = row, job, limit
+    def __init__(self, row: ClaimedJob, job: Job[..., Any], limit: Limits, log: Any) -> None:
+        self.row, self.job, self.limit, self.log = row, job, limit, log
+        self._context: JobContext | None = None
+        self.began = 0.0
+        """Seconds since 1970, by this machine's clock."""
         self.interruption: Interruption | None = None
         """Why we cancelled it; None while we have not."""
         self.begun = False
@@ -40,6 +48,23 @@ class Attempt:
         """When max_runtime ends, by the event loop's clock."""
         self.timer: asyncio.TimerHandle | None = None
         """Set only when the deadline is near: hardly any job gets that far."""
+
+    def context(self) -> JobContext:
+        """Return what the job may know of itself; made when it first asks."""
+        if self._context is None:
+            row, limit = self.row, self.limit
+            self._context = JobContext(
+                id=row.id,
+                name=row.name,
+                queue=row.queue,
+                attempt=row.attempt,
+                max_attempts=limit.max_attempts,
+                run_at=row.run_at,
+                max_runtime=limit.max_runtime,
+                began=self.began,
+                logger=self.log,
+            )
+        return self._context
 
     def interrupt(self, reason: Interruption) -> None:
         """Cancel the attempt, once: the first reason stands."""

@@ -14,7 +14,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from asyncjobs.context import JobContext, enter_job
+from asyncjobs.context import enter_job
 from asyncjobs.errors import AttemptsExhaustedError, JobTimeoutError, SelfCancelledError
 from asyncjobs.job import refuse_coroutine
 from asyncjobs.worker import outcome
@@ -164,7 +164,7 @@ class Executor:
         limit = self._limits.get(row.name)
         if limit is None:
             limit = self._limits[row.name] = outcome.limits(job, self._group)
-        attempt = Attempt(row, job, limit)
+        attempt = Attempt(row, job, limit, self._log)
         if row.attempt > limit.max_attempts:
             self._report_failure(attempt, AttemptsExhaustedError(limit.max_attempts))
             return
@@ -200,20 +200,10 @@ class Executor:
         self._on_room()
 
     async def _perform(self, attempt: Attempt) -> None:
-        row, job, limit = attempt.row, attempt.job, attempt.limit
-        arguments = job.codec.decode(row.args)
-        enter_job(
-            JobContext(
-                id=row.id,
-                name=row.name,
-                queue=row.queue,
-                attempt=row.attempt,
-                max_attempts=limit.max_attempts,
-                run_at=row.run_at,
-                max_runtime=limit.max_runtime,
-                logger=self._log,
-            )
-        )
+        job = attempt.job
+        arguments = job.codec.decode(attempt.row.args)
+        attempt.began = time.time()
+        enter_job(attempt.context)
         if job.runs_in_thread:
             await self._perform_in_thread(attempt, arguments)
         else:
