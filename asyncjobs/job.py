@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import math
 import random
 import warnings
 from collections.abc import Callable, Coroutine, Generator, Mapping
@@ -90,10 +89,7 @@ class JobOptions:
         if delay is None:
             return None
         spread = 1 + self.jitter * random.random()  # noqa: S311 - not a secret
-        wait = seconds(delay)
-        if math.isnan(wait):
-            raise ValueError("backoff returned nan")
-        return min(max(wait, 0.0) * spread, MAX_BACKOFF)
+        return min(max(seconds(delay), 0.0) * spread, MAX_BACKOFF)
 
 
 class Job(Generic[P, R_co]):

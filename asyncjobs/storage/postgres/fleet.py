@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from asyncjobs.types import Heartbeat, LocalWorker, Rescued
@@ -13,11 +12,6 @@ if TYPE_CHECKING:
     from asyncjobs.storage.postgres.lanes import Lanes
     from asyncjobs.storage.postgres.statements import Statements
     from asyncjobs.types import WorkerInfo
-
-
-HEARTBEAT_TIMEOUT = 5.0
-"""Seconds: a silent connection must be given up long before the lease runs out."""
-DEREGISTER_TIMEOUT = 10.0
 
 
 class Fleet:
@@ -34,18 +28,12 @@ class Fleet:
 
     async def heartbeat(self, worker: int) -> Heartbeat:
         """Renew a lease."""
-        rows = await self._lane.fetch(self._sql.heartbeat, worker, timeout=HEARTBEAT_TIMEOUT)
+        rows = await self._lane.fetch(self._sql.heartbeat, worker)
         return Heartbeat(True, rows[0]["cancel"]) if rows else Heartbeat(False, [])
 
     async def deregister(self, worker: int) -> None:
         """Remove a worker and give back what it holds."""
-        async with (
-            self._lane.connection() as connection,
-            asyncio.timeout(DEREGISTER_TIMEOUT),
-            connection.transaction(isolation="read_committed"),
-        ):
-            if await connection.fetch(self._sql.remove_worker, worker):
-                await connection.fetch(self._sql.return_jobs, worker, self._channel)
+        await self._lane.fetch(self._sql.deregister_worker, worker, self._channel)
 
     async def local_workers(self, host_id: str) -> list[LocalWorker]:
         """Return the workers of one machine."""
@@ -58,10 +46,7 @@ class Fleet:
 
     async def rescue(self, dead: Sequence[int]) -> list[Rescued]:
         """Declare workers dead and free their jobs, in one transaction of two statements."""
-        async with (
-            self._lane.connection() as connection,
-            connection.transaction(isolation="read_committed"),
-        ):
+        async with self._lane.connection() as connection, connection.transaction():
             removed = await connection.fetch(self._sql.remove_dead_workers, list(dead))
             if not removed:
                 return []

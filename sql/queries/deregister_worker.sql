@@ -1,12 +1,17 @@
--- return_jobs: give back what a worker that ends still holds.
+-- deregister_worker: remove a worker that ends, and give back what it still holds.
 --
--- Run after remove_worker in the same transaction: with a snapshot of its own, it sees every
--- claim that was committed before the removal.
+-- Run by every worker as the last thing it does.
 --
 -- $1 worker bigint   $2 channel text
 --
 -- The attempts that were cut off are not counted.
-with freed as (
+with gone as (
+    delete from :"schema".workers
+    where workers.id = $1
+    returning workers.id
+),
+
+freed as (
     update :"schema".jobs
     set
         state = cast(case
@@ -16,7 +21,8 @@ with freed as (
         finished_at = case when jobs.cancel_requested then clock_timestamp() end,
         attempt = jobs.attempt - 1,
         locked_by = null
-    where jobs.state = 'running' and jobs.locked_by = $1
+    from gone
+    where jobs.state = 'running' and jobs.locked_by = gone.id
     returning jobs.queue, jobs.priority, jobs.state
 )
 
