@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import math
 import random
 import warnings
 from collections.abc import Callable, Coroutine, Generator, Mapping
@@ -89,7 +90,10 @@ class JobOptions:
         if delay is None:
             return None
         spread = 1 + self.jitter * random.random()  # noqa: S311 - not a secret
-        return min(max(seconds(delay), 0.0) * spread, MAX_BACKOFF)
+        wait = seconds(delay)
+        if math.isnan(wait):
+            raise ValueError("backoff returned nan")
+        return min(max(wait, 0.0) * spread, MAX_BACKOFF)
 
 
 class Job(Generic[P, R_co]):

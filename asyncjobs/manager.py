@@ -81,6 +81,7 @@ class JobManager:
         self._schedulers: list[Scheduler] = []
         self._stack = contextlib.AsyncExitStack()
         self._entered = 0
+        self._entering = asyncio.Lock()
         _check(self)
 
     @overload
@@ -143,13 +144,14 @@ class JobManager:
 
     async def __aenter__(self) -> Self:
         """Open the adapters, to schedule. Entering again is harmless."""
-        if self._entered == 0:
-            async with contextlib.AsyncExitStack() as stack:
-                for storage in self.adapters.values():
-                    await storage.open()
-                    stack.push_async_callback(storage.close)
-                self._stack = stack.pop_all()
-        self._entered += 1
+        async with self._entering:
+            if self._entered == 0:
+                async with contextlib.AsyncExitStack() as stack:
+                    for storage in self.adapters.values():
+                        await storage.open()
+                        stack.push_async_callback(storage.close)
+                    self._stack = stack.pop_all()
+            self._entered += 1
         return self
 
     async def __aexit__(
@@ -212,9 +214,15 @@ class JobManager:
         *on_progress* is called now and then with the number so far.
         """
         async with self:
-            workers = self._workers()
-            await run_groups(workers, asyncio.Event(), burst=True, on_progress=on_progress)
-            return sum(worker.done for worker in workers)
+            total = 0
+            while True:  # the jobs of one group may have scheduled some for another
+                workers = self._workers()
+                progress = _after(total, on_progress)
+                await run_groups(workers, asyncio.Event(), burst=True, on_progress=progress)
+                done = sum(worker.done for worker in workers)
+                total += done
+                if not done or len(workers) == 1:
+                    return total
 
     async def run_worker(
         self,
@@ -267,6 +275,10 @@ class JobManager:
             name=f"{where}{group.label}.{index}.{number}",
             log=self.logger,
         )
+
+
+def _after(before: int, on_progress: Callable[[int], None] | None) -> Callable[[int], None] | None:
+    return None if on_progress is None else lambda count: on_progress(before + count)
 
 
 def _check(manager: JobManager) -> None:

@@ -93,7 +93,7 @@ class WorkerInfo(NamedTuple):
     """What a worker says of itself when it registers."""
 
     name: str
-    """The same after a restart: tells whose jobs a new process may take over at once."""
+    """The same after a restart."""
     group: str
     queues: list[str]
     host: str
@@ -101,7 +101,7 @@ class WorkerInfo(NamedTuple):
     """Equal for two processes exactly if they can see each other's process numbers."""
     pid: int
     started: float
-    """The process's start as its system reports it: tells a reused process number."""
+    """The process's start in seconds after its system's: tells a reused process number."""
     lease: float
 
 

@@ -83,7 +83,8 @@ class Executor:
 
     def submit(self, rows: Iterable[ClaimedJob]) -> None:
         """Run *rows* in their order, as slots become free."""
-        self._buffer.extend(rows)
+        # A claim that a crash of the database undid may come a second time.
+        self._buffer.extend(row for row in rows if not self._runs(row))
         if self._closing:
             self.return_buffered()
         self._fill()
@@ -146,6 +147,14 @@ class Executor:
         for helper in (ended, forced):
             helper.cancel()
 
+    def _runs(self, row: ClaimedJob) -> bool:
+        attempt = self.running.get(row.id)
+        return (
+            attempt is not None
+            and attempt.row.attempt == row.attempt
+            and attempt.interruption is not Interruption.LEASE_LOST
+        )
+
     def _set_timer(self, attempt: Attempt) -> None:
         attempt.timer = self._loop.call_at(
             attempt.deadline, attempt.interrupt, Interruption.TIMEOUT
@@ -171,9 +180,10 @@ class Executor:
         self.running[row.id] = attempt
         self.started += 1
         self.last_start = time.monotonic()
-        attempt.task = self._loop.create_task(
+        attempt.task = asyncio.Task(  # not by a task factory: an eager one would run it here
             # A copy for each: what one job sets must not reach the one it makes room for.
             self._run(attempt),
+            loop=self._loop,
             context=self._context.copy(),
         )
 
@@ -192,12 +202,14 @@ class Executor:
                 failure = outcome.without_our_frames(error)
             if attempt.timer is not None:
                 attempt.timer.cancel()
-        if not attempt.reported:
-            self._report(attempt, failure)
-        if self.running.get(attempt.row.id) is attempt:
-            del self.running[attempt.row.id]
-        self._fill()
-        self._on_room()
+        try:
+            if not attempt.reported:
+                self._report(attempt, failure)
+        finally:  # a log line that cannot be written must not cost the slot
+            if self.running.get(attempt.row.id) is attempt:
+                del self.running[attempt.row.id]
+            self._fill()
+            self._on_room()
 
     async def _perform(self, attempt: Attempt) -> None:
         job = attempt.job
@@ -237,8 +249,8 @@ class Executor:
         if reason is Interruption.SHUTDOWN:
             self._finisher.add(outcome.returned(row))
         elif reason is Interruption.CANCELLED:
-            self._log.info("job.cancelled", job=row.name, id=row.id, attempt=row.attempt)
             self._finisher.add(outcome.cancelled(row))
+            self._log.info("job.cancelled", job=row.name, id=row.id, attempt=row.attempt)
         elif reason is Interruption.TIMEOUT:
             timeout = JobTimeoutError(attempt.limit.max_runtime)
             timeout.__cause__ = failure
@@ -250,8 +262,8 @@ class Executor:
         elif failure is not None:
             self._report_failure(attempt, failure)
         else:
-            self._log.debug("job.succeeded", job=row.name, id=row.id, attempt=row.attempt)
             self._finisher.add(outcome.succeeded(row, attempt.limit))
+            self._log.debug("job.succeeded", job=row.name, id=row.id, attempt=row.attempt)
 
     def _report_failure(
         self, attempt: Attempt, error: BaseException, *, timed_out: bool = False
@@ -261,13 +273,13 @@ class Executor:
             row, attempt.job, attempt.limit, error, self._worker, timed_out=timed_out
         )
         facts: dict[str, Any] = {
-            "job": row.name, "id": row.id, "attempt": row.attempt, "error": repr(error)
+            "job": row.name, "id": row.id, "attempt": row.attempt, "error": outcome.represent(error)
         }  # fmt: skip
+        self._finisher.add(result)
         if result.state == "scheduled":
             self._log.warning("job.retried", **facts, delay=result.delay)
         else:
             self._log.error("job.failed", **facts, exc_info=error)
-        self._finisher.add(result)
 
 
 def _call(job: Job[..., Any], arguments: dict[str, Any]) -> None:

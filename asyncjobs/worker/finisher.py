@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs.batching import Batcher
-from asyncjobs.errors import StorageError
+from asyncjobs.errors import RowRefusedError, StorageError
+from asyncjobs.types import Outcome
 from asyncjobs.worker.delays import growing_delays
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from asyncjobs.storage.protocol import Storage
-    from asyncjobs.types import Outcome
 
 BATCH = 1_000
 
@@ -61,6 +64,9 @@ class Finisher:
         for delay in growing_delays():
             try:
                 recorded = await self._storage.finish(worker, outcomes)
+            except RowRefusedError as error:
+                await self._record_in_halves(worker, outcomes, error)
+                break
             except StorageError as error:
                 self._log.warning("finish.delayed", error=str(error), jobs=len(outcomes))
                 self._on_doubt()
@@ -70,10 +76,30 @@ class Finisher:
                 if worker != self.worker:
                     return
             else:
+                if len(recorded) < len(outcomes):
+                    self._report_lost(outcomes, set(recorded))
                 break
-        if len(recorded) < len(outcomes):
-            self._report_lost(outcomes, set(recorded))
         self._on_recorded()
+
+    async def _record_in_halves(
+        self, worker: int, outcomes: list[Outcome], error: RowRefusedError
+    ) -> None:
+        # One that the database refuses costs no other: it fails, with what can be stored.
+        if len(outcomes) > 1:
+            middle = len(outcomes) // 2
+            await self._record(outcomes[:middle])
+            await self._record(outcomes[middle:])
+            return
+        [outcome] = outcomes
+        self._log.error("finish.refused", id=outcome.id, error=error.problem)
+        record = json.dumps({
+            "attempt": outcome.attempt, "at": datetime.now(UTC).isoformat(),
+            "error": "RowRefusedError", "message": "its outcome could not be stored",
+            "traceback": None, "worker": None,
+        })  # fmt: skip
+        plain = Outcome(outcome.id, outcome.attempt, "failed", error=record)
+        with contextlib.suppress(StorageError):  # then its lease decides, when this worker ends
+            await self._storage.finish(worker, [plain])
 
     def _report_lost(self, outcomes: list[Outcome], recorded: set[int]) -> None:
         # Rescued or cleared meanwhile; or a repeated statement whose first answer was lost.

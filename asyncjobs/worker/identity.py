@@ -31,8 +31,11 @@ def host_id() -> str:
 
 
 def process_started(pid: int) -> float:
-    """Return the start of a process in seconds since 1970, as its system reports it."""
-    return float(psutil.Process(pid).create_time())
+    """Return the start of a process in seconds since the system's own.
+
+    Both are moved alike when the clock is set, so that their difference stays.
+    """
+    return float(psutil.Process(pid).create_time() - psutil.boot_time())
 
 
 def gone(workers: Iterable[LocalWorker]) -> list[int]:
@@ -42,14 +45,24 @@ def gone(workers: Iterable[LocalWorker]) -> list[int]:
 
 def _lives(worker: LocalWorker) -> bool:
     try:
-        process = psutil.Process(worker.pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
+        if psutil.Process(worker.pid).status() == psutil.STATUS_ZOMBIE:
             return False
-        return abs(process.create_time() - worker.started) < START_TOLERANCE
+        return abs(process_started(worker.pid) - worker.started) < START_TOLERANCE
     except psutil.NoSuchProcess:
-        return False
+        return _is_hidden(worker.pid)
     except psutil.AccessDenied:
         return True  # there is one; that it is another is left to the lease
+
+
+def _is_hidden(pid: int) -> bool:
+    # A system may hide the processes of other users; only a signal tells that there is one.
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def _boot() -> str:

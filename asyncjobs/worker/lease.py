@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from asyncjobs.errors import AsyncJobsError, StorageError
+from asyncjobs.errors import AsyncJobsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,7 +104,7 @@ class Lease:
     async def _ask(self, storage: Storage, worker: int) -> Heartbeat | None:
         try:
             answer = await storage.heartbeat(worker)
-        except StorageError as error:
+        except Exception as error:  # noqa: BLE001 - the thread must go on
             self.steady = 0
             self._log.warning("heartbeat.failed", error=str(error))
             return None

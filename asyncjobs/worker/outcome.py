@@ -99,13 +99,21 @@ def postponed(row: ClaimedJob) -> Outcome:
     return Outcome(row.id, row.attempt, "scheduled", delay=UNKNOWN_JOB_DELAY, refund=True)
 
 
+def represent(error: BaseException) -> str:
+    """Return *error* for a log line, whatever its class does."""
+    try:
+        return repr(error)
+    except Exception:  # noqa: BLE001 - the user's class
+        return type(error).__qualname__
+
+
 def describe(error: BaseException, attempt: int, worker: str) -> Json:
     """Return the record of a failed attempt that is kept with the job."""
     trace = "".join(traceback.format_exception(error))
     record = {
         "attempt": attempt,
         "at": datetime.now(UTC).isoformat(),
-        "error": type(error).__qualname__,
+        "error": _storable(type(error).__qualname__, MAX_MESSAGE),
         "message": _storable(_message(error), MAX_MESSAGE),
         "traceback": _storable(trace, MAX_TRACEBACK),
         "worker": worker,

@@ -55,5 +55,6 @@ class Reconciler:
         if not lost:
             return
         self._log.warning("claim.recovered", jobs=len(lost))
-        outcomes = [Outcome(job, attempt, "available", refund=True) for job, attempt in lost]
+        # Counted, so that no statement that arrives late can mean the next attempt.
+        outcomes = [Outcome(job, attempt, "available") for job, attempt in lost]
         await self._storage.finish(worker, outcomes)

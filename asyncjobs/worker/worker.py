@@ -120,8 +120,11 @@ class Worker:
         on_ready()
         ended = False
         try:
-            async with anyio.create_task_group() as services:
-                services.start_soon(self._lease.run)
+            async with (
+                anyio.create_task_group() as heart,  # beats until all jobs have ended
+                anyio.create_task_group() as services,
+            ):
+                heart.start_soon(self._lease.run)
                 for service in (self._listen, self._promoter.run, self._rescuer.run, self._tick):
                     services.start_soon(service)
                 services.start_soon(self._wake_at, stop)
@@ -133,6 +136,7 @@ class Worker:
                     with anyio.CancelScope(shield=True):
                         ended = await self._wind_down()
                 services.cancel_scope.cancel()
+                heart.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
                 await self._deregister(ended=ended)

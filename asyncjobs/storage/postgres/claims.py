@@ -37,6 +37,8 @@ SLOW_RUN = 5
 """Claims that must be slow in a row: one alone may have waited for a processor."""
 SHARE = 10
 """A sweep is made when this many times its duration has passed since the last."""
+MAX_WAIT = 2.0
+"""Seconds after which it is made in any case: jobs that were rescued wait for it."""
 FIELDS = len(ClaimedJob._fields)
 """The columns of a claim that make a ClaimedJob, in its order; the position follows them."""
 MAX_MARKS = 64
@@ -122,7 +124,7 @@ class Claims:
             return
         self._slow_run += 1
         if self._slow_run >= SLOW_RUN:
-            self._sweeps[queues] = time.monotonic() + SHARE * took
+            self._sweeps[queues] = time.monotonic() + min(SHARE * took, MAX_WAIT)
 
     async def _claim_behind_marks(
         self, worker: int, queues: tuple[str, ...], limit: int

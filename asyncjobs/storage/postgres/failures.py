@@ -62,3 +62,5 @@ def translated(schema: str) -> Iterator[None]:
         if isinstance(error, ValueError):  # asyncpg's own DataError: an argument it cannot send
             raise RowRefusedError(str(error)) from error
         raise StorageUnavailableError(f"{type(error).__name__}: {error}") from error
+    except asyncpg.PostgresError as error:  # a lock timeout, or whatever else may pass
+        raise StorageUnavailableError(f"{type(error).__name__}: {error}") from error

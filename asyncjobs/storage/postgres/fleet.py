@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from asyncjobs.types import Heartbeat, LocalWorker, Rescued
@@ -12,6 +13,11 @@ if TYPE_CHECKING:
     from asyncjobs.storage.postgres.lanes import Lanes
     from asyncjobs.storage.postgres.statements import Statements
     from asyncjobs.types import WorkerInfo
+
+
+HEARTBEAT_TIMEOUT = 5.0
+"""Seconds: a silent connection must be given up long before the lease runs out."""
+DEREGISTER_TIMEOUT = 10.0
 
 
 class Fleet:
@@ -28,12 +34,18 @@ class Fleet:
 
     async def heartbeat(self, worker: int) -> Heartbeat:
         """Renew a lease."""
-        rows = await self._lane.fetch(self._sql.heartbeat, worker)
+        rows = await self._lane.fetch(self._sql.heartbeat, worker, timeout=HEARTBEAT_TIMEOUT)
         return Heartbeat(True, rows[0]["cancel"]) if rows else Heartbeat(False, [])
 
     async def deregister(self, worker: int) -> None:
         """Remove a worker and give back what it holds."""
-        await self._lane.fetch(self._sql.deregister_worker, worker, self._channel)
+        async with (
+            self._lane.connection() as connection,
+            asyncio.timeout(DEREGISTER_TIMEOUT),
+            connection.transaction(isolation="read_committed"),
+        ):
+            if await connection.fetch(self._sql.remove_worker, worker):
+                await connection.fetch(self._sql.return_jobs, worker, self._channel)
 
     async def local_workers(self, host_id: str) -> list[LocalWorker]:
         """Return the workers of one machine."""
@@ -46,7 +58,10 @@ class Fleet:
 
     async def rescue(self, dead: Sequence[int]) -> list[Rescued]:
         """Declare workers dead and free their jobs, in one transaction of two statements."""
-        async with self._lane.connection() as connection, connection.transaction():
+        async with (
+            self._lane.connection() as connection,
+            connection.transaction(isolation="read_committed"),
+        ):
             removed = await connection.fetch(self._sql.remove_dead_workers, list(dead))
             if not removed:
                 return []

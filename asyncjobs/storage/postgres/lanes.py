@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 STATEMENT_TIMEOUT = 60.0
 """Seconds after which a silent server counts as gone."""
 
+CLOSE_TIMEOUT = 2.0
+"""Seconds for the statement that still runs when everything ends."""
+
 
 class Lane:
     """One connection that is made when first used, and again after it broke."""
@@ -33,14 +36,16 @@ class Lane:
         self._lock = asyncio.Lock()
         self._closed = False
 
-    async def fetch(self, statement: str, *args: Any) -> Sequence[asyncpg.Record]:
+    async def fetch(
+        self, statement: str, *args: Any, timeout: float = STATEMENT_TIMEOUT
+    ) -> Sequence[asyncpg.Record]:
         """Run *statement* and return its rows.
 
         Raises StorageUnavailableError, after which the next call tries a new connection.
         """
         async with self.connection() as connection:
             rows: Sequence[asyncpg.Record] = await connection.fetch(
-                statement, *args, timeout=STATEMENT_TIMEOUT
+                statement, *args, timeout=timeout
             )
             return rows
 
@@ -57,15 +62,22 @@ class Lane:
                 except UNAVAILABLE:
                     self._drop()
                     raise
+                except BaseException:
+                    if connection.is_in_transaction():  # cancelled before it could roll back
+                        self._drop()
+                    raise
 
     async def close(self) -> None:
         """Close the connection, after the statement that runs on it."""
         self._closed = True
-        async with self._lock:
-            if self._connection is not None:
-                with contextlib.suppress(*UNAVAILABLE):
-                    await self._source.give_back(self._connection)
-                self._connection = None
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT), self._lock:
+                if self._connection is not None:
+                    with contextlib.suppress(*UNAVAILABLE):
+                        await self._source.give_back(self._connection)
+                    self._connection = None
+        except TimeoutError:
+            self._drop()
 
     async def _connected(self) -> asyncpg.Connection:
         if self._connection is not None and self._connection.is_closed():

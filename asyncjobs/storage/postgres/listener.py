@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 PROBE_INTERVAL = 10.0
 """Seconds between two proofs of life. Until a loss is seen, polling carries on."""
 PROBE_TIMEOUT = 5.0
+LEAVE_TIMEOUT = 2.0
 MAX_DELAY = 5.0
 
 
@@ -40,6 +41,7 @@ class Listener:
         """Listen until cancelled; after each loss connect again."""
         delay = 0.1
         while True:
+            self._heard.clear()
             try:
                 connection = await self._source.take("listen")
                 try:
@@ -83,8 +85,9 @@ class Listener:
             self._source.throw_away(connection)
             return
         try:
-            await connection.remove_listener(self._channel, self._on_notification)
-            await self._source.give_back(connection)
+            async with asyncio.timeout(LEAVE_TIMEOUT):
+                await connection.remove_listener(self._channel, self._on_notification)
+                await self._source.give_back(connection)
         except BaseException:
             self._source.throw_away(connection)
             raise

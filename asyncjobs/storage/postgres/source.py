@@ -69,7 +69,11 @@ class DsnSource:
         try:
             return await _connect(dsn, options)
         except (ValueError, asyncpg.ClientConfigurationError) as error:
-            raise ConfigError(f"the database's address cannot be used: {error}") from error
+            del error  # it may quote the password
+            raise ConfigError(
+                "the database's address cannot be used; write / # ? [ in a password as %2F %23 "
+                "%3F %5B"
+            ) from None
 
     async def give_back(self, connection: asyncpg.Connection) -> None:
         """Close the connection."""

@@ -55,7 +55,6 @@ class Statements:
     clear_jobs: str
     count_jobs: str
     current_migration: str
-    deregister_worker: str
     enqueue_alike: str
     enqueue_jobs: str
     finish_by_delete: str
@@ -69,6 +68,8 @@ class Statements:
     record_migration: str
     register_worker: str
     remove_dead_workers: str
+    remove_worker: str
+    return_jobs: str
 
     @classmethod
     @cache

@@ -1,17 +1,12 @@
--- deregister_worker: remove a worker that ends, and give back what it still holds.
+-- return_jobs: give back what a worker that ends still holds.
 --
--- Run by every worker as the last thing it does.
+-- Run after remove_worker in the same transaction: with a snapshot of its own, it sees every
+-- claim that was committed before the removal.
 --
 -- $1 worker bigint   $2 channel text
 --
 -- The attempts that were cut off are not counted.
-with gone as (
-    delete from :"schema".workers
-    where workers.id = $1
-    returning workers.id
-),
-
-freed as (
+with freed as (
     update :"schema".jobs
     set
         state = cast(case
@@ -21,8 +16,7 @@ freed as (
         finished_at = case when jobs.cancel_requested then clock_timestamp() end,
         attempt = jobs.attempt - 1,
         locked_by = null
-    from gone
-    where jobs.state = 'running' and jobs.locked_by = gone.id
+    where jobs.state = 'running' and jobs.locked_by = $1
     returning jobs.queue, jobs.priority, jobs.state
 )
 
