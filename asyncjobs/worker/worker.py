@@ -81,6 +81,7 @@ class Worker:
             reconcile=self._reconcile,
         )
         self._registering: asyncio.Task[None] | None = None
+        self._checking: asyncio.Task[None] | None = None
 
     @property
     def done(self) -> int:
@@ -230,8 +231,8 @@ class Worker:
             self._promoter.expect(0)
         elif signal.due_in is not None:
             self._promoter.expect(signal.due_in)
-        if signal.cancel:
-            self._executor.cancel(signal.cancel)
+        if self._checking is None and self._executor.holds().intersection(signal.cancel):
+            self._checking = asyncio.get_running_loop().create_task(self._check_cancelled())
 
     def _on_heartbeat(self, worker: int, answer: Heartbeat) -> None:
         if worker != self._claimer.worker:
@@ -242,6 +243,18 @@ class Worker:
             self._log.error("lease.lost", running=len(self._executor.running))
             self._executor.abandon()
             self._registering = asyncio.get_running_loop().create_task(self._register_again())
+
+    async def _check_cancelled(self) -> None:
+        # Whoever may connect may notify: the table says whether it is true.
+        worker = self._claimer.worker
+        try:
+            answer = await self._storage.heartbeat(worker)
+        except StorageError as error:  # the next heartbeat asks again
+            self._log.warning("heartbeat.failed", error=str(error))
+        else:
+            self._on_heartbeat(worker, answer)
+        finally:
+            self._checking = None
 
     async def _register_again(self) -> None:
         try:

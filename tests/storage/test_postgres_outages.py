@@ -17,7 +17,8 @@ from asyncjobs import (
     WorkerGroup,
 )
 from asyncjobs.storage.embedded import EmbeddedPostgres
-from asyncjobs.types import NewJob, Signal
+from asyncjobs.storage.postgres.statements import Statements
+from asyncjobs.types import NewJob, Signal, WorkerInfo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,22 +65,26 @@ async def test_a_cut_connection_fails_one_call_and_heals(dsn: str) -> None:
 async def test_a_worker_whose_connections_are_cut_again_and_again_runs_every_job(
     dsn: str,
 ) -> None:
-    jobs = make_manager(PostgresAdapter(dsn), concurrency=20, sleep_delay=0.2)
+    jobs = make_manager(
+        PostgresAdapter(dsn), concurrency=20, sleep_delay=0.2, heartbeat_interval=0.5, lease=30
+    )
     ran: list[int] = []
 
     @jobs.job
     async def note(number: int) -> None:
         ran.append(number)
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(0.01)
 
     async with jobs:
         await jobs.later.many([note(number) for number in range(2_000)])
         stop = asyncio.Event()
         worker = asyncio.create_task(jobs.work(stop))
         with anyio.fail_after(60):
-            while len(set(ran)) < 2_000:
+            for _ in range(20):
                 await kill(dsn)
                 await asyncio.sleep(0.1)
+            while len(set(ran)) < 2_000:
+                await asyncio.sleep(0.05)
             while await kill_nothing_left(jobs):
                 await asyncio.sleep(0.05)
         stop.set()
@@ -236,3 +241,55 @@ async def test_a_pool_that_is_too_small_is_refused_with_the_bound(dsn: str) -> N
             await PostgresAdapter(pool=pool).open()
         with pytest.raises(ConfigError, match="not both"):
             PostgresAdapter(dsn, pool=pool)
+
+
+async def test_a_notification_alone_cancels_no_job(dsn: str) -> None:
+    jobs = make_manager(PostgresAdapter(dsn))
+    started, go_on = asyncio.Event(), asyncio.Event()
+
+    @jobs.job(delete_successful=False)
+    async def slow() -> None:
+        started.set()
+        await go_on.wait()
+
+    async with jobs:
+        stop = asyncio.Event()
+        worker = asyncio.create_task(jobs.work(stop))
+        stored = await jobs.later(slow())
+        await started.wait()
+        stranger = await asyncpg.connect(dsn)
+        news = f'{{"cancel": [{stored.id}]}}'
+        await stranger.execute("select pg_notify('asyncjobs_asyncjobs', $1)", news)
+        await stranger.close()
+        await asyncio.sleep(0.2)
+        go_on.set()
+        stop.set()
+        await worker
+        assert (await jobs.later.get(stored.id)).state == "succeeded"
+
+
+async def test_jobs_of_a_claim_that_is_carried_out_late_are_not_orphaned(dsn: str) -> None:
+    adapter = PostgresAdapter(dsn)
+    await adapter.open()
+    await adapter.enqueue([NewJob("x", "default", 50, "{}") for _ in range(3)])
+    info = WorkerInfo("w", "*", ["default"], "here", "here", 1, 1.0, 60.0)
+    worker = await adapter.register(info)
+    late = await asyncpg.connect(dsn)
+    transaction = late.transaction()
+    await transaction.start()
+    claimed = await late.fetch(Statements.load("asyncjobs").claim_queue, worker, "default", 5)
+    assert len(claimed) == 3
+    leaving = asyncio.create_task(adapter.deregister(worker))
+    await asyncio.sleep(0.2)
+    await transaction.commit()
+    await late.close()
+    await leaving
+    assert await adapter.counts() == {("default", "available"): 3}
+    await adapter.close()
+
+
+async def test_no_part_of_a_password_is_in_an_error() -> None:
+    with pytest.raises(ConfigError) as caught:
+        await PostgresAdapter("postgresql://app:s3cret/x@localhost/app").open()
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.__cause__ is None

@@ -258,3 +258,38 @@ def worker_info(lease: float) -> Any:
     from asyncjobs.types import WorkerInfo
 
     return WorkerInfo("other.0", "other", ["default"], "elsewhere", "elsewhere", 1, 1.0, lease)
+
+
+@pytest.mark.parametrize("delay", [float("nan"), float("inf")])
+async def test_a_backoff_that_is_no_duration_costs_no_other_job_anything(
+    bench: Any, delay: float
+) -> None:
+    @bench.jobs.job(backoff=lambda attempt, error: delay)
+    async def fragile() -> None:
+        raise ValueError
+
+    @bench.jobs.job
+    async def nothing() -> None: ...
+
+    bad, good = await bench.later(fragile()), await bench.later(nothing())
+    await bench.jobs.workoff()
+    assert (await bench.record(good.id)).state == "succeeded"
+    assert (await bench.record(bad.id)).state == "scheduled"
+
+
+async def test_an_error_whose_repr_raises_costs_no_slot(make_bench: Any) -> None:
+    bench = await make_bench(concurrency=1, max_attempts=1)
+
+    class SilentError(Exception):
+        def __repr__(self) -> str:
+            raise RuntimeError
+
+    SilentError.__qualname__ = "null\0name"
+
+    @bench.jobs.job
+    async def odd() -> None:
+        raise SilentError
+
+    stored = await bench.later(odd()), await bench.later(odd())
+    await bench.jobs.workoff()
+    assert [(await bench.record(one.id)).state for one in stored] == ["failed", "failed"]
