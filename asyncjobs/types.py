@@ -69,6 +69,8 @@ class ClaimedJob(NamedTuple):
     """The number of this attempt, from 1."""
     run_at: datetime
     args: Json
+    position: int
+    """Its place among those of its priority."""
 
 
 @dataclass(slots=True)

@@ -43,7 +43,14 @@ class Row:
         """Return what the worker that holds the job is told."""
         job = self.job
         return ClaimedJob(
-            self.id, job.name, job.queue, job.priority, self.attempt, self.run_at, job.args
+            id=self.id,
+            name=job.name,
+            queue=job.queue,
+            priority=job.priority,
+            attempt=self.attempt,
+            run_at=self.run_at,
+            args=job.args,
+            position=self.position,
         )
 
     def record(self) -> JobRecord:

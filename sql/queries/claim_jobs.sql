@@ -4,10 +4,12 @@
 --
 -- $1 worker bigint   $2 queues text[]   $3 limit integer
 --
--- Returns the claimed jobs in no order. The commit is not waited for: a claim that a crash
--- loses leaves the job available. A worker that was declared dead has no row in workers any
--- more and gets nothing; the lock on its row keeps a rescue from passing between the check
--- and the claim.
+-- Returns the claimed jobs in no order, each beside `seen`: how many jobs stood at the heads.
+-- If there are none, one row of nulls beside `seen`. Fewer jobs than were seen means that
+-- another worker was at the same heads, and that queues behind them may not have been reached:
+-- look again soon. The commit is not waited for: a claim that a crash loses leaves the job
+-- available. A worker that was declared dead has no row in workers any more and gets nothing;
+-- the lock on its row keeps a rescue from passing between the check and the claim.
 --
 -- Which jobs: `heads` looks, without locks, at the first jobs of every queue and finds how
 -- many of them each queue contributes; then each queue gives so many, passing over what
@@ -50,32 +52,40 @@ shares as materialized (
         count(*) as jobs
     from heads
     group by heads.queue
+),
+
+claimed as (
+    update :"schema".jobs
+    set
+        state = 'running',
+        attempt = jobs.attempt + 1,
+        locked_by = $1,
+        attempted_at = statement_timestamp()
+    where jobs.id = any(array(
+        select picked.id
+        from claimant, shares
+        cross join lateral (
+            select jobs.id
+            from :"schema".jobs
+            where jobs.state = 'available' and jobs.queue = shares.queue
+            order by jobs.priority, jobs.position
+            limit shares.jobs
+            for update skip locked
+        ) as picked
+    ))
+    returning
+        jobs.id,
+        jobs.name,
+        jobs.queue,
+        jobs.priority,
+        jobs.attempt,
+        jobs.run_at,
+        jobs.args::text as args,
+        jobs.position
 )
 
-update :"schema".jobs
-set
-    state = 'running',
-    attempt = jobs.attempt + 1,
-    locked_by = $1,
-    attempted_at = statement_timestamp()
-where jobs.id = any(array(
-    select picked.id
-    from claimant, shares
-    cross join lateral (
-        select jobs.id
-        from :"schema".jobs
-        where jobs.state = 'available' and jobs.queue = shares.queue
-        order by jobs.priority, jobs.position
-        limit shares.jobs
-        for update skip locked
-    ) as picked
-))
-returning
-    jobs.id,
-    jobs.name,
-    jobs.queue,
-    jobs.priority,
-    jobs.attempt,
-    jobs.run_at,
-    jobs.args::text as args,
-    jobs.position;
+select
+    counted.seen,
+    claimed.*
+from (select count(*) as seen from heads) as counted
+left join claimed on true;

@@ -12,6 +12,7 @@ import pytest
 
 from asyncjobs import PostgresAdapter
 from asyncjobs.storage.postgres import claims
+from asyncjobs.storage.postgres.statements import Statements
 from asyncjobs.types import ClaimedJob, NewJob, Outcome, Signal, WorkerInfo
 
 if TYPE_CHECKING:
@@ -201,3 +202,28 @@ async def test_every_job_is_claimed_once_whatever_commits_when(
     assert sorted(traffic.done) == sorted(traffic.wanted)
     for adapter in adapters:
         await adapter.close()
+
+
+async def test_a_claim_that_meets_another_workers_is_made_again_soon(
+    adapter: PostgresAdapter, dsn: str
+) -> None:
+    worker = await register(adapter)
+    await adapter.enqueue([row() for _ in range(5)])
+    [behind] = await adapter.enqueue([row("email")])
+    heard: asyncio.Queue[Signal] = asyncio.Queue()
+    listening = asyncio.create_task(adapter.listen(heard.put_nowait))
+    other = await asyncpg.connect(dsn)
+    with anyio.fail_after(20):
+        while not (await heard.get()).missed:
+            pass
+        async with other.transaction():
+            statement = Statements.load("asyncjobs").claim_queue
+            assert len(await other.fetch(statement, worker, "default", 5)) == 5
+            assert await adapter.claim(worker, QUEUES, 5) == []
+        while (await heard.get()).ready != frozenset(QUEUES):
+            pass
+        assert [job.id for job in await adapter.claim(worker, QUEUES, 5)] == [behind.id]
+        assert await adapter.claim(worker, QUEUES, 5) == []
+    assert heard.empty()
+    listening.cancel()
+    await other.close()

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from operator import itemgetter
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs.storage.postgres.lanes import STATEMENT_TIMEOUT
@@ -39,11 +39,11 @@ SHARE = 10
 """A sweep is made when this many times its duration has passed since the last."""
 MAX_WAIT = 2.0
 """Seconds after which it is made in any case: jobs that were rescued wait for it."""
-FIELDS = len(ClaimedJob._fields)
-"""The columns of a claim that make a ClaimedJob, in its order; the position follows them."""
+SECOND_LOOK = 0.02
+"""Seconds until a claim that met another worker's at the heads is made again."""
 MAX_MARKS = 64
 """Queues and priorities with a mark; the ones longest without a job go first."""
-BY_URGENCY = itemgetter("priority", "position")
+BY_URGENCY = attrgetter("priority", "position")
 
 
 class Marks:
@@ -52,12 +52,12 @@ class Marks:
     def __init__(self) -> None:
         self._positions: dict[tuple[str, int], int] = {}
 
-    def learn(self, rows: Sequence[Any], *, exhausted: bool) -> None:
+    def learn(self, rows: Sequence[ClaimedJob], *, exhausted: bool) -> None:
         """Set the marks to the last of *rows*, which are in order.
 
         *exhausted* says that there was nothing else: then no mark goes back.
         """
-        latest = {(row["queue"], row["priority"]): row["position"] for row in rows}
+        latest = {(row.queue, row.priority): row.position for row in rows}
         for key, position in latest.items():
             before = self._positions.pop(key, -1)  # the last that had a job stands last
             self._positions[key] = max(before, position) if exhausted else position
@@ -97,13 +97,13 @@ class Claims:
             rows = await self._claim_from_head(worker, key, limit)
         else:
             rows = await self._claim_behind_marks(worker, key, limit)
-        rows = sorted(rows, key=BY_URGENCY)
+        rows.sort(key=BY_URGENCY)
         self.marks.learn(rows, exhausted=len(rows) < limit)
-        return [ClaimedJob._make(row[:FIELDS]) for row in rows]
+        return rows
 
     async def _claim_from_head(
         self, worker: int, queues: tuple[str, ...], limit: int
-    ) -> Sequence[Any]:
+    ) -> list[ClaimedJob]:
         single = len(queues) == 1
         statement = self._sql.claim_queue if single else self._sql.claim_jobs
         wanted = queues[0] if single else list(queues)
@@ -113,8 +113,18 @@ class Claims:
                 statement, worker, wanted, limit, timeout=STATEMENT_TIMEOUT
             )
             took = time.monotonic() - before
-        self._judge(queues, took, len(rows))
-        return rows
+        jobs = [ClaimedJob(*row) for row in rows] if single else self._reached(queues, rows, limit)
+        self._judge(queues, took, len(jobs))
+        return jobs
+
+    def _reached(
+        self, queues: tuple[str, ...], rows: Sequence[Any], limit: int
+    ) -> list[ClaimedJob]:
+        # The heads were full, but another worker had them: what is behind was not looked at.
+        jobs = [ClaimedJob(*columns) for _, *columns in rows if columns[0] is not None]
+        if len(jobs) < limit <= rows[0]["seen"]:
+            self._remind(queues, SECOND_LOOK)
+        return jobs
 
     def _judge(self, queues: tuple[str, ...], took: float, rows: int) -> None:
         self._round_trip = min(self._round_trip, took)
@@ -128,17 +138,16 @@ class Claims:
 
     async def _claim_behind_marks(
         self, worker: int, queues: tuple[str, ...], limit: int
-    ) -> Sequence[Any]:
+    ) -> list[ClaimedJob]:
         columns = self.marks.columns(queues)
         rows = await self._lane.fetch(self._sql.claim_after, worker, *columns, limit)
-        if len(rows) < limit:
-            self._remind(queues)
-        return rows
+        if len(rows) < limit:  # there may be more before the marks
+            self._remind(queues, self._sweeps.get(queues, 0.0) - time.monotonic())
+        return [ClaimedJob(*row) for row in rows]
 
-    def _remind(self, queues: tuple[str, ...]) -> None:
-        # There may be more before the marks: let the workers ask again when it is time.
+    def _remind(self, queues: tuple[str, ...], delay: float) -> None:
+        # Let the workers ask again, once, when it is time.
         if queues not in self._reminders:
-            delay = self._sweeps.get(queues, 0.0) - time.monotonic()
             loop = asyncio.get_running_loop()
             self._reminders[queues] = loop.call_later(max(delay, 0), self._wake, queues)
 
