@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,8 @@ from asyncjobs.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from asyncjobs.types import Json
 
 
 @dataclass(eq=False)
@@ -32,6 +35,14 @@ class JobContext:
     began: float
     """When this attempt began: seconds since 1970, by this machine's clock."""
     logger: Any = None
+    extra: Json | None = None
+    """See `asyncjobs.types.Extras`."""
+
+    @cached_property
+    def meta(self) -> dict[str, Any]:
+        """What `later` was given as *meta*."""
+        found: dict[str, Any] = json.loads(self.extra).get("meta", {}) if self.extra else {}
+        return found
 
     @cached_property
     def deadline(self) -> datetime:

@@ -11,10 +11,10 @@ import inspect
 import math
 import random
 import warnings
-from collections.abc import Callable, Coroutine, Generator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeAlias, TypedDict, TypeVar
 
 from asyncjobs.clock import seconds
 from asyncjobs.codec import ArgumentCodec
@@ -26,6 +26,8 @@ from asyncjobs.config import (
     check_whole,
 )
 from asyncjobs.errors import ConfigError
+from asyncjobs.options import check_tags
+from asyncjobs.types import Extras
 
 if TYPE_CHECKING:
     from asyncjobs.types import Json
@@ -51,6 +53,22 @@ def retry_delay(attempt: int) -> timedelta:
     return timedelta(seconds=min(attempt**4, MAX_BACKOFF))
 
 
+class DefinitionOptions(TypedDict, total=False):
+    """The options of ``@jobs.job(…)``: the job's name, and the fields of `JobOptions`."""
+
+    name: str | None
+    queue: str
+    priority: int
+    max_attempts: int | None
+    backoff: Backoff | None
+    jitter: float
+    max_runtime: float | None
+    retry_on_timeout: bool
+    delete_successful: bool | None
+    delete_failed: bool | None
+    tags: Sequence[str]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobOptions:
     """How a job runs. None leaves it to the worker group. All durations are seconds."""
@@ -67,6 +85,8 @@ class JobOptions:
     retry_on_timeout: bool = False
     delete_successful: bool | None = None
     delete_failed: bool | None = None
+    tags: Sequence[str] = ()
+    """Words that each job is found by."""
 
     def __post_init__(self) -> None:
         check_whole("priority", self.priority, -MAX_PRIORITY, MAX_PRIORITY)
@@ -79,6 +99,12 @@ class JobOptions:
             raise ConfigError(
                 f"backoff must be a function (attempt, error) -> seconds, got {self.backoff!r}"
             )
+        check_tags(self.tags)
+
+    @property
+    def extras(self) -> Extras | None:
+        """What each job asks for that few do; None for most."""
+        return Extras(tags=check_tags(self.tags)) if self.tags else None
 
     def delay_after(self, attempt: int, error: BaseException) -> float | None:
         """Return the seconds until the next attempt; None for no other.
@@ -102,6 +128,7 @@ class Job(Generic[P, R_co]):
     def __init__(self, name: str, function: Callable[P, Any], options: JobOptions) -> None:
         self.name = name
         self.options = options
+        self.extras = options.extras
         self.codec = ArgumentCodec(name, function)
         self._function = function
         self.__doc__ = function.__doc__

@@ -8,27 +8,25 @@ makes one commit for hundreds of calls, and `later` still returns after the comm
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from asyncjobs.batching import Batcher
-from asyncjobs.clock import check_wait
-from asyncjobs.config import MAX_PRIORITY, check_whole
+from asyncjobs.config import check_whole
 from asyncjobs.errors import (
     ArgumentError,
     BatchTooLargeError,
     NotAJobError,
     RowRefusedError,
-    UnknownOptionError,
     UnknownQueueError,
 )
 from asyncjobs.job import Job, JobCall
+from asyncjobs.options import LaterOptions, chosen, joined
 from asyncjobs.types import JobState, NewJob, ScheduledJob, StoredJob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime, timedelta
-    from typing import Never
+    from collections.abc import Iterable, Sequence
 
+    from asyncjobs.options import Chosen
     from asyncjobs.registry import JobRegistry
     from asyncjobs.storage.protocol import Storage
     from asyncjobs.types import JobRecord
@@ -38,16 +36,6 @@ GATHERED = 1_000
 """Rows in one gathered insert."""
 MAX_MANY = 100_000
 """Calls in one `later.many`."""
-OPTIONS = ("wait", "wait_until", "queue", "priority", "connection")
-
-
-class Chosen(NamedTuple):
-    """What one call of `later` says in place of the job."""
-
-    queue: str | None
-    priority: int | None
-    wait: float | None
-    wait_until: datetime | None
 
 
 class Scheduler:
@@ -61,29 +49,12 @@ class Scheduler:
 
     @overload
     async def __call__(
-        self,
-        call: JobCall[Any],
-        /,
-        *,
-        wait: float | timedelta | None = None,
-        wait_until: datetime | None = None,
-        queue: str | None = None,
-        priority: int | None = None,
-        connection: object | None = None,
+        self, call: JobCall[Any], /, **options: Unpack[LaterOptions]
     ) -> ScheduledJob: ...
 
     @overload
     async def __call__(
-        self,
-        job: Job[..., Any],
-        args: Sequence[Any] = (),
-        /,
-        *,
-        wait: float | timedelta | None = None,
-        wait_until: datetime | None = None,
-        queue: str | None = None,
-        priority: int | None = None,
-        connection: object | None = None,
+        self, job: Job[..., Any], args: Sequence[Any] = (), /, **options: Unpack[LaterOptions]
     ) -> ScheduledJob: ...
 
     async def __call__(
@@ -91,28 +62,22 @@ class Scheduler:
         call: JobCall[Any] | Job[..., Any],
         args: Sequence[Any] | None = None,
         /,
-        *,
-        wait: float | timedelta | None = None,
-        wait_until: datetime | None = None,
-        queue: str | None = None,
-        priority: int | None = None,
-        connection: object | None = None,
-        **unknown: Never,
+        **options: Unpack[LaterOptions],
     ) -> ScheduledJob:
-        """Store a call and return it once it is durable.
+        """Store a call and return it once it is durable. `LaterOptions` has the options.
 
         *wait* is seconds or a timedelta from now, *wait_until* a moment with a time zone; at
         most one of them. *queue* and *priority* replace the job's own. With *connection* (of
         asyncpg, or an SQLAlchemy AsyncSession or AsyncConnection on asyncpg) the job exists
         exactly if that connection's transaction commits.
 
-        Raises a ScheduleError that says what is wrong, UnknownQueueError, or a StorageError
-        if the database does not take it; nothing is stored then, unless the connection broke
-        while waiting for the answer.
+        Raises a ScheduleError that says what is wrong, UnknownQueueError, UnknownOptionError,
+        ConfigError, or a StorageError if the database does not take it; nothing is stored
+        then, unless the connection broke while waiting for the answer.
         """
         taken = _as_call(call, args)
-        _check_options(unknown)
-        row = self._row(taken, self._chosen(wait, wait_until, queue, priority))
+        row = self._row(taken, self._chosen(options))
+        connection = options.get("connection")
         if connection is None:
             future: asyncio.Future[StoredJob] = asyncio.get_running_loop().create_future()
             self._gathered.add((row, future))
@@ -122,28 +87,18 @@ class Scheduler:
         return _scheduled(row, stored)
 
     async def many(
-        self,
-        calls: Iterable[JobCall[Any]],
-        /,
-        *,
-        wait: float | timedelta | None = None,
-        wait_until: datetime | None = None,
-        queue: str | None = None,
-        priority: int | None = None,
-        connection: object | None = None,
-        **unknown: Never,
+        self, calls: Iterable[JobCall[Any]], /, **options: Unpack[LaterOptions]
     ) -> list[ScheduledJob]:
         """Store all *calls* or none, in one statement; the options are for each of them.
 
         Takes up to 100 000 calls. Raises as a single call does, and BatchTooLargeError.
         """
         taken = [_as_call(call, None) for call in calls]
-        _check_options(unknown)
-        chosen = self._chosen(wait, wait_until, queue, priority)
+        chosen = self._chosen(options)
         rows = [self._row(call, chosen) for call in taken]
         if len(rows) > MAX_MANY:
             raise BatchTooLargeError(MAX_MANY, len(rows))
-        stored = await self._enqueue(rows, connection)
+        stored = await self._enqueue(rows, options.get("connection"))
         return [_scheduled(row, one) for row, one in zip(rows, stored, strict=True)]
 
     async def cancel(self, job_id: int, /, *, interrupt: bool = True) -> bool:
@@ -169,18 +124,11 @@ class Scheduler:
         """Wait until every gathered call is stored or refused."""
         await self._gathered.drain()
 
-    def _chosen(
-        self,
-        wait: float | timedelta | None,
-        wait_until: datetime | None,
-        queue: str | None,
-        priority: int | None,
-    ) -> Chosen:
-        if queue is not None and queue not in self._queues:
-            raise UnknownQueueError(queue, self._queues)
-        if priority is not None:
-            check_whole("priority", priority, -MAX_PRIORITY, MAX_PRIORITY)
-        return Chosen(queue, priority, *check_wait(wait, wait_until))
+    def _chosen(self, options: LaterOptions) -> Chosen:
+        found = chosen(options)
+        if found.queue is not None and found.queue not in self._queues:
+            raise UnknownQueueError(found.queue, self._queues)
+        return found
 
     def _row(self, call: JobCall[Any], chosen: Chosen) -> NewJob:
         job, options = call.job, call.job.options
@@ -193,6 +141,7 @@ class Scheduler:
             call.encode(),
             chosen.wait,
             chosen.wait_until,
+            joined(job.extras, chosen.extras),
         )
 
     async def _store(self, batch: list[tuple[NewJob, asyncio.Future[StoredJob]]]) -> None:
@@ -242,11 +191,6 @@ def _as_call(call: object, args: Sequence[Any] | None) -> JobCall[Any]:
         call.close()
         raise NotAJobError("later takes the call of a job, got a coroutine: is it decorated?")
     raise NotAJobError(f"later takes the call of a job, got {call!r}")
-
-
-def _check_options(unknown: Mapping[str, object]) -> None:
-    for name in unknown:
-        raise UnknownOptionError(name, OPTIONS)
 
 
 def _settle(future: asyncio.Future[StoredJob], result: StoredJob | Exception) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
 Json: TypeAlias = str
@@ -38,6 +40,15 @@ class ScheduledJob(NamedTuple):
     """The earliest start, by the database's clock."""
 
 
+class Extras(NamedTuple):
+    """What few jobs ask for. A job that asks for nothing has none, and costs nothing."""
+
+    tags: tuple[str, ...] = ()
+    """Words to find jobs by."""
+    extra: Json | None = None
+    """What the worker must know of this job beyond its arguments: a JSON object."""
+
+
 class NewJob(NamedTuple):
     """A row to be stored. At most one of *wait* and *wait_until* is set."""
 
@@ -48,6 +59,7 @@ class NewJob(NamedTuple):
     wait: float | None = None
     """Seconds from now, by the database's clock."""
     wait_until: datetime | None = None
+    extras: Extras | None = None
 
 
 class StoredJob(NamedTuple):
@@ -71,6 +83,8 @@ class ClaimedJob(NamedTuple):
     args: Json
     position: int
     """Its place among those of its priority."""
+    extra: Json | None = None
+    """See `Extras`."""
 
 
 @dataclass(slots=True)
@@ -173,3 +187,12 @@ class JobRecord(NamedTuple):
     args: Json
     errors: Json
     """A JSON list of attempt records: attempt, at, error, message, traceback, worker."""
+    tags: Sequence[str] = ()
+    extra: Json | None = None
+    """See `Extras`."""
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What `later` was given as *meta*."""
+        found: dict[str, Any] = json.loads(self.extra).get("meta", {}) if self.extra else {}
+        return found

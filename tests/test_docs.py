@@ -40,9 +40,8 @@ from asyncjobs import (
     current_job,
     errors,
 )
-from asyncjobs.job import JobOptions
-from asyncjobs.manager import OPTIONS
-from asyncjobs.scheduler import Scheduler
+from asyncjobs.job import DefinitionOptions, JobOptions
+from asyncjobs.options import LaterOptions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -345,7 +344,8 @@ async def manager_of(dsn: str, role: str) -> AsyncIterator[tuple[JobManager, Any
 
 
 def job_defaults() -> dict[str, object]:
-    assert {"name", *(field.name for field in fields(JobOptions))} == set(OPTIONS)
+    declared = set(DefinitionOptions.__annotations__)
+    assert {"name", *(field.name for field in fields(JobOptions))} == declared
     return {"name": None} | dataclass_defaults(JobOptions)
 
 
@@ -368,8 +368,7 @@ OPTION_TABLES = [
     ("jobs.md", "JobOptions", job_defaults),
     ("workers.md", "WorkerGroup", lambda: dataclass_defaults(WorkerGroup)),
     ("database.md", "PostgresAdapter", lambda: parameter_defaults(PostgresAdapter)),
-    ("scheduling.md", "later", lambda: parameter_defaults(Scheduler.__call__)),
-    ("scheduling.md", "later", lambda: parameter_defaults(Scheduler.many)),
+    ("scheduling.md", "later", lambda: dict.fromkeys(LaterOptions.__annotations__)),
 ]
 
 

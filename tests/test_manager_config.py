@@ -17,7 +17,7 @@ from asyncjobs import (
     UnknownQueueError,
     WorkerGroup,
 )
-from asyncjobs.manager import MAX_QUEUE_NAMES
+from asyncjobs.manager.checks import MAX_QUEUE_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

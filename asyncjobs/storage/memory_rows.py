@@ -51,6 +51,7 @@ class Row:
             run_at=self.run_at,
             args=job.args,
             position=self.position,
+            extra=job.extras and job.extras.extra,
         )
 
     def record(self) -> JobRecord:
@@ -68,6 +69,8 @@ class Row:
             finished_at=self.finished_at,
             args=self.job.args,
             errors=f"[{', '.join(self.errors)}]",
+            tags=list(self.job.extras.tags) if self.job.extras else [],
+            extra=self.job.extras and self.job.extras.extra,
         )
 
 

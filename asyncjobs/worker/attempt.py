@@ -63,6 +63,7 @@ class Attempt:
                 max_runtime=limit.max_runtime,
                 began=self.began,
                 logger=self.log,
+                extra=row.extra,
             )
         return self._context
 

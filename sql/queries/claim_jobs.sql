@@ -82,6 +82,7 @@ claimed as (
         jobs.run_at,
         jobs.args::text as args,
         jobs.position
+        , jobs.extra::text as extra -- since: 2
 )
 
 select

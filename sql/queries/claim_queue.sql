@@ -38,4 +38,6 @@ returning
     jobs.attempt,
     jobs.run_at,
     jobs.args::text as args,
-    jobs.position;
+    jobs.position
+    , jobs.extra::text as extra -- since: 2
+;

@@ -14,6 +14,8 @@ select
     jobs.finished_at,
     jobs.args::text as args,
     coalesce(jobs.errors, '[]')::text as errors
+    , coalesce(jobs.tags, '{}') as tags -- since: 2
+    , jobs.extra::text as extra -- since: 2
 from :"schema".jobs
 where jobs.id = any($1::bigint[])
 order by jobs.id;

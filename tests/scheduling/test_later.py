@@ -234,3 +234,39 @@ async def test_gathered_calls_wake_the_workers_once_a_batch(dsn: str) -> None:
         await listener.fetchval("select 1")
     await listener.close()
     assert 1 <= len(heard) <= 5
+
+
+async def test_tags_and_meta_are_stored_and_joined_with_the_jobs_own(jobs: Any) -> None:
+    @jobs.job(tags=["mail", "slow"])
+    async def tagged() -> None: ...
+
+    stored = await jobs.later(tagged(), tags=["vip", "mail"], meta={"tenant": 7})
+    record = await jobs.later.get(stored.id)
+    assert list(record.tags) == ["mail", "slow", "vip"]
+    assert record.meta == {"tenant": 7}
+    plain = await jobs.later(tagged())
+    assert list((await jobs.later.get(plain.id)).tags) == ["mail", "slow"]
+    rest = await jobs.later.many([jobs.note("x"), tagged()], meta={"batch": [1]})
+    assert [(await jobs.later.get(one.id)).meta for one in rest] == [{"batch": [1]}] * 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"tags": "vip"},
+        {"tags": [7]},
+        {"tags": [""]},
+        {"tags": ["x" * 201]},
+        {"tags": ["line\n"]},
+        {"tags": [str(number) for number in range(51)]},
+        {"meta": {"when": datetime.now(UTC)}},
+        {"meta": {"half": float("nan")}},
+        {"meta": {"null": "a\0"}},
+        {"meta": {"half": "\ud800"}},
+        {"meta": 5},
+    ],
+)
+async def test_tags_and_meta_that_cannot_be_stored_are_refused(jobs: Any, options: Any) -> None:
+    with pytest.raises(ConfigError, match=r"tag|meta"):
+        await jobs.later(jobs.note("x"), **options)
+    assert await jobs.adapters["main"].counts() == {}

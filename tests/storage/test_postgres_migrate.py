@@ -26,7 +26,7 @@ from asyncjobs.storage.postgres.migrate import (
     migration_script,
 )
 from asyncjobs.storage.postgres.statements import Statements, for_schema, sql_folder
-from asyncjobs.types import NewJob
+from asyncjobs.types import Extras, NewJob, Outcome, WorkerInfo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -170,3 +170,29 @@ def test_tokens_are_replaced_in_one_pass() -> None:
 async def test_an_extra_field_of_a_migration_is_its_number(dsn: str) -> None:
     numbers: list[Any] = [step.version for step in all_migrations()]
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+async def test_the_schema_before_the_last_works_for_what_it_knows(
+    empty_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = all_migrations()
+    with monkeypatch.context() as older:
+        older.setattr(migrate, "all_migrations", lambda: every[:1])
+        assert await migrate_database(empty_dsn) == ["0001_initial"]
+    adapter = PostgresAdapter(empty_dsn)
+    await adapter.open()
+    [stored] = await adapter.enqueue([NewJob("x", "default", 50, "{}")])
+    info = WorkerInfo("w", "*", ["default", "email"], "here", "here", 1, 1.0, 60.0)
+    worker = await adapter.register(info)
+    assert [job.id for job in await adapter.claim(worker, ["default"], 5)] == [stored.id]
+    assert await adapter.claim(worker, ["default", "email"], 5) == []
+    assert [record.tags for record in await adapter.get([stored.id])] == [()]
+    outcome = Outcome(stored.id, 1, "succeeded", delete=True)
+    assert await adapter.finish(worker, [outcome]) == [stored.id]
+    with pytest.raises(NotMigratedError):
+        await adapter.enqueue([NewJob("x", "default", 50, "{}", extras=Extras(tags=("vip",)))])
+    await adapter.close()
+    assert await migrate_database(empty_dsn) == [step.name for step in every[1:]]
+    await adapter.open()
+    await adapter.enqueue([NewJob("x", "default", 50, "{}", extras=Extras(tags=("vip",)))])
+    await adapter.close()

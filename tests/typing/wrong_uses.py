@@ -74,6 +74,8 @@ async def schedule_them() -> None:
     await later(send(7), priority="high")  # wrong: type of an option
     await later(send(7), queue=5)  # wrong: type of an option
     await later(send(7), wiat=60)  # wrong: unknown option
+    await later(send(7), tags=7)  # wrong: type of an option
+    await later(send(7), meta=["a"])  # wrong: type of an option
     await later(plain(7))  # wrong: the call of what is no job
     await later(plain, [7])  # wrong: what is no job
     await later("send", [7])  # wrong: the name of a job

@@ -92,11 +92,11 @@ class PostgresAdapter:
                 lanes = Lanes(self._source(), self.schema)
                 try:
                     first = lanes.fleet if self._beats_only else lanes.enqueue
-                    await check_migrated(first, self.schema)
+                    version = await check_migrated(first, self.schema)
                 except BaseException:
                     await lanes.close()
                     raise
-                statements = Statements.load(self.schema)
+                statements = Statements.load(self.schema, version)
                 self._lanes = lanes
                 self._jobs_table = JobsTable(lanes, statements, self.schema, self._channel)
                 self._fleet_table = Fleet(lanes, statements, self._channel)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs.storage.postgres.external import driver_connection
 from asyncjobs.storage.postgres.failures import translated
-from asyncjobs.types import JobRecord, NewJob, Promotion, StoredJob
+from asyncjobs.types import Extras, JobRecord, NewJob, Promotion, StoredJob
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +34,9 @@ class JobsTable:
         """Store *jobs* by the gathering lane, or by the user's own connection."""
         if not jobs:
             return []
-        columns = list(zip(*jobs, strict=True))
+        *columns, extras = zip(*jobs, strict=True)
+        if any(extras):
+            return await self._enqueue_special(jobs, connection)
         args = columns.pop(ARGS)
         if all(column.count(column[0]) == len(jobs) for column in columns):
             common = [column[0] for column in columns]
@@ -42,6 +45,13 @@ class JobsTable:
             return [StoredJob(job, row["state"], row["run_at"]) for job in row["ids"]]
         columns.insert(ARGS, args)
         rows = await self._insert(self._sql.enqueue_jobs, columns, connection)
+        return [StoredJob._make(row) for row in rows]
+
+    async def _enqueue_special(
+        self, jobs: Sequence[NewJob], connection: object | None
+    ) -> list[StoredJob]:
+        records = json.dumps([as_record(job) for job in jobs])
+        rows = await self._insert(self._sql.enqueue_special, [records], connection)
         return [StoredJob._make(row) for row in rows]
 
     async def _insert(
@@ -119,3 +129,19 @@ class JobsTable:
         """Return how many jobs there are by queue and state."""
         rows = await self._lanes.admin.fetch(self._sql.count_jobs)
         return {(row["queue"], row["state"]): row["jobs"] for row in rows}
+
+
+def as_record(job: NewJob) -> dict[str, Any]:
+    """Return *job* as an object of the statement enqueue_special."""
+    extras = job.extras or Extras()
+    record = {
+        "name": job.name,
+        "queue": job.queue,
+        "priority": job.priority,
+        "args": job.args,
+        "wait": job.wait,
+        "moment": job.wait_until and job.wait_until.isoformat(),
+        "tags": extras.tags,
+        "extra": extras.extra,
+    }
+    return {key: value for key, value in record.items() if value not in (None, ())}

@@ -104,12 +104,17 @@ def _check_applied(applied: list[asyncpg.Record], schema: str) -> None:
         check_version(schema, applied[-1]["version"], applied[-1]["needs"])
 
 
-async def check_migrated(lane: Lane, schema: str) -> None:
-    """Raise NotMigratedError or SchemaTooNewError unless this program can work there."""
+async def check_migrated(lane: Lane, schema: str) -> int:
+    """Return the version of the schema.
+
+    Raises NotMigratedError or SchemaTooNewError unless this program can work there.
+    """
     rows = await lane.fetch(Statements.load(schema).current_migration)
     if not rows or rows[0]["version"] < REQUIRED_VERSION:
         raise NotMigratedError(schema)
     check_version(schema, rows[0]["version"], rows[0]["needs"])
+    version: int = rows[0]["version"]
+    return version
 
 
 def check_version(schema: str, found: int, needs: int) -> None:

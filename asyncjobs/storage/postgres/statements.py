@@ -1,7 +1,10 @@
 """The SQL of this package, read from the files in ``sql/``.
 
 A file is written for psql, where ``:"schema"`` is the quoted name of the schema and
-``:'schema'`` the same as a string, so that it runs there as it stands.
+``:'schema'`` the same as a string, so that it runs there as it stands. A line that ends in
+``-- since: 2`` is left out on an older schema, so that a program works with the schema before
+its own during a rolling deploy; a statement that cannot do without such a line fails there
+with NotMigratedError.
 """
 
 from __future__ import annotations
@@ -17,6 +20,9 @@ from asyncjobs.errors import ConfigError
 MAX_IDENTIFIER = 63
 """Bytes. PostgreSQL cuts longer ones off in silence."""
 TOKEN = re.compile(r""":"schema"|:'schema'""")
+SINCE = re.compile(r"^.*-- since: (\d+)\n", re.MULTILINE)
+NEWEST = 1_000_000
+"""A version that has every line."""
 
 
 def sql_folder() -> Path:
@@ -43,6 +49,11 @@ def for_schema(text: str, schema: str) -> str:
     return TOKEN.sub(lambda token: quoted[token.group()], text)
 
 
+def for_version(text: str, version: int) -> str:
+    """Return the SQL *text* without the lines that a schema at *version* does not know."""
+    return SINCE.sub(lambda line: line[0] if int(line[1]) <= version else "", text)
+
+
 @dataclass(frozen=True, slots=True)
 class Statements:
     """Every statement of ``sql/queries``; a field is named as its file."""
@@ -57,6 +68,7 @@ class Statements:
     current_migration: str
     enqueue_alike: str
     enqueue_jobs: str
+    enqueue_special: str
     finish_by_delete: str
     finish_by_update: str
     free_jobs: str
@@ -73,9 +85,11 @@ class Statements:
 
     @classmethod
     @cache
-    def load(cls, schema: str) -> Self:
-        """Return the statements for *schema*."""
+    def load(cls, schema: str, version: int = NEWEST) -> Self:
+        """Return the statements for *schema*, which is at *version*."""
         folder = sql_folder() / "queries"
         names = [field.name for field in fields(cls)]
         texts = {name: (folder / f"{name}.sql").read_text(encoding="utf-8") for name in names}
-        return cls(**{name: for_schema(text, schema) for name, text in texts.items()})
+        return cls(
+            **{name: for_schema(for_version(text, version), schema) for name, text in texts.items()}
+        )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from asyncjobs.errors import ConnectionKindError
 from asyncjobs.testing.contract.steps import (
     BATCH,
+    QUEUES,
     a_job,
     a_worker,
     claim_all,
@@ -18,7 +19,7 @@ from asyncjobs.testing.contract.steps import (
     store,
     together,
 )
-from asyncjobs.types import Outcome
+from asyncjobs.types import Extras, Outcome
 
 if TYPE_CHECKING:
     from asyncjobs.storage.protocol import Storage
@@ -171,3 +172,19 @@ class Enqueueing:
         assert later.id != cleared.id
         assert await storage.finish(worker, [Outcome(cleared.id, 1, "succeeded")]) == []
         assert (await record_of(storage, later.id)).state == "running"
+
+    async def test_what_few_jobs_ask_for_is_stored_beside_the_plain(self, storage: Storage) -> None:
+        worker = await storage.register(a_worker())
+        extras = Extras(tags=("vip", "eu"), extra='{"meta": {"tenant": 7}}')
+        rows = [a_job(), a_job(args='{"a": 1}', priority=3, extras=extras), a_job(wait=3600.5)]
+        ids = await store(storage, *rows)
+        assert ids == sorted(ids)
+        records = await storage.get(ids)
+        assert [list(record.tags) for record in records] == [[], ["vip", "eu"], []]
+        assert [record.state for record in records] == ["available", "available", "scheduled"]
+        assert json.loads(records[1].args) == {"a": 1}
+        first, second = await storage.claim(worker, QUEUES, BATCH)
+        assert (first.id, second.id) == (ids[1], ids[0])
+        assert first.extra is not None
+        assert json.loads(first.extra) == {"meta": {"tenant": 7}}
+        assert second.extra is None

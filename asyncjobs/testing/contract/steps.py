@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from asyncjobs.storage.protocol import Storage
-    from asyncjobs.types import ClaimedJob, JobRecord
+    from asyncjobs.types import ClaimedJob, Extras, JobRecord
 
 T = TypeVar("T")
 
@@ -33,9 +33,10 @@ def a_job(
     args: str = "{}",
     wait: float | None = None,
     wait_until: datetime | None = None,
+    extras: Extras | None = None,
 ) -> NewJob:
     """Return a job to store."""
-    return NewJob(name, queue, priority, args, wait, wait_until)
+    return NewJob(name, queue, priority, args, wait, wait_until, extras)
 
 
 def a_worker(

@@ -1,4 +1,4 @@
-"""`JobManager`: adapters, queues, worker groups and jobs of one application."""
+"""The manager itself."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack, overload
 
-from asyncjobs.config import WorkerGroup, explains_options
+from asyncjobs.config import explains_options
 from asyncjobs.errors import (
     ConfigError,
     UnknownAdapterError,
@@ -16,8 +16,9 @@ from asyncjobs.errors import (
     UnknownQueueError,
 )
 from asyncjobs.fleet import run_embedded, run_groups
-from asyncjobs.job import AsyncJob, Backoff, Job, JobOptions, ThreadJob, make_job
+from asyncjobs.job import AsyncJob, DefinitionOptions, Job, JobOptions, ThreadJob, make_job
 from asyncjobs.logs import get_logger
+from asyncjobs.manager.checks import check_manager
 from asyncjobs.registry import JobRegistry
 from asyncjobs.scheduler import Scheduler
 from asyncjobs.worker import Worker
@@ -27,28 +28,12 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from types import TracebackType
 
+    from asyncjobs.config import WorkerGroup
+    from asyncjobs.manager.decorator import JobDecorator
     from asyncjobs.storage.protocol import Storage
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-MAX_QUEUE_NAMES = 5_000
-"""Bytes of all names together: a notification that lists them has to fit in 8 000."""
-OPTIONS = (
-    "name", "queue", "priority", "max_attempts", "backoff", "jitter", "max_runtime",
-    "retry_on_timeout", "delete_successful", "delete_failed",
-)  # fmt: skip
-
-
-class JobDecorator(Protocol):
-    """Makes a job of a function: of an ``async def``, or of a ``def`` that runs in a thread."""
-
-    @overload
-    def __call__(  # type: ignore[overload-overlap] # the first that fits counts
-        self, function: Callable[P, Coroutine[Any, Any, R]], /
-    ) -> AsyncJob[P, R]: ...
-    @overload
-    def __call__(self, function: Callable[P, R], /) -> ThreadJob[P, R]: ...
 
 
 @explains_options
@@ -82,7 +67,7 @@ class JobManager:
         self._stack = contextlib.AsyncExitStack()
         self._entered = 0
         self._entering = asyncio.Lock()
-        _check(self)
+        check_manager(self)
 
     @overload
     def job(  # type: ignore[overload-overlap] # the first that fits counts
@@ -91,25 +76,10 @@ class JobManager:
     @overload
     def job(self, function: Callable[P, R], /) -> ThreadJob[P, R]: ...
     @overload
-    def job(
-        self,
-        *,
-        name: str | None = None,
-        queue: str = "default",
-        priority: int = 50,
-        max_attempts: int | None = None,
-        backoff: Backoff | None = None,
-        jitter: float = 0.0,
-        max_runtime: float | None = None,
-        retry_on_timeout: bool = False,
-        delete_successful: bool | None = None,
-        delete_failed: bool | None = None,
-    ) -> JobDecorator: ...
+    def job(self, /, **options: Unpack[DefinitionOptions]) -> JobDecorator: ...
 
-    def job(  # type: ignore[misc] # mypy does not see that **given takes the options
-        self, function: Callable[..., Any] | None = None, /, **given: Any
-    ) -> Any:
-        """Make a job of a function, as a decorator.
+    def job(self, function: Callable[..., Any] | None = None, /, **given: Any) -> Any:
+        """Make a job of a function, as a decorator. `DefinitionOptions` has the options.
 
         The job is named *name*, or as the function is; stored jobs are found by it, so keep
         it. Lower *priority* runs first. After *max_attempts* the job is `failed`; *backoff*
@@ -117,15 +87,15 @@ class JobManager:
         ``attempt ** 4`` s, at most 7 days, if not given; *jitter* adds up to this share at
         random. After *max_runtime* seconds the job is cancelled, and fails unless
         *retry_on_timeout*. *delete_successful* and *delete_failed* say whether the row goes
-        when the job ends. What is None here, the worker group decides.
+        when the job ends. What is None here, the worker group decides. *tags* are words to find
+        the jobs by.
 
         Raises UnknownQueueError, UnknownOptionError, DuplicateJobError, ConfigError.
         """
-        name = given.pop("name", None)
         for option in given:
-            if option not in OPTIONS:
-                raise UnknownOptionError(option, OPTIONS)
-        options = JobOptions(**given)
+            if option not in DefinitionOptions.__annotations__:
+                raise UnknownOptionError(option, DefinitionOptions.__annotations__)
+        name, options = given.pop("name", None), JobOptions(**given)
         if options.queue not in self.queues:
             raise UnknownQueueError(options.queue, self.queues)
 
@@ -279,34 +249,3 @@ class JobManager:
 
 def _after(before: int, on_progress: Callable[[int], None] | None) -> Callable[[int], None] | None:
     return None if on_progress is None else lambda count: on_progress(before + count)
-
-
-def _check(manager: JobManager) -> None:
-    if not manager.adapters:
-        raise ConfigError("a JobManager needs at least one adapter")
-    for name, storage in manager.adapters.items():
-        is_storage = hasattr(storage, "enqueue") and not isinstance(storage, type)
-        if not isinstance(name, str) or not is_storage:
-            kind = type(storage).__name__  # not the value: a DSN may hold a password
-            raise ConfigError(f"an adapter is a storage by name, got {name!r}: a {kind}")
-    for name in manager.queues:
-        if not isinstance(name, str) or not name or name == "*" or not name.isprintable():
-            raise ConfigError(f'a queue is a printable name other than "*", got {name!r}')
-    if not manager.queues or len(set(manager.queues)) < len(manager.queues):
-        raise ConfigError(f"queues must be different names, at least one, got {manager.queues!r}")
-    if (size := len("".join(manager.queues).encode())) > MAX_QUEUE_NAMES:
-        raise ConfigError(
-            f"the names of all queues must have at most {MAX_QUEUE_NAMES} bytes, got {size}"
-        )
-    for group in manager.workers:
-        _check_group(manager, group)
-
-
-def _check_group(manager: JobManager, group: WorkerGroup) -> None:
-    if not isinstance(group, WorkerGroup):
-        raise ConfigError(f"workers must be WorkerGroups, got {group!r}")
-    if group.adapter not in manager.adapters:
-        raise UnknownAdapterError(group.adapter, manager.adapters)
-    for queue in group.queues(manager.queues):
-        if queue not in manager.queues:
-            raise UnknownQueueError(queue, manager.queues)

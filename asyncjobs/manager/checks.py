@@ -1,0 +1,46 @@
+"""What a JobManager refuses when it is made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asyncjobs.config import WorkerGroup
+from asyncjobs.errors import ConfigError, UnknownAdapterError, UnknownQueueError
+
+if TYPE_CHECKING:
+    from asyncjobs.manager.manager import JobManager
+
+MAX_QUEUE_NAMES = 5_000
+"""Bytes of all names together: a notification that lists them has to fit in 8 000."""
+
+
+def check_manager(manager: JobManager) -> None:
+    """Raise ConfigError, UnknownAdapterError or UnknownQueueError for what cannot be."""
+    if not manager.adapters:
+        raise ConfigError("a JobManager needs at least one adapter")
+    for name, storage in manager.adapters.items():
+        is_storage = hasattr(storage, "enqueue") and not isinstance(storage, type)
+        if not isinstance(name, str) or not is_storage:
+            kind = type(storage).__name__  # not the value: a DSN may hold a password
+            raise ConfigError(f"an adapter is a storage by name, got {name!r}: a {kind}")
+    for name in manager.queues:
+        if not isinstance(name, str) or not name or name == "*" or not name.isprintable():
+            raise ConfigError(f'a queue is a printable name other than "*", got {name!r}')
+    if not manager.queues or len(set(manager.queues)) < len(manager.queues):
+        raise ConfigError(f"queues must be different names, at least one, got {manager.queues!r}")
+    if (size := len("".join(manager.queues).encode())) > MAX_QUEUE_NAMES:
+        raise ConfigError(
+            f"the names of all queues must have at most {MAX_QUEUE_NAMES} bytes, got {size}"
+        )
+    for group in manager.workers:
+        _check_group(manager, group)
+
+
+def _check_group(manager: JobManager, group: WorkerGroup) -> None:
+    if not isinstance(group, WorkerGroup):
+        raise ConfigError(f"workers must be WorkerGroups, got {group!r}")
+    if group.adapter not in manager.adapters:
+        raise UnknownAdapterError(group.adapter, manager.adapters)
+    for queue in group.queues(manager.queues):
+        if queue not in manager.queues:
+            raise UnknownQueueError(queue, manager.queues)

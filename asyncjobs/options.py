@@ -1,0 +1,121 @@
+"""What one call of `later` may say beyond the call itself, and what a row is told of it.
+
+An option is a key of `LaterOptions`, with its meaning there. Most calls say nothing, and
+`NOTHING` is all that is made of them. What only few jobs ask for becomes `Extras`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+
+from asyncjobs.clock import check_wait
+from asyncjobs.config import MAX_PRIORITY, check_whole
+from asyncjobs.errors import ConfigError, UnknownOptionError
+from asyncjobs.types import Extras
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime, timedelta
+
+MAX_TAGS = 50
+MAX_TAG = 200
+"""Characters of one tag."""
+
+
+class LaterOptions(TypedDict, total=False):
+    """The options of `later` and `later.many`. What is not given, the job decides."""
+
+    wait: float | timedelta | None
+    """Seconds from now, or a timedelta."""
+    wait_until: datetime | None
+    """A moment with a time zone. At most one of *wait* and *wait_until*."""
+    queue: str | None
+    priority: int | None
+    """Lower runs first."""
+    tags: Sequence[str] | None
+    """Words to find the job by, added to those of the job's definition."""
+    meta: Mapping[str, Any] | None
+    """What belongs to this job but is no argument: a tenant, a source. JSON; in the job it is
+    ``current_job().meta``."""
+    connection: object | None
+    """A connection in whose transaction the job is stored."""
+
+
+OPTIONS = tuple(LaterOptions.__annotations__)
+
+
+class Chosen(NamedTuple):
+    """What one call says in place of the job, checked."""
+
+    queue: str | None = None
+    priority: int | None = None
+    wait: float | None = None
+    wait_until: datetime | None = None
+    extras: Extras | None = None
+
+
+NOTHING = Chosen()
+
+
+def chosen(options: LaterOptions) -> Chosen:
+    """Return *options*, checked.
+
+    Raises UnknownOptionError, ConfigError and WaitError.
+    """
+    if not options:
+        return NOTHING
+    for name in options:
+        if name not in OPTIONS:
+            raise UnknownOptionError(name, OPTIONS)
+    priority = options.get("priority")
+    if priority is not None:
+        check_whole("priority", priority, -MAX_PRIORITY, MAX_PRIORITY)
+    wait, wait_until = check_wait(options.get("wait"), options.get("wait_until"))
+    return Chosen(options.get("queue"), priority, wait, wait_until, extras_of(options))
+
+
+def extras_of(options: LaterOptions) -> Extras | None:
+    """Return what few calls ask for; None if this one does not."""
+    tags = check_tags(options.get("tags") or ())
+    extra = {}
+    if (meta := options.get("meta")) is not None:
+        extra["meta"] = check_meta(meta)
+    if not tags and not extra:
+        return None
+    return Extras(tags, json.dumps(extra) if extra else None)
+
+
+def check_tags(tags: Sequence[str]) -> tuple[str, ...]:
+    """Return *tags*, each once. Raises ConfigError for what is no list of short texts."""
+    if isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags):
+        raise ConfigError(f"tags must be a list of texts, got {tags!r}")
+    if len(tags) > MAX_TAGS:
+        raise ConfigError(f"a job has at most {MAX_TAGS} tags, got {len(tags)}")
+    for tag in tags:
+        if not 0 < len(tag) <= MAX_TAG or not tag.isprintable():
+            raise ConfigError(f"a tag has 1 to {MAX_TAG} printable characters, got {tag!r}")
+    return tuple(dict.fromkeys(tags))
+
+
+def check_meta(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *meta* as JSON has it. Raises ConfigError for what JSON or jsonb cannot hold."""
+    try:
+        text = json.dumps(dict(meta), allow_nan=False, ensure_ascii=False)
+        text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(f"meta must be a mapping that JSON can hold: {error}") from None
+    if "\\u0000" in text.replace("\\\\", ""):  # not a backslash that was written
+        raise ConfigError("meta: PostgreSQL stores no null character")
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def joined(of_job: Extras | None, of_call: Extras | None) -> Extras | None:
+    """Return what a job and one call of it ask for together; the call's word counts."""
+    if of_job is None or of_call is None:
+        return of_call or of_job
+    tags = tuple(dict.fromkeys((*of_job.tags, *of_call.tags)))
+    parts = [json.loads(extras.extra) for extras in (of_job, of_call) if extras.extra]
+    extra = {key: value for part in parts for key, value in part.items()}
+    return Extras(tags, json.dumps(extra) if extra else None)
