@@ -11,21 +11,19 @@ import asyncio
 import contextvars
 import time
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from asyncjobs.context import enter_job
-from asyncjobs.errors import AttemptsExhaustedError, JobTimeoutError, SelfCancelledError
-from asyncjobs.job import refuse_coroutine
+from asyncjobs.errors import AttemptsExhaustedError
 from asyncjobs.worker import outcome
 from asyncjobs.worker.attempt import Attempt
 from asyncjobs.worker.outcome import Interruption
+from asyncjobs.worker.performer import Performer
+from asyncjobs.worker.reporter import Reporter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from asyncjobs.config import WorkerGroup
-    from asyncjobs.job import Job
     from asyncjobs.registry import JobRegistry
     from asyncjobs.types import ClaimedJob
     from asyncjobs.worker.finisher import Finisher
@@ -50,13 +48,14 @@ class Executor:
         on_room: Callable[[], None],
     ) -> None:
         self._registry, self._group, self._finisher = registry, group, finisher
-        self._log, self._worker, self._on_room = log, worker, on_room
+        self._log, self._on_room = log, on_room
+        self._reporter = Reporter(finisher, log, worker=worker)
+        self._performer = Performer(group, self._reporter, log)
         self._limits: dict[str, outcome.Limits] = {}
         self._buffer: deque[ClaimedJob] = deque()
         self._closing = False
         self._loop = asyncio.get_running_loop()
         self._context = contextvars.copy_context()
-        self._threads: ThreadPoolExecutor | None = None
         self.running: dict[int, Attempt] = {}
         self.started = 0
         """Jobs that were started so far."""
@@ -133,8 +132,7 @@ class Executor:
         await self._wait_for_running(CANCEL_GRACE)
         for attempt in self.running.values():
             self._log.error("job.unstoppable", job=attempt.row.name, id=attempt.row.id)
-        if self._threads is not None:
-            self._threads.shutdown(wait=False)
+        self._performer.close()
         return not self.running
 
     async def _wait_for_running(self, timeout: float, force: asyncio.Event | None = None) -> None:
@@ -175,7 +173,7 @@ class Executor:
             limit = self._limits[row.name] = outcome.limits(job, self._group)
         attempt = Attempt(row, job, limit, self._log)
         if row.attempt > limit.max_attempts:
-            self._report_failure(attempt, AttemptsExhaustedError(limit.max_attempts))
+            self._reporter.report_failure(attempt, AttemptsExhaustedError(limit.max_attempts))
             return
         self.running[row.id] = attempt
         self.started += 1
@@ -195,7 +193,7 @@ class Executor:
             if attempt.limit.max_runtime < NEAR:
                 self._set_timer(attempt)
             try:
-                await self._perform(attempt)
+                await self._performer.perform(attempt)
             except GeneratorExit:  # the event loop is being torn down
                 raise
             except BaseException as error:  # noqa: BLE001 - whatever a job may raise
@@ -204,86 +202,9 @@ class Executor:
                 attempt.timer.cancel()
         try:
             if not attempt.reported:
-                self._report(attempt, failure)
+                self._reporter.report(attempt, failure)
         finally:  # a log line that cannot be written must not cost the slot
             if self.running.get(attempt.row.id) is attempt:
                 del self.running[attempt.row.id]
             self._fill()
             self._on_room()
-
-    async def _perform(self, attempt: Attempt) -> None:
-        job = attempt.job
-        arguments = job.codec.decode(attempt.row.args)
-        attempt.began = time.time()
-        enter_job(attempt.context)
-        if job.runs_in_thread:
-            await self._perform_in_thread(attempt, arguments)
-        else:
-            await job.function(**arguments)
-
-    async def _perform_in_thread(self, attempt: Attempt, arguments: dict[str, Any]) -> None:
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(self._group.concurrency, "asyncjobs")
-        context = contextvars.copy_context()
-        future = self._loop.run_in_executor(
-            self._threads, lambda: context.run(_call, attempt.job, arguments)
-        )
-        try:
-            await asyncio.shield(future)
-        except asyncio.CancelledError as error:
-            if future.done():
-                raise
-            # No thread can be stopped. It keeps its slot, and its row unless that is final.
-            self._log.warning("job.outlasting", job=attempt.row.name, id=attempt.row.id)
-            is_final = not attempt.job.options.retry_on_timeout
-            if attempt.interruption is Interruption.TIMEOUT and is_final:
-                self._report(attempt, error)
-            await asyncio.wait({future})
-            raise
-
-    def _report(self, attempt: Attempt, failure: BaseException | None) -> None:
-        row, reason = attempt.row, attempt.interruption
-        attempt.reported = True
-        if reason is Interruption.LEASE_LOST:
-            return
-        if reason is Interruption.SHUTDOWN:
-            self._finisher.add(outcome.returned(row))
-        elif reason is Interruption.CANCELLED:
-            self._finisher.add(outcome.cancelled(row))
-            self._log.info("job.cancelled", job=row.name, id=row.id, attempt=row.attempt)
-        elif reason is Interruption.TIMEOUT:
-            timeout = JobTimeoutError(attempt.limit.max_runtime)
-            timeout.__cause__ = failure
-            self._report_failure(attempt, timeout, timed_out=True)
-        elif isinstance(failure, asyncio.CancelledError):
-            error = SelfCancelledError()
-            error.__cause__ = failure
-            self._report_failure(attempt, error)
-        elif failure is not None:
-            self._report_failure(attempt, failure)
-        else:
-            self._finisher.add(outcome.succeeded(row, attempt.limit))
-            self._log.debug("job.succeeded", job=row.name, id=row.id, attempt=row.attempt)
-
-    def _report_failure(
-        self, attempt: Attempt, error: BaseException, *, timed_out: bool = False
-    ) -> None:
-        row = attempt.row
-        result = outcome.failed(
-            row, attempt.job, attempt.limit, error, self._worker, timed_out=timed_out
-        )
-        facts: dict[str, Any] = {
-            "job": row.name, "id": row.id, "attempt": row.attempt, "error": outcome.represent(error)
-        }  # fmt: skip
-        self._finisher.add(result)
-        if result.state == "scheduled":
-            self._log.warning("job.retried", **facts, delay=result.delay)
-        else:
-            self._log.error("job.failed", **facts, exc_info=error)
-
-
-def _call(job: Job[..., Any], arguments: dict[str, Any]) -> None:
-    try:
-        refuse_coroutine(job, job.function(**arguments))
-    except StopIteration as error:  # a future cannot hold it, and would never end
-        raise RuntimeError("the job raised StopIteration") from error
