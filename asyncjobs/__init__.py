@@ -1,5 +1,6 @@
 """Background jobs for async Python web apps, on the PostgreSQL you already have."""
 
+from asyncjobs.backoff import constant, exponential, linear, retry_delay
 from asyncjobs.config import WorkerGroup
 from asyncjobs.context import JobContext, current_job
 from asyncjobs.errors import (
@@ -36,7 +37,7 @@ from asyncjobs.errors import (
     UnknownQueueError,
     WaitError,
 )
-from asyncjobs.job import AsyncJob, Job, JobCall, ThreadJob, retry_delay
+from asyncjobs.job import AsyncJob, Job, JobCall, ThreadJob
 from asyncjobs.manager import JobManager
 from asyncjobs.scheduler import Scheduler
 from asyncjobs.storage.memory import MemoryAdapter
@@ -89,6 +90,9 @@ __all__ = [
     "UnknownQueueError",
     "WaitError",
     "WorkerGroup",
+    "constant",
     "current_job",
+    "exponential",
+    "linear",
     "retry_delay",
 ]

@@ -40,7 +40,7 @@ from asyncjobs import (
     current_job,
     errors,
 )
-from asyncjobs.job import DefinitionOptions, JobOptions
+from asyncjobs.definition import DefinitionOptions, JobOptions
 from asyncjobs.options import LaterOptions
 
 if TYPE_CHECKING:

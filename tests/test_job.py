@@ -33,11 +33,14 @@ from asyncjobs import (
     ThreadJob,
     UnknownJobError,
     UnknownOptionError,
+    constant,
     current_job,
+    exponential,
+    linear,
     retry_delay,
 )
 from asyncjobs.config import MAX_BACKOFF
-from asyncjobs.job import JobOptions
+from asyncjobs.definition import JobOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -519,3 +522,29 @@ def test_the_options_of_a_job_can_be_sent_to_another_process() -> None:
 
 def _quick(attempt: int, error: BaseException) -> float:
     return 0.0
+
+
+@pytest.mark.parametrize(
+    ("backoff", "delays"),
+    [
+        (exponential(2, jitter=0), [2, 4, 8, 16]),
+        (exponential(timedelta(minutes=1), factor=10, most=500, jitter=0), [60, 500, 500, 500]),
+        (linear(5, most=12, jitter=0), [5, 10, 12, 12]),
+        (constant(timedelta(seconds=3), jitter=0), [3, 3, 3, 3]),
+    ],
+)
+def test_the_preset_backoffs_grow_as_they_say(backoff: Any, delays: list[float]) -> None:
+    assert [backoff(attempt, ValueError()) for attempt in range(1, 5)] == delays
+    assert backoff(100_000, ValueError()) <= 7 * 24 * 3600
+
+
+@pytest.mark.parametrize("make", [exponential, linear, constant])
+def test_a_preset_backoff_spreads_and_refuses_what_cannot_be(make: Any) -> None:
+    spread = {make(10, jitter=0.5)(1, ValueError()) for _ in range(50)}
+    assert len(spread) > 1
+    assert all(10 <= delay <= 15 for delay in spread)
+    for wrong in (-1, float("nan"), timedelta(days=8)):
+        with pytest.raises(ConfigError, match="must be from 0 to 604800 s"):
+            make(wrong)
+    with pytest.raises(ConfigError, match="jitter"):
+        make(1, jitter=-1)

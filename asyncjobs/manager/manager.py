@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack, overload
 
 from asyncjobs.config import explains_options
+from asyncjobs.definition import DefinitionOptions, JobOptions
 from asyncjobs.errors import (
     ConfigError,
     UnknownAdapterError,
@@ -16,7 +17,7 @@ from asyncjobs.errors import (
     UnknownQueueError,
 )
 from asyncjobs.fleet import run_embedded, run_groups
-from asyncjobs.job import AsyncJob, DefinitionOptions, Job, JobOptions, ThreadJob, make_job
+from asyncjobs.job import AsyncJob, Job, ThreadJob, make_job
 from asyncjobs.logs import get_logger
 from asyncjobs.manager.checks import check_manager
 from asyncjobs.registry import JobRegistry
