@@ -16,13 +16,16 @@ from asyncjobs.errors import (
     DatabaseNotConfiguredError,
     DuplicateJobError,
     EmbeddedPostgresError,
+    ExpiredError,
     JobTimeoutError,
+    MiddlewareError,
     MigrationChangedError,
     NotAJobError,
     NotMigratedError,
     NotOpenError,
     NotPermittedError,
     PostgresNotFoundError,
+    ProcessDiedError,
     RowRefusedError,
     ScheduleError,
     SchemaTooNewError,
@@ -37,12 +40,14 @@ from asyncjobs.errors import (
     UnknownQueueError,
     WaitError,
 )
+from asyncjobs.hooks import Hooks
 from asyncjobs.job import AsyncJob, Job, JobCall, ThreadJob
 from asyncjobs.manager import JobManager
 from asyncjobs.scheduler import Scheduler
 from asyncjobs.storage.memory import MemoryAdapter
 from asyncjobs.storage.postgres import PostgresAdapter
-from asyncjobs.types import JobRecord, JobState, ScheduledJob
+from asyncjobs.types import JobRecord, JobState, NewJob, ScheduledJob
+from asyncjobs.verdicts import Cancel, Retry, Snooze
 
 __all__ = [
     "AppNotFoundError",
@@ -52,12 +57,15 @@ __all__ = [
     "AttemptError",
     "AttemptsExhaustedError",
     "BatchTooLargeError",
+    "Cancel",
     "ConfigError",
     "ConnectionKindError",
     "DaemonError",
     "DatabaseNotConfiguredError",
     "DuplicateJobError",
     "EmbeddedPostgresError",
+    "ExpiredError",
+    "Hooks",
     "Job",
     "JobCall",
     "JobContext",
@@ -66,19 +74,24 @@ __all__ = [
     "JobState",
     "JobTimeoutError",
     "MemoryAdapter",
+    "MiddlewareError",
     "MigrationChangedError",
+    "NewJob",
     "NotAJobError",
     "NotMigratedError",
     "NotOpenError",
     "NotPermittedError",
     "PostgresAdapter",
     "PostgresNotFoundError",
+    "ProcessDiedError",
+    "Retry",
     "RowRefusedError",
     "ScheduleError",
     "ScheduledJob",
     "Scheduler",
     "SchemaTooNewError",
     "SelfCancelledError",
+    "Snooze",
     "StorageError",
     "StorageUnavailableError",
     "StoredArgumentsError",

@@ -17,9 +17,11 @@ def seconds(value: float | timedelta) -> float:
 
 
 def check_wait(
-    wait: float | timedelta | None, wait_until: datetime | None
+    wait: float | timedelta | None, wait_until: datetime | None, *, name: str = "wait"
 ) -> tuple[float | None, datetime | None]:
     """Return *wait* in seconds and *wait_until*, at most one of them set.
+
+    Errors about the first call it *name*.
 
     Raises WaitError for both at once, a negative or endless wait, and a naive datetime.
     """
@@ -27,18 +29,18 @@ def check_wait(
         raise WaitError(f"give wait or wait_until, not both: got {wait!r} and {wait_until!r}")
     if wait_until is not None:
         return None, _check_moment(wait_until)
-    return (None, None) if wait is None else (_check_duration(wait), None)
+    return (None, None) if wait is None else (_check_duration(wait, name), None)
 
 
-def _check_duration(wait: float | timedelta) -> float:
+def _check_duration(wait: float | timedelta, name: str) -> float:
     if isinstance(wait, bool) or not isinstance(wait, int | float | timedelta):
-        raise WaitError(f"wait must be seconds or a timedelta, got {wait!r}")
+        raise WaitError(f"{name} must be seconds or a timedelta, got {wait!r}")
     try:
         duration = seconds(wait)
     except OverflowError:
         duration = math.inf
     if not 0 <= duration <= MAX_WAIT:
-        raise WaitError(f"wait must be from 0 to {MAX_WAIT:.0f} s, got {duration:g} s")
+        raise WaitError(f"{name} must be from 0 to {MAX_WAIT:.0f} s, got {duration:g} s")
     return duration
 
 

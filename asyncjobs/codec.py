@@ -12,6 +12,7 @@ from __future__ import annotations
 import inspect
 import json
 from functools import cached_property
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NotRequired, cast, get_type_hints
 
 from pydantic import ConfigDict, JsonValue, TypeAdapter, ValidationError
@@ -22,7 +23,7 @@ from typing_extensions import TypedDict
 from asyncjobs.errors import ArgumentError, ConfigError, StoredArgumentsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Container, Mapping, Sequence
 
     from asyncjobs.types import Json
 
@@ -35,9 +36,11 @@ SHOWN = 60
 class ArgumentCodec:
     """Converts the arguments of one job."""
 
-    def __init__(self, job: str, function: Callable[..., Any]) -> None:
+    def __init__(
+        self, job: str, function: Callable[..., Any], injected: Container[str] = ()
+    ) -> None:
         self.job = job
-        self.signature = inspect.signature(function)
+        self.signature = _without(inspect.signature(function), injected)
         self._function = function
         for parameter in self.signature.parameters.values():
             if parameter.kind not in NAMED:
@@ -141,7 +144,7 @@ class ArgumentCodec:
 
     @cached_property
     def _adapter(self) -> TypeAdapter[dict[str, Any]]:
-        hints = get_type_hints(self._function, include_extras=True)
+        hints = self._hints()
         fields = {}
         for name, parameter in self.signature.parameters.items():
             hint = hints.get(name, Any)
@@ -157,9 +160,31 @@ class ArgumentCodec:
                 f"job {self.job!r}: a parameter's type has no JSON: {problem}"
             ) from error
 
+    def _hints(self) -> dict[str, Any]:
+        # Only of what is stored: the type of a dependency may be known to checkers only.
+        function = inspect.unwrap(self._function)
+        told = getattr(function, "__annotations__", {})
+        stored = {name: told[name] for name in self.signature.parameters if name in told}
+        return get_type_hints(
+            SimpleNamespace(__annotations__=stored),
+            globalns=getattr(function, "__globals__", {}),
+            include_extras=True,
+        )
+
     @cached_property
     def _loose(self) -> bool:
         return _mentions_any(self._adapter.core_schema)
+
+
+def _without(signature: inspect.Signature, injected: Container[str]) -> inspect.Signature:
+    # What is injected is not stored; what comes after it can be given by name only.
+    kept: list[inspect.Parameter] = []
+    for parameter in signature.parameters.values():
+        if parameter.name not in injected:
+            is_behind = len(kept) < list(signature.parameters).index(parameter.name)
+            by_name = is_behind and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+            kept.append(parameter.replace(kind=parameter.KEYWORD_ONLY) if by_name else parameter)
+    return signature.replace(parameters=kept)
 
 
 def _refuse_null_characters(job: str, name: str, value: Any) -> None:

@@ -65,6 +65,10 @@ class WorkerGroup:
     concurrency: int = 10
     """Jobs that one process runs at once. Jobs that wait for the network allow hundreds; too
     many for what they call makes all of them slow."""
+    threads: int | None = None
+    """Jobs that are a plain ``def`` and run at once, of those; None for as many."""
+    processes: int | None = None
+    """Jobs with ``process=True`` that run at once, of those; None for one a processor."""
     max_attempts: int = 24
     """Attempts of a job that does not say so itself. 24 take 16 days."""
     max_runtime: float = 14_400.0
@@ -88,6 +92,9 @@ class WorkerGroup:
     def __post_init__(self) -> None:
         check_whole("count", self.count, 0, 1_000)
         check_whole("concurrency", self.concurrency, 1, MAX_CONCURRENCY)
+        for name in ("threads", "processes"):
+            if getattr(self, name) is not None:
+                check_whole(name, getattr(self, name), 1, MAX_CONCURRENCY)
         check_whole("max_attempts", self.max_attempts, 1, MAX_ATTEMPTS)
         check_between("max_runtime", self.max_runtime, 0.001, 10 * 365 * 86_400, " s")
         check_between("sleep_delay", self.sleep_delay, 0.01, 3_600, " s")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from asyncjobs.logs import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from asyncjobs.types import Json
 
@@ -38,6 +38,15 @@ class JobContext:
     extra: Json | None = None
     """See `asyncjobs.types.Extras`."""
 
+    @property
+    def state(self) -> Mapping[str, Any]:
+        """What the manager's ``worker_lifespan`` yielded in this worker."""
+        return _state.get()
+
+    def facts(self) -> dict[str, Any]:
+        """Return what makes the same context in another process."""
+        return {each.name: getattr(self, each.name) for each in fields(self)} | {"logger": None}
+
     @cached_property
     def meta(self) -> dict[str, Any]:
         """What `later` was given as *meta*."""
@@ -56,6 +65,7 @@ class JobContext:
         return logger.bind(job=self.name, id=self.id, queue=self.queue, attempt=self.attempt)
 
 
+_state: ContextVar[Mapping[str, Any]] = ContextVar("asyncjobs_worker_state", default={})  # noqa: B039 - nobody changes it
 _current: ContextVar[Callable[[], JobContext]] = ContextVar("asyncjobs_current_job")
 
 
@@ -78,3 +88,8 @@ def enter_job(describe: Callable[[], JobContext]) -> None:
     It is called only by jobs that ask, and returns the same object each time.
     """
     _current.set(describe)
+
+
+def enter_state(state: Mapping[str, Any]) -> None:
+    """Make *state* the `JobContext.state` of the jobs that are started from this context."""
+    _state.set(state)

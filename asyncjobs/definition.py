@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 from asyncjobs.backoff import Backoff, retry_delay
 from asyncjobs.clock import seconds
@@ -17,11 +17,16 @@ from asyncjobs.config import (
     check_whole,
 )
 from asyncjobs.errors import ConfigError
-from asyncjobs.options import check_tags
+from asyncjobs.options import check_expires, check_tags
 from asyncjobs.types import Extras
+from asyncjobs.verdicts import Retry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
+
+
+ErrorClasses: TypeAlias = "type[BaseException] | tuple[type[BaseException], ...]"
 
 
 class DefinitionOptions(TypedDict, total=False):
@@ -38,6 +43,10 @@ class DefinitionOptions(TypedDict, total=False):
     delete_successful: bool | None
     delete_failed: bool | None
     tags: Sequence[str]
+    retry_on: ErrorClasses | None
+    discard_on: ErrorClasses
+    expires: float | timedelta | None
+    process: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +67,14 @@ class JobOptions:
     delete_failed: bool | None = None
     tags: Sequence[str] = ()
     """Words that each job is found by."""
+    retry_on: ErrorClasses | None = None
+    """Exception classes after which the job is tried again; None for every one."""
+    discard_on: ErrorClasses = ()
+    """Exception classes that another attempt cannot mend: the job is `failed` at once."""
+    expires: float | timedelta | None = None
+    """Time after which nobody needs the job any more: not started by then, it is dropped."""
+    process: bool = False
+    """Run a plain ``def`` in a process of its own instead of a thread."""
 
     def __post_init__(self) -> None:
         check_whole("priority", self.priority, -MAX_PRIORITY, MAX_PRIORITY)
@@ -71,17 +88,32 @@ class JobOptions:
                 f"backoff must be a function (attempt, error) -> seconds, got {self.backoff!r}"
             )
         check_tags(self.tags)
+        check_classes("discard_on", self.discard_on)
+        if self.retry_on is not None:
+            check_classes("retry_on", self.retry_on)
+        check_expires(self.expires)
 
     @property
     def extras(self) -> Extras | None:
         """What each job asks for that few do; None for most."""
-        return Extras(tags=check_tags(self.tags)) if self.tags else None
+        extras = Extras(tags=check_tags(self.tags), expires=check_expires(self.expires))
+        return extras if any(extras) else None
+
+    def may_retry(self, error: BaseException) -> bool:
+        """Whether another attempt may help after *error*."""
+        if isinstance(error, Retry):
+            return True
+        if self.discard_on and isinstance(error, self.discard_on):
+            return False
+        return self.retry_on is None or isinstance(error, self.retry_on)
 
     def delay_after(self, attempt: int, error: BaseException) -> float | None:
         """Return the seconds until the next attempt; None for no other.
 
         Raises whatever the user's backoff function raises.
         """
+        if isinstance(error, Retry) and error.after is not None:
+            return min(error.after, MAX_BACKOFF)
         backoff = self.backoff
         delay = retry_delay(attempt) if backoff is None else backoff(attempt, error)
         if delay is None:
@@ -91,3 +123,10 @@ class JobOptions:
         if math.isnan(wait):
             raise ValueError("backoff returned nan")
         return min(max(wait, 0.0) * spread, MAX_BACKOFF)
+
+
+def check_classes(name: str, classes: ErrorClasses) -> None:
+    """Raise ConfigError unless *classes* is a class of exceptions, or a tuple of them."""
+    each = classes if isinstance(classes, tuple) else (classes,)
+    if not all(isinstance(one, type) and issubclass(one, BaseException) for one in each):
+        raise ConfigError(f"{name} must be exception classes, got {classes!r}")

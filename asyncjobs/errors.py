@@ -18,11 +18,14 @@
     │   ├── BatchTooLargeError (ValueError)
     │   ├── NotAJobError (TypeError)
     │   ├── ConnectionKindError (TypeError)
+    │   ├── MiddlewareError
     │   └── NotOpenError (RuntimeError)
     ├── AttemptError: the attempt of a job failed, not by the job's own exception
     │   ├── StoredArgumentsError
     │   ├── JobTimeoutError (TimeoutError)
     │   ├── SelfCancelledError
+    │   ├── ExpiredError
+    │   ├── ProcessDiedError
     │   └── AttemptsExhaustedError
     ├── StorageError
     │   ├── StorageUnavailableError (ConnectionError)
@@ -161,6 +164,17 @@ class ConnectionKindError(ScheduleError, TypeError):
     """A ``connection=`` through which no row can be written."""
 
 
+class MiddlewareError(ScheduleError):
+    """A middleware around the storing of calls passed more or fewer of them on."""
+
+    def __init__(self, given: int, passed: int) -> None:
+        self.given, self.passed = given, passed
+        super().__init__(given, passed)
+
+    def __str__(self) -> str:
+        return f"a middleware was given {self.given} jobs to store and passed {self.passed} on"
+
+
 class NotOpenError(ScheduleError, RuntimeError):
     """The manager has not been opened, so there is no connection to store a job by."""
 
@@ -202,6 +216,20 @@ class SelfCancelledError(AttemptError):
 
     def __str__(self) -> str:
         return "the job raised CancelledError by itself"
+
+
+class ExpiredError(AttemptError):
+    """A job was not started before it expired; it is `cancelled`, and kept."""
+
+    def __str__(self) -> str:
+        return "the job was not started before it expired"
+
+
+class ProcessDiedError(AttemptError):
+    """The process of a job with ``process=True`` ended without an answer."""
+
+    def __str__(self) -> str:
+        return "the job's process died; it may have used up its memory, or crashed"
 
 
 class AttemptsExhaustedError(AttemptError):

@@ -9,10 +9,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import warnings
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from asyncjobs.codec import ArgumentCodec
+from asyncjobs.dependencies import Dependencies, injected_names
 from asyncjobs.errors import ConfigError
+from asyncjobs.hooks import Hooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Mapping
@@ -32,7 +35,11 @@ class Job(Generic[P, R_co]):
         self.name = name
         self.options = options
         self.extras = options.extras
-        self.codec = ArgumentCodec(name, function)
+        self.hooks = Hooks()
+        """What runs around this job, inside of the manager's."""
+        injected = injected_names(function)
+        self.codec = ArgumentCodec(name, function, injected)
+        self.dependencies = Dependencies(name, function, injected) if injected else None
         self._function = function
         self.__doc__ = function.__doc__
         self.__name__ = getattr(function, "__name__", name)
@@ -65,7 +72,15 @@ class Job(Generic[P, R_co]):
         return f"{self.__module__}.{self.__qualname__}{where}"
 
     async def run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> R_co:
-        """Run the function here and now."""
+        """Run the function here and now, with its dependencies."""
+        if self.dependencies is None:
+            return await self._run(args, kwargs)
+        arguments = self.codec.signature.bind(*args, **kwargs).arguments
+        async with AsyncExitStack() as stack:
+            found = await self.dependencies.resolve(arguments, stack)
+            return await self._run((), {**arguments, **found})
+
+    async def _run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> R_co:
         raise NotImplementedError
 
 
@@ -77,8 +92,7 @@ class AsyncJob(Job[P, R_co]):
         """The undecorated function."""
         return self._function
 
-    async def run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> R_co:
-        """Run the function here and now."""
+    async def _run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> R_co:
         result: R_co = await self._function(*args, **kwargs)
         return result
 
@@ -96,8 +110,7 @@ class ThreadJob(Job[P, R_co]):
         """The undecorated function."""
         return self._function
 
-    async def run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> R_co:
-        """Run the function now, in a thread."""
+    async def _run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> R_co:
         function: Callable[..., R_co] = self._function
         result = await asyncio.to_thread(function, *args, **kwargs)
         refuse_coroutine(self, result)
@@ -126,10 +139,22 @@ def make_job(name: str | None, function: Callable[..., Any], options: JobOptions
     own_name = name if name is not None else getattr(function, "__name__", "")
     if not isinstance(own_name, str) or not own_name or "\0" in own_name:
         raise ConfigError(f"a job needs a name, got {own_name!r} for {function!r}")
-    kind: type[Job[..., Any]] = AsyncJob if inspect.iscoroutinefunction(function) else ThreadJob
+    is_async = inspect.iscoroutinefunction(function)
+    if options.process:
+        _check_process(function, is_async=is_async)
+    kind: type[Job[..., Any]] = AsyncJob if is_async else ThreadJob
     job = kind(own_name, function, options)
     job.codec.prepare()
     return job
+
+
+def _check_process(function: Callable[..., Any], *, is_async: bool) -> None:
+    if is_async:
+        raise ConfigError(f"process=True is for a plain def, got the async def {function!r}")
+    if "<" in function.__qualname__:
+        raise ConfigError(f"process=True needs a function that can be imported, got {function!r}")
+    if injected_names(function):
+        raise ConfigError(f"process=True: dependencies cannot reach a process, as in {function!r}")
 
 
 class JobCall(Generic[R_co]):

@@ -7,16 +7,18 @@ An option is a key of `LaterOptions`, with its meaning there. Most calls say not
 from __future__ import annotations
 
 import json
+import math
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from asyncjobs.clock import check_wait
 from asyncjobs.config import MAX_PRIORITY, check_whole
-from asyncjobs.errors import ConfigError, UnknownOptionError
+from asyncjobs.errors import ConfigError, UnknownOptionError, WaitError
 from asyncjobs.types import Extras
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
 MAX_TAGS = 50
 MAX_TAG = 200
@@ -38,6 +40,9 @@ class LaterOptions(TypedDict, total=False):
     meta: Mapping[str, Any] | None
     """What belongs to this job but is no argument: a tenant, a source. JSON; in the job it is
     ``current_job().meta``."""
+    expires: float | timedelta | datetime | None
+    """Seconds or a timedelta from now, or a moment, after which nobody needs the job: not
+    started by then, it becomes `cancelled`, with the error ExpiredError."""
     connection: object | None
     """A connection in whose transaction the job is stored."""
 
@@ -72,7 +77,10 @@ def chosen(options: LaterOptions) -> Chosen:
     if priority is not None:
         check_whole("priority", priority, -MAX_PRIORITY, MAX_PRIORITY)
     wait, wait_until = check_wait(options.get("wait"), options.get("wait_until"))
-    return Chosen(options.get("queue"), priority, wait, wait_until, extras_of(options))
+    extras = extras_of(options)
+    if extras is not None and wait is not None and (extras.expires or math.inf) <= wait:
+        raise WaitError(f"expires after {extras.expires:g} s, but waits for {wait:g} s")
+    return Chosen(options.get("queue"), priority, wait, wait_until, extras)
 
 
 def extras_of(options: LaterOptions) -> Extras | None:
@@ -81,9 +89,22 @@ def extras_of(options: LaterOptions) -> Extras | None:
     extra = {}
     if (meta := options.get("meta")) is not None:
         extra["meta"] = check_meta(meta)
-    if not tags and not extra:
-        return None
-    return Extras(tags, json.dumps(extra) if extra else None)
+    expires = options.get("expires")
+    extras = Extras(
+        tags,
+        json.dumps(extra) if extra else None,
+        expires=None if isinstance(expires, datetime) else check_expires(expires),
+        expires_at=check_wait(None, expires)[1] if isinstance(expires, datetime) else None,
+    )
+    return extras if any(extra is not None and extra != () for extra in extras) else None
+
+
+def check_expires(expires: float | timedelta | None) -> float | None:
+    """Return *expires* in seconds. Raises WaitError for what is no duration, or none at all."""
+    found, _ = check_wait(expires, None, name="expires")
+    if found == 0:
+        raise WaitError("expires must be more than 0 s")
+    return found
 
 
 def check_tags(tags: Sequence[str]) -> tuple[str, ...]:
@@ -115,7 +136,12 @@ def joined(of_job: Extras | None, of_call: Extras | None) -> Extras | None:
     """Return what a job and one call of it ask for together; the call's word counts."""
     if of_job is None or of_call is None:
         return of_call or of_job
-    tags = tuple(dict.fromkeys((*of_job.tags, *of_call.tags)))
+    own_end = of_call.expires is not None or of_call.expires_at is not None
     parts = [json.loads(extras.extra) for extras in (of_job, of_call) if extras.extra]
     extra = {key: value for part in parts for key, value in part.items()}
-    return Extras(tags, json.dumps(extra) if extra else None)
+    return Extras(
+        tuple(dict.fromkeys((*of_job.tags, *of_call.tags))),
+        json.dumps(extra) if extra else None,
+        expires=of_call.expires if own_end else of_job.expires,
+        expires_at=of_call.expires_at,
+    )

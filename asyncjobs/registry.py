@@ -5,19 +5,29 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
+from asyncjobs.carrying import Carrier
 from asyncjobs.errors import DuplicateJobError, UnknownJobError
+from asyncjobs.hooks import Hooks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
+    from contextvars import ContextVar
 
     from asyncjobs.job import Job
 
 
 class JobRegistry:
-    """Holds the jobs of one manager. Two managers never see each other's."""
+    """Holds the jobs of one manager, and what all of them share.
 
-    def __init__(self) -> None:
+    Two managers never see each other's.
+    """
+
+    def __init__(self, carry: Sequence[str | ContextVar[Any]] = ()) -> None:
         self._jobs: dict[str, Job[..., Any]] = {}
+        self.hooks = Hooks()
+        self.carrier = Carrier(carry)
+        self.dependency_overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
+        """Dependencies to be replaced, for tests."""
 
     def add(self, job: Job[..., Any]) -> None:
         """Register *job*.
@@ -29,6 +39,8 @@ class JobRegistry:
         if known is not None and not _same_source(known, job):
             raise DuplicateJobError(job.name, known.location, job.location)
         self._jobs[job.name] = job
+        if job.dependencies is not None:
+            job.dependencies.overrides = self.dependency_overrides
 
     def get(self, name: str) -> Job[..., Any] | None:
         """Return the job named *name*, or None."""

@@ -8,20 +8,23 @@ makes one commit for hundreds of calls, and `later` still returns after the comm
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from asyncjobs.batching import Batcher
 from asyncjobs.config import check_whole
+from asyncjobs.enqueueing import store_inside
 from asyncjobs.errors import (
     ArgumentError,
     BatchTooLargeError,
     NotAJobError,
+    NotOpenError,
     RowRefusedError,
     UnknownQueueError,
 )
 from asyncjobs.job import Job, JobCall
 from asyncjobs.options import LaterOptions, chosen, joined
-from asyncjobs.types import JobState, NewJob, ScheduledJob, StoredJob
+from asyncjobs.types import Extras, JobState, NewJob, ScheduledJob, StoredJob
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -46,6 +49,7 @@ class Scheduler:
         self._gathered: Batcher[tuple[NewJob, asyncio.Future[StoredJob]]] = Batcher(
             self._store, GATHERED
         )
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @overload
     async def __call__(
@@ -78,12 +82,12 @@ class Scheduler:
         taken = _as_call(call, args)
         row = self._row(taken, self._chosen(options))
         connection = options.get("connection")
+        if self._registry.hooks.watch_enqueue or taken.job.hooks.watch_enqueue:
+            [scheduled] = await self._store_watched([taken.job], [row], connection)
+            return scheduled
         if connection is None:
-            future: asyncio.Future[StoredJob] = asyncio.get_running_loop().create_future()
-            self._gathered.add((row, future))
-            stored = await future
-        else:
-            [stored] = await self._enqueue([row], connection)
+            return _scheduled(row, await self._gather(row))
+        [stored] = await self._enqueue([row], connection)
         return _scheduled(row, stored)
 
     async def many(
@@ -98,8 +102,29 @@ class Scheduler:
         rows = [self._row(call, chosen) for call in taken]
         if len(rows) > MAX_MANY:
             raise BatchTooLargeError(MAX_MANY, len(rows))
-        stored = await self._enqueue(rows, options.get("connection"))
-        return [_scheduled(row, one) for row, one in zip(rows, stored, strict=True)]
+        jobs, connection = {call.job for call in taken}, options.get("connection")
+        if self._registry.hooks.watch_enqueue or any(job.hooks.watch_enqueue for job in jobs):
+            return await self._store_watched([call.job for call in taken], rows, connection)
+        return await self._store_all(rows, connection)
+
+    def from_thread(
+        self,
+        call: JobCall[Any] | Job[..., Any],
+        args: Sequence[Any] | None = None,
+        /,
+        **options: Unpack[LaterOptions],
+    ) -> ScheduledJob:
+        """Do what ``await later(…)`` does from a thread, as in a job that is a plain ``def``.
+
+        Raises NotOpenError if the manager is not open, and RuntimeError in the event loop
+        itself, which would wait for itself for ever.
+        """
+        taken = _as_call(call, args)
+        if self._loop is None or self._loop.is_closed():
+            raise NotOpenError
+        if asyncio._get_running_loop() is self._loop:
+            raise RuntimeError("in the event loop write `await later(…)`")
+        return asyncio.run_coroutine_threadsafe(self(taken, **options), self._loop).result()
 
     async def cancel(self, job_id: int, /, *, interrupt: bool = True) -> bool:
         """Cancel a job and return whether that came in time; False if it had ended.
@@ -119,6 +144,10 @@ class Scheduler:
     def provide(self) -> Scheduler:
         """Return this scheduler, for ``Annotated[Scheduler, Depends(later.provide)]``."""
         return self
+
+    def use_loop(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        """Say in which loop the manager is open, for `from_thread`."""
+        self._loop = loop
 
     async def drain(self) -> None:
         """Wait until every gathered call is stored or refused."""
@@ -141,8 +170,41 @@ class Scheduler:
             call.encode(),
             chosen.wait,
             chosen.wait_until,
-            joined(job.extras, chosen.extras),
+            self._extras(job, chosen),
         )
+
+    def _extras(self, job: Job[..., Any], chosen: Chosen) -> Extras | None:
+        extras = joined(job.extras, chosen.extras)
+        carrier = self._registry.carrier
+        if carrier.is_idle or (carried := carrier.collect()) is None:
+            return extras
+        return joined(Extras(extra=json.dumps({"context": carried})), extras)
+
+    async def _gather(self, row: NewJob) -> StoredJob:
+        future: asyncio.Future[StoredJob] = asyncio.get_running_loop().create_future()
+        self._gathered.add((row, future))
+        return await future
+
+    async def _store_all(
+        self, rows: Sequence[NewJob], connection: object | None
+    ) -> list[ScheduledJob]:
+        if connection is None and len(rows) == 1:
+            return [_scheduled(rows[0], await self._gather(rows[0]))]
+        stored = await self._enqueue(list(rows), connection)
+        return [_scheduled(row, one) for row, one in zip(rows, stored, strict=True)]
+
+    async def _store_watched(
+        self, jobs: Sequence[Job[..., Any]], rows: Sequence[NewJob], connection: object | None
+    ) -> list[ScheduledJob]:
+        holders = {job.name: (self._registry.hooks, job.hooks) for job in jobs}
+
+        async def store(changed: Sequence[NewJob]) -> list[ScheduledJob]:
+            for row in changed:
+                if row.queue not in self._queues:
+                    raise UnknownQueueError(row.queue, self._queues)
+            return await self._store_all(changed, connection)
+
+        return await store_inside(holders, rows, store)
 
     async def _store(self, batch: list[tuple[NewJob, asyncio.Future[StoredJob]]]) -> None:
         wanted = [(row, future) for row, future in batch if not future.cancelled()]

@@ -47,6 +47,9 @@ class Extras(NamedTuple):
     """Words to find jobs by."""
     extra: Json | None = None
     """What the worker must know of this job beyond its arguments: a JSON object."""
+    expires: float | None = None
+    """Seconds from now after which the job is not started any more, by the database's clock."""
+    expires_at: datetime | None = None
 
 
 class NewJob(NamedTuple):
@@ -70,6 +73,9 @@ class StoredJob(NamedTuple):
     run_at: datetime
 
 
+EXPIRED: Json = '{"expired": true}'
+
+
 class ClaimedJob(NamedTuple):
     """A row that one worker holds now."""
 
@@ -84,7 +90,7 @@ class ClaimedJob(NamedTuple):
     position: int
     """Its place among those of its priority."""
     extra: Json | None = None
-    """See `Extras`."""
+    """See `Extras`; `EXPIRED` for a job that expired before it was claimed."""
 
 
 @dataclass(slots=True)
@@ -190,6 +196,7 @@ class JobRecord(NamedTuple):
     tags: Sequence[str] = ()
     extra: Json | None = None
     """See `Extras`."""
+    expires_at: datetime | None = None
 
     @property
     def meta(self) -> dict[str, Any]:

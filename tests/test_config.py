@@ -39,6 +39,8 @@ def test_a_group_needs_nothing_but_its_adapter() -> None:
         "queue": "*",
         "count": 1,
         "concurrency": 10,
+        "threads": None,
+        "processes": None,
         "max_attempts": 24,
         "max_runtime": 14_400,
         "delete_failed_jobs": False,

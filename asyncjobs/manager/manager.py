@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeAlias, TypeVar, Unpack, overload
 
 from asyncjobs.config import explains_options
+from asyncjobs.context import enter_state
 from asyncjobs.definition import DefinitionOptions, JobOptions
 from asyncjobs.errors import (
     ConfigError,
@@ -27,12 +28,15 @@ from asyncjobs.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
     from contextlib import AbstractAsyncContextManager
+    from contextvars import ContextVar
     from types import TracebackType
 
     from asyncjobs.config import WorkerGroup
+    from asyncjobs.hooks import Hooks
     from asyncjobs.manager.decorator import JobDecorator
     from asyncjobs.storage.protocol import Storage
 
+WorkerLifespan: TypeAlias = "Callable[[], AbstractAsyncContextManager[Mapping[str, Any] | None]]"
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -44,6 +48,11 @@ class JobManager:
     *adapters* are storages by name, *queues* the names that jobs may use, *workers* the
     groups that `asyncjobs work` and the lifespan run. *logger* is a structlog logger.
 
+    *carry* names what goes with each job from where it is scheduled to where it runs: context
+    variables of structlog by name, and `contextvars.ContextVar` objects. *worker_lifespan* is
+    a function that returns an async context manager; it is entered once in each process that
+    works, around all jobs, and the mapping that it yields is ``current_job().state``.
+
     Raises ConfigError for anything that cannot be.
     """
 
@@ -54,6 +63,8 @@ class JobManager:
         queues: Sequence[str] = ("default",),
         workers: Sequence[WorkerGroup] = (),
         logger: Any = None,
+        carry: Sequence[str | ContextVar[Any]] = (),
+        worker_lifespan: WorkerLifespan | None = None,
     ) -> None:
         if not isinstance(adapters, Mapping):
             raise ConfigError('adapters must be storages by name: {"postgres": PostgresAdapter()}')
@@ -62,7 +73,8 @@ class JobManager:
         self.adapters = dict(adapters)
         self.queues = tuple(queues)
         self.workers = tuple(workers)
-        self.registry = JobRegistry()
+        self.registry = JobRegistry(carry)
+        self._worker_lifespan = worker_lifespan
         self._logger = logger
         self._schedulers: list[Scheduler] = []
         self._stack = contextlib.AsyncExitStack()
@@ -107,6 +119,16 @@ class JobManager:
 
         return decorate if function is None else decorate(function)
 
+    @property
+    def hooks(self) -> Hooks:
+        """What runs around every job of this manager."""
+        return self.registry.hooks
+
+    @property
+    def dependency_overrides(self) -> dict[Callable[..., Any], Callable[..., Any]]:
+        """What stands in for dependencies of jobs, by dependency; for tests, as in FastAPI."""
+        return self.registry.dependency_overrides
+
     def create_scheduler(self, *, adapter: str) -> Scheduler:
         """Return what stores calls in the adapter named *adapter*; call it ``later``."""
         scheduler = Scheduler(self._adapter(adapter), self.registry, self.queues)
@@ -122,6 +144,8 @@ class JobManager:
                         await storage.open()
                         stack.push_async_callback(storage.close)
                     self._stack = stack.pop_all()
+                for scheduler in self._schedulers:
+                    scheduler.use_loop(asyncio.get_running_loop())
             self._entered += 1
         return self
 
@@ -156,6 +180,7 @@ class JobManager:
         async def lifespan(app: Any) -> AsyncIterator[Any]:
             async with self, contextlib.AsyncExitStack() as stack:
                 if work:
+                    await stack.enter_async_context(self._working())
                     makers = [
                         partial(self._worker, index, 0, "embedded.") for index in self._at_work()
                     ]
@@ -176,7 +201,7 @@ class JobManager:
 
         Then, and when cancelled, it ends as `Worker.run` says.
         """
-        async with self:
+        async with self, self._working():
             await run_groups(self._workers(), stop or asyncio.Event())
 
     async def workoff(self, on_progress: Callable[[int], None] | None = None) -> int:
@@ -184,7 +209,7 @@ class JobManager:
 
         *on_progress* is called now and then with the number so far.
         """
-        async with self:
+        async with self, self._working():
             total = 0
             while True:  # the jobs of one group may have scheduled some for another
                 workers = self._workers()
@@ -211,7 +236,7 @@ class JobManager:
         if not 0 <= index < len(self.workers):
             most = len(self.workers) - 1
             raise ConfigError(f"there is no worker group {index}: they go from 0 to {most}")
-        async with self:
+        async with self, self._working():
             await self._worker(index, number).run(stop or asyncio.Event(), burst=burst)
 
     async def clear(self, adapter: str | None = None) -> int:
@@ -224,6 +249,15 @@ class JobManager:
     def logger(self) -> Any:
         """The logger that was given, or this package's."""
         return get_logger() if self._logger is None else self._logger
+
+    @contextlib.asynccontextmanager
+    async def _working(self) -> AsyncIterator[None]:
+        if self._worker_lifespan is None:
+            yield
+            return
+        async with self._worker_lifespan() as state:
+            enter_state({} if state is None else state)
+            yield
 
     def _adapter(self, name: str) -> Storage:
         if name not in self.adapters:

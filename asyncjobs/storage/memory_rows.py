@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from asyncjobs.types import ClaimedJob, JobRecord, JobState, Json, NewJob, WorkerInfo
+from asyncjobs.types import EXPIRED, ClaimedJob, JobRecord, JobState, Json, NewJob, WorkerInfo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,9 +39,20 @@ class Row:
     """The worker is to be told of the cancellation."""
     errors: list[Json] = field(default_factory=list)
 
+    @property
+    def expires_at(self) -> datetime | None:
+        """The moment from which the job is not started any more."""
+        extras = self.job.extras
+        if extras is None or extras.expires is None:
+            return extras and extras.expires_at
+        return self.created_at + timedelta(seconds=extras.expires)
+
     def claimed(self) -> ClaimedJob:
         """Return what the worker that holds the job is told."""
-        job = self.job
+        job, end = self.job, self.expires_at
+        extra = job.extras and job.extras.extra
+        if end is not None and self.attempted_at is not None and end < self.attempted_at:
+            extra = EXPIRED
         return ClaimedJob(
             id=self.id,
             name=job.name,
@@ -51,7 +62,7 @@ class Row:
             run_at=self.run_at,
             args=job.args,
             position=self.position,
-            extra=job.extras and job.extras.extra,
+            extra=extra,
         )
 
     def record(self) -> JobRecord:
@@ -71,6 +82,7 @@ class Row:
             errors=f"[{', '.join(self.errors)}]",
             tags=list(self.job.extras.tags) if self.job.extras else [],
             extra=self.job.extras and self.job.extras.extra,
+            expires_at=self.expires_at,
         )
 
 

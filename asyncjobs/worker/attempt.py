@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs.context import JobContext
@@ -9,6 +10,8 @@ from asyncjobs.context import JobContext
 if TYPE_CHECKING:
     import asyncio
 
+    from asyncjobs.errors import AttemptError
+    from asyncjobs.hooks import Around
     from asyncjobs.job import Job
     from asyncjobs.types import ClaimedJob
     from asyncjobs.worker.outcome import Interruption, Limits
@@ -19,6 +22,7 @@ class Attempt:
 
     __slots__ = (
         "_context",
+        "around",
         "began",
         "begun",
         "deadline",
@@ -26,6 +30,7 @@ class Attempt:
         "job",
         "limit",
         "log",
+        "refusal",
         "reported",
         "row",
         "task",
@@ -36,6 +41,10 @@ class Attempt:
 
     def __init__(self, row: ClaimedJob, job: Job[..., Any], limit: Limits, log: Any) -> None:
         self.row, self.job, self.limit, self.log = row, job, limit, log
+        self.around: Around | None = None
+        """What runs around it; None for most."""
+        self.refusal: AttemptError | None = None
+        """Why it ends before it begins."""
         self._context: JobContext | None = None
         self.began = 0.0
         """Seconds since 1970, by this machine's clock."""
@@ -44,7 +53,7 @@ class Attempt:
         self.begun = False
         """Whether the task has taken its first step: one cancelled before would never run."""
         self.reported = False
-        self.deadline = 0.0
+        self.deadline = math.inf
         """When max_runtime ends, by the event loop's clock."""
         self.timer: asyncio.TimerHandle | None = None
         """Set only when the deadline is near: hardly any job gets that far."""

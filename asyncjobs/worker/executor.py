@@ -13,8 +13,10 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from asyncjobs.errors import AttemptsExhaustedError
-from asyncjobs.worker import outcome
+from asyncjobs import hooks
+from asyncjobs.errors import AttemptsExhaustedError, ExpiredError
+from asyncjobs.types import EXPIRED
+from asyncjobs.worker import afterwards, outcome
 from asyncjobs.worker.attempt import Attempt
 from asyncjobs.worker.outcome import Interruption
 from asyncjobs.worker.performer import Performer
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from asyncjobs.config import WorkerGroup
+    from asyncjobs.job import Job
     from asyncjobs.registry import JobRegistry
     from asyncjobs.types import ClaimedJob
     from asyncjobs.worker.finisher import Finisher
@@ -50,8 +53,10 @@ class Executor:
         self._registry, self._group, self._finisher = registry, group, finisher
         self._log, self._on_room = log, on_room
         self._reporter = Reporter(finisher, log, worker=worker)
-        self._performer = Performer(group, self._reporter, log)
-        self._limits: dict[str, outcome.Limits] = {}
+        self._performer = Performer(
+            registry, group, self._reporter, log, on_start=self._start_clock
+        )
+        self._plans: dict[str, tuple[outcome.Limits, hooks.Around | None]] = {}
         self._buffer: deque[ClaimedJob] = deque()
         self._closing = False
         self._loop = asyncio.get_running_loop()
@@ -153,6 +158,18 @@ class Executor:
             and attempt.interruption is not Interruption.LEASE_LOST
         )
 
+    def _plan(self, job: Job[..., Any]) -> tuple[outcome.Limits, hooks.Around | None]:
+        plan = self._plans.get(job.name)
+        if plan is None:
+            around = hooks.around(self._registry.hooks, job.hooks)
+            plan = self._plans[job.name] = outcome.limits(job, self._group), around
+        return plan
+
+    def _start_clock(self, attempt: Attempt) -> None:
+        attempt.deadline = self._loop.time() + attempt.limit.max_runtime
+        if attempt.limit.max_runtime < NEAR:
+            self._set_timer(attempt)
+
     def _set_timer(self, attempt: Attempt) -> None:
         attempt.timer = self._loop.call_at(
             attempt.deadline, attempt.interrupt, Interruption.TIMEOUT
@@ -168,13 +185,13 @@ class Executor:
             self._log.warning("job.unknown", job=row.name, id=row.id, queue=row.queue)
             self._finisher.add(outcome.postponed(row))
             return
-        limit = self._limits.get(row.name)
-        if limit is None:
-            limit = self._limits[row.name] = outcome.limits(job, self._group)
+        limit, around = self._plan(job)
         attempt = Attempt(row, job, limit, self._log)
+        attempt.around = around
         if row.attempt > limit.max_attempts:
-            self._reporter.report_failure(attempt, AttemptsExhaustedError(limit.max_attempts))
-            return
+            attempt.refusal = AttemptsExhaustedError(limit.max_attempts)
+        elif row.extra == EXPIRED:
+            attempt.refusal = ExpiredError()
         self.running[row.id] = attempt
         self.started += 1
         self.last_start = time.monotonic()
@@ -187,13 +204,11 @@ class Executor:
 
     async def _run(self, attempt: Attempt) -> None:
         failure: BaseException | None = None
+        result: Any = None
         attempt.begun = True
         if attempt.interruption is None:
-            attempt.deadline = self._loop.time() + attempt.limit.max_runtime
-            if attempt.limit.max_runtime < NEAR:
-                self._set_timer(attempt)
             try:
-                await self._performer.perform(attempt)
+                result = await self._performer.perform(attempt)
             except GeneratorExit:  # the event loop is being torn down
                 raise
             except BaseException as error:  # noqa: BLE001 - whatever a job may raise
@@ -201,8 +216,14 @@ class Executor:
             if attempt.timer is not None:
                 attempt.timer.cancel()
         try:
-            if not attempt.reported:
+            if attempt.reported:
+                pass
+            elif attempt.around is None:
                 self._reporter.report(attempt, failure)
+            else:
+                decision = self._reporter.decide(attempt, failure)
+                await afterwards.run_hooks(attempt, attempt.around, decision, result, self._log)
+                self._reporter.publish(attempt, decision)
         finally:  # a log line that cannot be written must not cost the slot
             if self.running.get(attempt.row.id) is attempt:
                 del self.running[attempt.row.id]

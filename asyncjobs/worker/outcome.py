@@ -69,7 +69,7 @@ def failed(
     timed_out: bool = False,
 ) -> Outcome:
     """Return the outcome of an attempt that raised *error*: another one, or the end."""
-    may_retry = not timed_out or job.options.retry_on_timeout
+    may_retry = job.options.retry_on_timeout if timed_out else job.options.may_retry(error)
     delay: float | None = None
     if may_retry and row.attempt < limit.max_attempts and not isinstance(error, LAST):
         try:
@@ -84,9 +84,14 @@ def failed(
     return Outcome(row.id, row.attempt, "scheduled", delay=delay, error=record)
 
 
-def cancelled(row: ClaimedJob) -> Outcome:
-    """Return the outcome of an attempt that a user cancelled."""
-    return Outcome(row.id, row.attempt, "cancelled")
+def cancelled(row: ClaimedJob, error: Json | None = None) -> Outcome:
+    """Return the outcome of an attempt that a user cancelled, or the job itself."""
+    return Outcome(row.id, row.attempt, "cancelled", error=error)
+
+
+def snoozed(row: ClaimedJob, delay: float) -> Outcome:
+    """Return the outcome of an attempt that asked to be made later, at no cost."""
+    return Outcome(row.id, row.attempt, "scheduled", delay=delay, refund=True)
 
 
 def returned(row: ClaimedJob) -> Outcome:

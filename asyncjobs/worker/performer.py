@@ -3,47 +3,111 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from asyncjobs import hooks
 from asyncjobs.context import enter_job
 from asyncjobs.job import refuse_coroutine
 from asyncjobs.worker.outcome import Interruption
+from asyncjobs.worker.processes import Processes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from asyncjobs.config import WorkerGroup
+    from asyncjobs.context import JobContext
     from asyncjobs.job import Job
+    from asyncjobs.registry import JobRegistry
     from asyncjobs.worker.attempt import Attempt
     from asyncjobs.worker.reporter import Reporter
 
 
 class Performer:
-    """Performs the attempts of one worker: coroutines here, a plain ``def`` in a thread."""
+    """Performs the attempts of one worker.
 
-    def __init__(self, group: WorkerGroup, reporter: Reporter, log: Any) -> None:
+    Coroutines run here; a plain ``def`` runs in a thread, or in a process. *on_start* is
+    called when one really begins: threads and processes have limits of their own.
+    """
+
+    def __init__(
+        self,
+        registry: JobRegistry,
+        group: WorkerGroup,
+        reporter: Reporter,
+        log: Any,
+        *,
+        on_start: Callable[[Attempt], None],
+    ) -> None:
         self._group, self._reporter, self._log = group, reporter, log
+        self._carrier, self._on_start = registry.carrier, on_start
         self._loop = asyncio.get_running_loop()
         self._threads: ThreadPoolExecutor | None = None
+        self._thread_slots = asyncio.Semaphore(group.threads or group.concurrency)
+        self._processes = Processes(group.processes)
 
-    async def perform(self, attempt: Attempt) -> None:
-        """Run the job and raise what it raises. Raises StoredArgumentsError before that."""
-        job = attempt.job
+    async def perform(self, attempt: Attempt) -> Any:
+        """Run the job and return what it returns, or raise what it raises.
+
+        Raises StoredArgumentsError before that if the arguments do not fit.
+        """
+        if attempt.refusal is not None:
+            raise attempt.refusal
+        job, extra = attempt.job, attempt.row.extra
         arguments = job.codec.decode(attempt.row.args)
         attempt.began = time.time()
         enter_job(attempt.context)
-        if job.runs_in_thread:
-            await self._perform_in_thread(attempt, arguments)
-        else:
-            await job.function(**arguments)
+        if extra is not None and (carried := json.loads(extra).get("context")):
+            self._carrier.restore(carried)
+        if attempt.around is not None:
+            return await self._perform_inside(attempt, arguments, attempt.around)
+        if job.runs_in_thread or job.dependencies is not None:
+            return await self._call(attempt, arguments)
+        self._on_start(attempt)
+        return await job.function(**arguments)
 
     def close(self) -> None:
         """Start nothing else. Threads that still run are not waited for."""
         if self._threads is not None:
             self._threads.shutdown(wait=False)
 
-    async def _perform_in_thread(self, attempt: Attempt, arguments: dict[str, Any]) -> None:
+    async def _perform_inside(
+        self, attempt: Attempt, arguments: dict[str, Any], around: hooks.Around
+    ) -> Any:
+        async def innermost(_: JobContext) -> Any:
+            return await self._call(attempt, arguments)
+
+        context = attempt.context()
+        for hook in around.before_perform:
+            await hooks.call(hook, context)
+        return await hooks.wrapped(around.middleware, innermost)(context)
+
+    async def _call(self, attempt: Attempt, arguments: dict[str, Any]) -> Any:
+        dependencies = attempt.job.dependencies
+        if dependencies is None:
+            return await self._call_by_kind(attempt, arguments)
+        async with contextlib.AsyncExitStack() as stack:
+            found = await dependencies.resolve(arguments, stack)
+            return await self._call_by_kind(attempt, {**arguments, **found})
+
+    async def _call_by_kind(self, attempt: Attempt, arguments: dict[str, Any]) -> Any:
+        job = attempt.job
+        if job.options.process:
+            async with self._processes.slots:
+                self._on_start(attempt)
+                return await self._processes.perform(job, attempt)
+        if job.runs_in_thread:
+            async with self._thread_slots:
+                self._on_start(attempt)
+                return await self._perform_in_thread(attempt, arguments)
+        self._on_start(attempt)
+        return await job.function(**arguments)
+
+    async def _perform_in_thread(self, attempt: Attempt, arguments: dict[str, Any]) -> Any:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self._group.concurrency, "asyncjobs")
         context = contextvars.copy_context()
@@ -51,7 +115,7 @@ class Performer:
             self._threads, lambda: context.run(_call, attempt.job, arguments)
         )
         try:
-            await asyncio.shield(future)
+            return await asyncio.shield(future)
         except asyncio.CancelledError as error:
             if future.done():
                 raise
@@ -64,8 +128,10 @@ class Performer:
             raise
 
 
-def _call(job: Job[..., Any], arguments: dict[str, Any]) -> None:
+def _call(job: Job[..., Any], arguments: dict[str, Any]) -> Any:
     try:
-        refuse_coroutine(job, job.function(**arguments))
+        result = job.function(**arguments)
     except StopIteration as error:  # a future cannot hold it, and would never end
         raise RuntimeError("the job raised StopIteration") from error
+    refuse_coroutine(job, result)
+    return result

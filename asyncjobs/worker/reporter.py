@@ -1,17 +1,29 @@
-"""Says what became of an attempt: to the finisher, which records it, and to the log."""
+"""Decides what became of an attempt, and says so to the finisher, which records it, and the log."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from asyncjobs.errors import JobTimeoutError, SelfCancelledError
+from asyncjobs.errors import ExpiredError, JobTimeoutError, SelfCancelledError
+from asyncjobs.verdicts import Cancel, Snooze
 from asyncjobs.worker import outcome
 from asyncjobs.worker.outcome import Interruption
 
 if TYPE_CHECKING:
+    from asyncjobs.types import Outcome
     from asyncjobs.worker.attempt import Attempt
     from asyncjobs.worker.finisher import Finisher
+
+
+class Decision(NamedTuple):
+    """What is to be recorded and logged."""
+
+    outcome: Outcome
+    error: BaseException | None = None
+    """Why the attempt failed, or why the job was dropped."""
+    reason: str | None = None
+    """Why the job was cancelled, in the words of whoever did."""
 
 
 class Reporter:
@@ -22,42 +34,74 @@ class Reporter:
 
     def report(self, attempt: Attempt, failure: BaseException | None) -> None:
         """Record the end of *attempt*, which raised *failure* or returned. To be called once."""
-        row, reason = attempt.row, attempt.interruption
-        attempt.reported = True
-        if reason is Interruption.LEASE_LOST:
-            return
-        if reason is Interruption.SHUTDOWN:
-            self._finisher.add(outcome.returned(row))
-        elif reason is Interruption.CANCELLED:
-            self._finisher.add(outcome.cancelled(row))
-            self._log.info("job.cancelled", job=row.name, id=row.id, attempt=row.attempt)
-        elif reason is Interruption.TIMEOUT:
-            timeout = JobTimeoutError(attempt.limit.max_runtime)
-            timeout.__cause__ = failure
-            self.report_failure(attempt, timeout, timed_out=True)
-        elif isinstance(failure, asyncio.CancelledError):
-            error = SelfCancelledError()
-            error.__cause__ = failure
-            self.report_failure(attempt, error)
-        elif failure is not None:
-            self.report_failure(attempt, failure)
-        else:
+        row = attempt.row
+        if failure is None and attempt.interruption is None:
+            attempt.reported = True
             self._finisher.add(outcome.succeeded(row, attempt.limit))
             self._log.debug("job.succeeded", job=row.name, id=row.id, attempt=row.attempt)
-
-    def report_failure(
-        self, attempt: Attempt, error: BaseException, *, timed_out: bool = False
-    ) -> None:
-        """Record that *attempt* failed with *error*, and say so."""
-        row = attempt.row
-        result = outcome.failed(
-            row, attempt.job, attempt.limit, error, self._worker, timed_out=timed_out
-        )
-        facts: dict[str, Any] = {
-            "job": row.name, "id": row.id, "attempt": row.attempt, "error": outcome.represent(error)
-        }  # fmt: skip
-        self._finisher.add(result)
-        if result.state == "scheduled":
-            self._log.warning("job.retried", **facts, delay=result.delay)
         else:
-            self._log.error("job.failed", **facts, exc_info=error)
+            self.publish(attempt, self.decide(attempt, failure))
+
+    def decide(self, attempt: Attempt, failure: BaseException | None) -> Decision:
+        """Return what the end of *attempt* means. What we interrupted has our reason's outcome."""
+        if attempt.interruption is not None:
+            return self._interrupted(attempt, failure)
+        if failure is None:
+            return Decision(outcome.succeeded(attempt.row, attempt.limit))
+        if isinstance(failure, asyncio.CancelledError):
+            error = SelfCancelledError()
+            error.__cause__ = failure
+            return self._failed(attempt, error)
+        if isinstance(failure, Snooze):
+            return Decision(outcome.snoozed(attempt.row, failure.delay))
+        if isinstance(failure, Cancel | ExpiredError):
+            return self._dropped(attempt, failure)
+        return self._failed(attempt, failure)
+
+    def publish(self, attempt: Attempt, decision: Decision) -> None:
+        """Record and log *decision*, unless the lease is lost: then the job is others'."""
+        attempt.reported = True
+        if attempt.interruption is Interruption.LEASE_LOST:
+            return
+        self._finisher.add(decision.outcome)
+        self._say(attempt, decision)
+
+    def _interrupted(self, attempt: Attempt, failure: BaseException | None) -> Decision:
+        if attempt.interruption is Interruption.CANCELLED:
+            return Decision(outcome.cancelled(attempt.row))
+        if attempt.interruption is Interruption.TIMEOUT:
+            timeout = JobTimeoutError(attempt.limit.max_runtime)
+            timeout.__cause__ = failure
+            return self._failed(attempt, timeout, timed_out=True)
+        return Decision(outcome.returned(attempt.row))
+
+    def _dropped(self, attempt: Attempt, why: Cancel | ExpiredError) -> Decision:
+        record = outcome.describe(why, attempt.row.attempt, self._worker)
+        error = why if isinstance(why, ExpiredError) else None
+        return Decision(outcome.cancelled(attempt.row, record), error, str(why))
+
+    def _failed(
+        self, attempt: Attempt, error: BaseException, *, timed_out: bool = False
+    ) -> Decision:
+        found = outcome.failed(
+            attempt.row, attempt.job, attempt.limit, error, self._worker, timed_out=timed_out
+        )
+        return Decision(found, error)
+
+    def _say(self, attempt: Attempt, decision: Decision) -> None:
+        row, result, error = attempt.row, decision.outcome, decision.error
+        facts: dict[str, Any] = {"job": row.name, "id": row.id, "attempt": row.attempt}
+        if result.state == "cancelled":
+            event = "job.cancelled" if error is None else "job.expired"
+            reason = {} if decision.reason is None else {"reason": decision.reason}
+            self._log.info(event, **facts, **reason)
+        elif result.state == "failed" and error is not None:
+            self._log.error("job.failed", **facts, error=outcome.represent(error), exc_info=error)
+        elif result.state == "scheduled" and error is not None:
+            self._log.warning(
+                "job.retried", **facts, error=outcome.represent(error), delay=result.delay
+            )
+        elif result.state == "scheduled":
+            self._log.info("job.snoozed", **facts, delay=result.delay)
+        elif result.state == "succeeded":
+            self._log.debug("job.succeeded", **facts)

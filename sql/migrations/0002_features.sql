@@ -8,4 +8,7 @@ alter table :"schema".jobs
 add column tags text[],
 -- What the worker, or a reader, must know of this job beyond its arguments; an object.
 --   meta: the user's own
-add column extra jsonb;
+--   context: what is carried from where the job was scheduled
+add column extra jsonb,
+-- Not started by then, the job is not needed any more.
+add column expires_at timestamptz;

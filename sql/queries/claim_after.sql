@@ -79,5 +79,8 @@ returning
     jobs.run_at,
     jobs.args::text as args,
     jobs.position
-    , jobs.extra::text as extra -- since: 2
+    , case -- since: 2
+        when jobs.expires_at < statement_timestamp() then '{"expired": true}' -- since: 2
+        else jobs.extra::text -- since: 2
+    end as extra -- since: 2
 ;

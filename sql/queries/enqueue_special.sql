@@ -4,7 +4,8 @@
 --
 -- $1 jobs text   (a JSON list of objects, a job each:
 --     name, queue, priority, args (JSON as text), wait (seconds), moment (ISO 8601),
---     tags, extra (a JSON object as text); what is absent is null)
+--     tags, extra (a JSON object as text), expires (seconds), expires_at (ISO 8601);
+--     what is absent is null)
 -- $2 channel text
 --
 -- Returns id, state and run_at of each job, ids ascending in the order of the list.
@@ -21,17 +22,18 @@ with incoming as materialized (
         jsonb_to_recordset($1::text::jsonb) as (
             name text, queue text, priority smallint, args text,
             wait double precision, moment timestamptz,
-            tags text[], extra text
+            tags text[], extra text,
+            expires double precision, expires_at timestamptz
         )
     ) with ordinality as new (
-        name, queue, priority, args, wait, moment, tags, extra, place
+        name, queue, priority, args, wait, moment, tags, extra, expires, expires_at, place
     )
     order by new.place
 ),
 
 stored as (
     insert into :"schema".jobs (
-        id, position, name, queue, priority, args, run_at, state, tags, extra
+        id, position, name, queue, priority, args, run_at, state, tags, extra, expires_at
     )
     select
         incoming.id,
@@ -46,7 +48,11 @@ stored as (
             else 'available'
         end as :"schema".job_state),
         incoming.tags,
-        incoming.extra::jsonb
+        incoming.extra::jsonb,
+        coalesce(
+            incoming.expires_at,
+            statement_timestamp() + incoming.expires * interval '1 second'
+        )
     from incoming
     returning id, state, run_at
 ),

@@ -16,6 +16,7 @@ select
     coalesce(jobs.errors, '[]')::text as errors
     , coalesce(jobs.tags, '{}') as tags -- since: 2
     , jobs.extra::text as extra -- since: 2
+    , jobs.expires_at -- since: 2
 from :"schema".jobs
 where jobs.id = any($1::bigint[])
 order by jobs.id;

@@ -5,22 +5,30 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, assert_type
 
+from fastapi import Depends
+
 from asyncjobs import (
     AsyncJob,
     JobCall,
+    JobContext,
     JobManager,
     JobRecord,
     MemoryAdapter,
     PostgresAdapter,
+    Retry,
     ScheduledJob,
     Scheduler,
+    Snooze,
     ThreadJob,
     WorkerGroup,
     current_job,
+    exponential,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+
+    from asyncjobs.hooks import Perform
 
 jobs = JobManager(
     adapters={"postgres": PostgresAdapter("postgresql://localhost/app"), "m": MemoryAdapter()},
@@ -144,3 +152,46 @@ async def use_the_manager() -> None:
     assert_type(await jobs.migrate(), dict[str, list[str]])
     assert_type(await jobs.workoff(), int)
     jobs.lifespan(work=False)
+
+
+# Hooks, middleware, dependencies and kinds
+
+
+class Client: ...
+
+
+def get_client() -> Client:
+    return Client()
+
+
+@jobs.job(process=True, retry_on=OSError, discard_on=(KeyError, ValueError))
+def crunch(number: int) -> int:
+    return number
+
+
+@jobs.job(expires=timedelta(minutes=10), backoff=exponential(2, most=60))
+async def fetch(path: str, client: Client = Depends(get_client)) -> bytes:
+    if path == "later":
+        raise Snooze(60)
+    raise Retry("busy", after=timedelta(seconds=5)) from None
+
+
+@jobs.hooks.middleware
+async def around(job: JobContext, perform: Perform) -> object:
+    return await perform(job)
+
+
+@fetch.hooks.after_failure
+def told(job: JobContext, error: BaseException) -> None: ...
+
+
+@fetch.hooks.after_success
+async def told_too(job: JobContext, result: bytes) -> None: ...
+
+
+async def use_them() -> None:
+    assert_type(await fetch("a"), bytes)
+    assert_type(await crunch(5), int)
+    assert_type(later.from_thread(crunch(5), expires=60), ScheduledJob)
+    told_again: Callable[[JobContext, BaseException], None] = told
+    print(told_again)

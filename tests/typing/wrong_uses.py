@@ -117,3 +117,16 @@ JobManager(adapters={"memory": "memory://"})  # wrong: no adapter
 JobManager(adaptors={"memory": MemoryAdapter()})  # wrong: unknown option
 JobManager(queues=["default"])  # wrong: missing option
 jobs.create_scheduler("memory")  # wrong: option by position
+
+
+@jobs.job(retry_on="OSError")  # wrong: type of an option
+async def picky() -> None: ...
+
+
+@jobs.job(process="yes")  # wrong: type of an option
+def divided() -> None: ...
+
+
+later.from_thread(send("7"))  # wrong: type of an argument
+jobs.hooks.after_success(5)  # wrong: no function
+jobs.hooks.after_failure(lambda job: None)  # wrong: a hook takes two arguments

@@ -143,5 +143,7 @@ def as_record(job: NewJob) -> dict[str, Any]:
         "moment": job.wait_until and job.wait_until.isoformat(),
         "tags": extras.tags,
         "extra": extras.extra,
+        "expires": extras.expires,
+        "expires_at": extras.expires_at and extras.expires_at.isoformat(),
     }
     return {key: value for key, value in record.items() if value not in (None, ())}
