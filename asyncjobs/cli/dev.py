@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from watchfiles import Change, awatch
 
-from asyncjobs.cli.project import Project
 from asyncjobs.cli.runner import on_signals, run
+from asyncjobs.project import Project
 from asyncjobs.storage.embedded import EmbeddedPostgres, default_data_dir
 from asyncjobs.storage.postgres.source import VARIABLES
 from asyncjobs.supervisor import Reloader

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
-from asyncjobs.cli.app import AppReference
 from asyncjobs.cli.files import write_new
 from asyncjobs.cli.templates import CONFTEST, JOB, TEST
 from asyncjobs.errors import ConfigError
 from asyncjobs.manager import JobManager
+from asyncjobs.reference import AppReference
 
 if TYPE_CHECKING:
     from asyncjobs.cli.settings import Settings

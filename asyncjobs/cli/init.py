@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from asyncjobs.cli.files import module_name, write_new
-from asyncjobs.cli.project import Project, configured_app, parse_toml
 from asyncjobs.cli.templates import APP
 from asyncjobs.errors import ConfigError
+from asyncjobs.project import Project, configured_app, parse_toml
 
 TABLE = re.compile(r"^\[tool\.asyncjobs\][^\n]*\n?", re.MULTILINE)
 

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from asyncjobs.cli import bench, database, detached, dev, generate, init, work, worker
-from asyncjobs.cli.app import VARIABLE
 from asyncjobs.cli.logs import LogFormat
 from asyncjobs.cli.runner import exit_code, print_error
 from asyncjobs.cli.settings import Settings
 from asyncjobs.errors import AsyncJobsError
+from asyncjobs.reference import VARIABLE
 
 DISTRIBUTION = "asyncjobs-pg"
 INTERRUPTED = 130

@@ -6,9 +6,9 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from asyncjobs.cli.app import AppReference
 from asyncjobs.cli.logs import LogFormat, configure_logging
-from asyncjobs.cli.project import Project
+from asyncjobs.project import Project
+from asyncjobs.reference import AppReference
 
 if TYPE_CHECKING:
     from pathlib import Path

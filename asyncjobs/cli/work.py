@@ -12,11 +12,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from asyncjobs.cli.app import AppReference
 from asyncjobs.cli.runner import on_signals, run, run_then_exit, set_process_title, watch_lifeline
 from asyncjobs.cli.settings import Settings
 from asyncjobs.errors import ConfigError
 from asyncjobs.manager import JobManager
+from asyncjobs.reference import AppReference
 from asyncjobs.supervisor import ProcessGroup, Supervisor
 
 INTERRUPTED = 130

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from asyncjobs.cli.app import AppReference
 from asyncjobs.cli.generate import snake_case
 from asyncjobs.errors import ConfigError
+from asyncjobs.reference import AppReference
 
 if TYPE_CHECKING:
     from shell import Shell

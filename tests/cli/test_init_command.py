@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from asyncjobs.cli.app import AppReference
+from asyncjobs.reference import AppReference
 
 if TYPE_CHECKING:
     from shell import Shell

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from asyncjobs.cli.app import AppReference
 from asyncjobs.errors import AppNotFoundError, ConfigError
 from asyncjobs.manager import JobManager
+from asyncjobs.reference import AppReference
 
 if TYPE_CHECKING:
     from shell import Shell

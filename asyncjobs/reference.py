@@ -11,9 +11,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Self
 
-from asyncjobs.cli.project import Project
 from asyncjobs.errors import AppNotFoundError
 from asyncjobs.manager import JobManager
+from asyncjobs.project import Project
 
 VARIABLE = "ASYNCJOBS_APP"
 DEFAULT_ATTRIBUTE = "jobs"
