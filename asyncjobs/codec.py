@@ -96,6 +96,14 @@ class ArgumentCodec:
             )
         return text
 
+    def encode_part(self, name: str, value: Any) -> Any:
+        """Return what is stored of the argument *name*, as JSON has it. Raises ArgumentError."""
+        try:
+            text = self._serializer.to_json({name: value}, warnings=False).decode()
+        except (PydanticSerializationError, UnicodeError, RecursionError) as error:
+            raise ArgumentError(self.job, f"argument {name!r} has no JSON: {error}") from None
+        return json.loads(text)[name]
+
     def decode(self, stored: Json) -> dict[str, Any]:
         """Return the arguments by name.
 

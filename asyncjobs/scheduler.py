@@ -44,7 +44,16 @@ MAX_MANY = 100_000
 class Scheduler:
     """Stores calls in one adapter. Made by `JobManager.create_scheduler`, called ``later``."""
 
-    def __init__(self, storage: Storage, registry: JobRegistry, queues: Sequence[str]) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        registry: JobRegistry,
+        queues: Sequence[str],
+        *,
+        adapter: str = "",
+    ) -> None:
+        self.adapter = adapter
+        """The storage's name among the adapters of its manager."""
         self._storage, self._registry, self._queues = storage, registry, queues
         self._gathered: Batcher[tuple[NewJob, asyncio.Future[StoredJob]]] = Batcher(
             self._store, GATHERED
@@ -144,6 +153,11 @@ class Scheduler:
     def provide(self) -> Scheduler:
         """Return this scheduler, for ``Annotated[Scheduler, Depends(later.provide)]``."""
         return self
+
+    def use_storage(self, storage: Storage) -> Storage:
+        """Store in *storage* from now on, and return what it replaces; for tests."""
+        before, self._storage = self._storage, storage
+        return before
 
     def use_loop(self, loop: asyncio.AbstractEventLoop | None) -> None:
         """Say in which loop the manager is open, for `from_thread`."""

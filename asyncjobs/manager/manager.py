@@ -70,13 +70,13 @@ class JobManager:
             raise ConfigError('adapters must be storages by name: {"postgres": PostgresAdapter()}')
         if isinstance(queues, str):
             raise ConfigError(f"queues must be a list of names, got the text {queues!r}")
-        self.adapters = dict(adapters)
+        self.adapters: dict[str, Storage] = dict(adapters)
         self.queues = tuple(queues)
         self.workers = tuple(workers)
         self.registry = JobRegistry(carry)
         self._worker_lifespan = worker_lifespan
         self._logger = logger
-        self._schedulers: list[Scheduler] = []
+        self.schedulers: list[Scheduler] = []
         self._stack = contextlib.AsyncExitStack()
         self._entered = 0
         self._entering = asyncio.Lock()
@@ -131,8 +131,8 @@ class JobManager:
 
     def create_scheduler(self, *, adapter: str) -> Scheduler:
         """Return what stores calls in the adapter named *adapter*; call it ``later``."""
-        scheduler = Scheduler(self._adapter(adapter), self.registry, self.queues)
-        self._schedulers.append(scheduler)
+        scheduler = Scheduler(self._adapter(adapter), self.registry, self.queues, adapter=adapter)
+        self.schedulers.append(scheduler)
         return scheduler
 
     async def __aenter__(self) -> Self:
@@ -144,7 +144,7 @@ class JobManager:
                         await storage.open()
                         stack.push_async_callback(storage.close)
                     self._stack = stack.pop_all()
-                for scheduler in self._schedulers:
+                for scheduler in self.schedulers:
                     scheduler.use_loop(asyncio.get_running_loop())
             self._entered += 1
         return self
@@ -158,7 +158,7 @@ class JobManager:
         """Store what is still being gathered, and close the adapters."""
         self._entered -= 1
         if self._entered == 0:
-            for scheduler in self._schedulers:
+            for scheduler in self.schedulers:
                 await scheduler.drain()
             await self._stack.aclose()
 

@@ -1,5 +1,11 @@
-"""What helps to test: the contract that every storage adapter passes."""
+"""What helps to test: an app's jobs in memory, and the contract of storage adapters.
 
+- `JobsKit`, by the fixture ``jobs_kit`` or by `in_memory`, for the tests of applications.
+- `StorageContract` for the authors of adapters.
+"""
+
+from asyncjobs.testing.clock import MovableClock
 from asyncjobs.testing.contract import StorageContract
+from asyncjobs.testing.kit import JobsKit, in_memory
 
-__all__ = ["StorageContract"]
+__all__ = ["JobsKit", "MovableClock", "StorageContract", "in_memory"]

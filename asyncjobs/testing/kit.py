@@ -1,0 +1,251 @@
+"""`JobsKit`: an application's jobs in a test, without a database and without waiting.
+
+::
+
+    async def test_a_new_user_is_welcomed(jobs_kit: JobsKit) -> None:
+        await create_user("ada@example.com")
+        await jobs_kit.assert_enqueued(send_welcome_email, {"user_id": 1}, within=60)
+        await jobs_kit.drain(scheduled=True)
+        assert outbox == ["ada@example.com"]
+
+The fixture ``jobs_kit`` is there as soon as the package is installed. It finds the manager
+as the command `asyncjobs` does, by ``[tool.asyncjobs] app`` in pyproject.toml; a fixture of
+your own named ``jobs_kit_manager`` returns another one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from asyncjobs.clock import seconds
+from asyncjobs.config import WorkerGroup
+from asyncjobs.job import Job, JobCall
+from asyncjobs.testing.clock import MovableClock
+from asyncjobs.testing.storage import TestStorage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from asyncjobs.context import JobContext
+    from asyncjobs.hooks import Store
+    from asyncjobs.manager import JobManager
+    from asyncjobs.types import JobRecord, NewJob, ScheduledJob
+
+MAX_ROUNDS = 1_000
+"""Times that a drain moves the clock: a job that always schedules itself never ends."""
+
+
+class JobsKit:
+    """The jobs of one manager, in memory. Made by `jobs_kit`, and by `in_memory`."""
+
+    def __init__(self, jobs: JobManager, clock: MovableClock) -> None:
+        self.jobs, self.clock = jobs, clock
+        self.storages = {name: TestStorage(clock) for name in jobs.adapters}
+        """The storages by the names of the manager's adapters."""
+
+    async def enqueued(self, job: Job[..., Any] | None = None) -> list[JobRecord]:
+        """Return the jobs that wait to be run, of *job* or all, in the order of storing."""
+        found = [record for each in self.storages.values() for record in await each.waiting()]
+        return [record for record in found if job is None or record.name == job.name]
+
+    async def assert_enqueued(
+        self,
+        job: Job[..., Any] | JobCall[Any],
+        args: Sequence[Any] | Mapping[str, Any] | None = None,
+        *,
+        within: float | timedelta | None = None,
+        queue: str | None = None,
+        count: int | None = None,
+    ) -> JobRecord:
+        """Fail unless a fitting job waits, and return the first.
+
+        *job* is a job, or a call of it with all its arguments. *args* are all arguments as a
+        list, or some by name. *within*, in seconds or a timedelta, is how soon it has to be
+        due. With *count* exactly so many have to fit.
+        """
+        wanted, fitting = await self._fitting(job, args, within, queue)
+        if not fitting or (count is not None and len(fitting) != count):
+            number = "no" if not fitting else f"{len(fitting)}, not {count},"
+            raise AssertionError(f"{number} jobs {wanted} are enqueued; {await self._shown()}")
+        return fitting[0]
+
+    async def refute_enqueued(
+        self,
+        job: Job[..., Any] | JobCall[Any],
+        args: Sequence[Any] | Mapping[str, Any] | None = None,
+        *,
+        within: float | timedelta | None = None,
+        queue: str | None = None,
+    ) -> None:
+        """Fail if a job waits that `assert_enqueued` would accept."""
+        wanted, fitting = await self._fitting(job, args, within, queue)
+        if fitting:
+            raise AssertionError(f"{wanted} is enqueued: {[_show(record) for record in fitting]}")
+
+    async def drain(self, *, scheduled: bool = False, raises: bool = True) -> Counter[str]:
+        """Run what is due, and what becomes due meanwhile; return how the attempts ended.
+
+        With *scheduled* the clock moves on to each future job, retries included, until none
+        is left. The first error of a job is raised here, after the others were run, unless
+        *raises* is false. The counts are of ``succeeded``, ``failed`` and ``dropped``.
+        """
+        ends: Counter[str] = Counter()
+        errors: list[BaseException] = []
+        with self._watching(ends, errors):
+            await self._work_off()
+            for _ in range(MAX_ROUNDS if scheduled else 0):
+                due = [record.run_at for record in await self.enqueued()]
+                if not due or (errors and raises):
+                    break
+                self.clock.move_to(min(due))
+                await self._work_off()
+        if errors and raises:
+            raise errors[0]
+        return ends
+
+    @contextlib.contextmanager
+    def perform_inline(self) -> Iterator[None]:
+        """Within the block, `later` runs each job that is due at once, before it returns.
+
+        A job's error is raised by its `later`. Jobs for the future are only stored.
+        """
+
+        async def inline(rows: Sequence[NewJob], store: Store) -> list[ScheduledJob]:
+            stored = await store(rows)
+            if not self._draining:
+                await self.drain()
+            return stored
+
+        self.jobs.hooks.enqueue_middleware(inline)
+        try:
+            yield
+        finally:
+            self.jobs.hooks.of["enqueue_middleware"].remove(inline)
+
+    _draining = False
+
+    @contextlib.contextmanager
+    def _watching(self, ends: Counter[str], errors: list[BaseException]) -> Iterator[None]:
+        def succeeded(_: JobContext, __: Any) -> None:
+            ends["succeeded"] += 1
+
+        def failed(_: JobContext, error: BaseException) -> None:
+            ends["failed"] += 1
+            errors.append(error)
+
+        def dropped(_: JobContext, __: BaseException) -> None:
+            ends["dropped"] += 1
+
+        hooks, before = self.jobs.hooks, self._draining
+        registered = {
+            "after_success": hooks.after_success(succeeded),
+            "after_failure": hooks.after_failure(failed),
+            "on_discard": hooks.on_discard(dropped),
+        }
+        self._draining = True
+        try:
+            yield
+        finally:
+            self._draining = before
+            for name, hook in registered.items():
+                hooks.of[name].remove(hook)
+
+    async def _work_off(self) -> None:
+        await self.jobs.workoff()
+
+    async def _fitting(
+        self,
+        job: Job[..., Any] | JobCall[Any],
+        args: Sequence[Any] | Mapping[str, Any] | None,
+        within: float | timedelta | None,
+        queue: str | None,
+    ) -> tuple[str, list[JobRecord]]:
+        own = job.take().job if isinstance(job, JobCall) else job
+        expected = _expected(job, args)
+        wanted = f"{own.name}({'…' if expected is None else json.dumps(expected)})"
+        if within is not None:
+            wanted += f" within {seconds(within):g} s"
+        limit = None if within is None else self.clock() + timedelta(seconds=seconds(within))
+        is_whole = not isinstance(args, Mapping)
+        fitting = [
+            record
+            for record in await self.enqueued(own)
+            if _fits(json.loads(record.args), expected, is_whole=is_whole)
+            and (queue is None or record.queue == queue)
+            and (limit is None or record.run_at <= limit)
+        ]
+        return wanted, fitting
+
+    async def _shown(self) -> str:
+        found = [_show(record) for record in await self.enqueued()]
+        return "enqueued are:\n  " + "\n  ".join(found) if found else "nothing is"
+
+
+@contextlib.asynccontextmanager
+async def in_memory(jobs: JobManager, clock: MovableClock | None = None) -> AsyncIterator[JobsKit]:
+    """Keep the jobs of *jobs* in memory during the block, and yield the kit for them."""
+    with replaced(jobs, MovableClock() if clock is None else clock) as kit:
+        yield kit
+
+
+@contextlib.contextmanager
+def replaced(jobs: JobManager, clock: MovableClock) -> Iterator[JobsKit]:
+    """Do what `in_memory` does, for a test that is no coroutine."""
+    kit = JobsKit(jobs, clock)
+    adapters, workers = jobs.adapters, jobs.workers
+    storages = {
+        scheduler: scheduler.use_storage(kit.storages[scheduler.adapter])
+        for scheduler in jobs.schedulers
+    }
+    jobs.adapters = dict(kit.storages)
+    jobs.workers = workers or tuple(WorkerGroup(adapter=name) for name in adapters)
+    try:
+        yield kit
+    finally:
+        jobs.adapters, jobs.workers = adapters, workers
+        for scheduler, storage in storages.items():
+            scheduler.use_storage(storage)
+
+
+def _expected(
+    job: Job[..., Any] | JobCall[Any], args: Sequence[Any] | Mapping[str, Any] | None
+) -> dict[str, Any] | None:
+    # As they would be stored, so that a date compares with a date.
+    if isinstance(job, JobCall):
+        if args is not None:
+            raise TypeError("give args with a job, or a call that has them, not both")
+        return _decoded(job.encode())
+    if args is None:
+        return None
+    if isinstance(args, Mapping):
+        return {name: _part(job, name, value) for name, value in args.items()}
+    return _decoded(JobCall(job, tuple(args), {}).take().encode())
+
+
+def _part(job: Job[..., Any], name: str, value: Any) -> Any:
+    if name not in job.codec.signature.parameters:
+        known = ", ".join(job.codec.signature.parameters)
+        raise TypeError(f"job {job.name!r} has no argument {name!r} (it has: {known or 'none'})")
+    return job.codec.encode_part(name, value)
+
+
+def _decoded(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def _fits(stored: dict[str, Any], expected: dict[str, Any] | None, *, is_whole: bool) -> bool:
+    if expected is None:
+        return True
+    if is_whole:
+        return stored == expected
+    return all(name in stored and stored[name] == value for name, value in expected.items())
+
+
+def _show(record: JobRecord) -> str:
+    return f"{record.name}({record.args}) in {record.queue}, due {record.run_at.isoformat()}"

@@ -1,0 +1,201 @@
+"""The kit for users' tests: what it accepts, what it refuses, and how it says so."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from asyncjobs import JobManager, MemoryAdapter, PostgresAdapter, WorkerGroup, current_job
+from asyncjobs.testing import JobsKit, MovableClock, in_memory
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+
+class App:
+    def __init__(self) -> None:
+        nowhere = PostgresAdapter("postgresql://nobody@127.0.0.1:1/none")
+        self.jobs = JobManager(adapters={"main": nowhere}, queues=["default", "email"])
+        self.later = self.jobs.create_scheduler(adapter="main")
+        self.sent: list[Any] = []
+
+        @self.jobs.job(queue="email", max_attempts=3)
+        async def send(user_id: int, on: date | None = None) -> None:
+            self.sent.append((user_id, on))
+
+        @self.jobs.job(max_attempts=2)
+        async def fragile() -> None:
+            raise OSError(f"attempt {current_job().attempt}")
+
+        @self.jobs.job
+        async def first() -> None:
+            await self.later(send(99))
+
+        self.send, self.fragile, self.first = send, fragile, first
+
+
+@pytest.fixture
+def app() -> App:
+    return App()
+
+
+@pytest.fixture
+def jobs_kit_manager(app: App) -> JobManager:
+    return app.jobs
+
+
+async def test_what_was_enqueued_is_found_by_job_call_and_arguments(
+    app: App, jobs_kit: JobsKit
+) -> None:
+    await app.later(app.send(7, date(2031, 1, 1)), wait=60)
+    await app.later(app.send(8), connection=object())
+    record = await jobs_kit.assert_enqueued(app.send)
+    assert record.queue == "email"
+    await jobs_kit.assert_enqueued(app.send, {"on": date(2031, 1, 1)}, within=60, count=1)
+    await jobs_kit.assert_enqueued(app.send, [8], within=timedelta(0))
+    await jobs_kit.assert_enqueued(app.send(7, date(2031, 1, 1)), queue="email")
+    await jobs_kit.assert_enqueued(app.send, count=2)
+    await jobs_kit.refute_enqueued(app.send, {"user_id": 7}, within=59)
+    await jobs_kit.refute_enqueued(app.send, [7])
+    await jobs_kit.refute_enqueued(app.fragile)
+    await jobs_kit.refute_enqueued(app.send, queue="default")
+
+
+async def test_what_does_not_fit_is_said_with_what_there_is(app: App, jobs_kit: JobsKit) -> None:
+    with pytest.raises(AssertionError, match=r"no jobs send\(…\) are enqueued; nothing is"):
+        await jobs_kit.assert_enqueued(app.send)
+    await app.later(app.send(7))
+    with pytest.raises(AssertionError, match=r'no jobs send\(\{"user_id": 8\}\)[\s\S]*"user_id":7'):
+        await jobs_kit.assert_enqueued(app.send, {"user_id": 8})
+    with pytest.raises(AssertionError, match="1, not 2, jobs send"):
+        await jobs_kit.assert_enqueued(app.send, count=2)
+    with pytest.raises(AssertionError, match=r"send.* is enqueued"):
+        await jobs_kit.refute_enqueued(app.send)
+    with pytest.raises(TypeError, match="has no argument 'usr_id'"):
+        await jobs_kit.assert_enqueued(app.send, {"usr_id": 8})
+    with pytest.raises(TypeError, match="not both"):
+        await jobs_kit.assert_enqueued(app.send(7), [7])
+
+
+async def test_draining_runs_what_is_due_and_what_that_schedules(
+    app: App, jobs_kit: JobsKit
+) -> None:
+    await app.later(app.first())
+    await app.later(app.send(7), wait=3600)
+    assert await jobs_kit.drain() == Counter(succeeded=2)
+    assert app.sent == [(99, None)]
+    before = jobs_kit.clock()
+    assert await jobs_kit.drain(scheduled=True) == Counter(succeeded=1)
+    assert jobs_kit.clock() - before == timedelta(hours=1)
+    assert await jobs_kit.enqueued() == []
+
+
+async def test_draining_raises_the_error_of_a_job(app: App, jobs_kit: JobsKit) -> None:
+    await app.later(app.fragile())
+    await app.later(app.send(7))
+    with pytest.raises(OSError, match="attempt 1"):
+        await jobs_kit.drain()
+    assert app.sent == [(7, None)]
+    assert await jobs_kit.drain() == Counter()
+    assert await jobs_kit.drain(scheduled=True, raises=False) == Counter(failed=1, dropped=1)
+
+
+async def test_jobs_run_inline_where_that_is_asked_for(app: App, jobs_kit: JobsKit) -> None:
+    with jobs_kit.perform_inline():
+        await app.later(app.first())
+        assert app.sent == [(99, None)]
+        await app.later(app.send(7), wait=60)
+        with pytest.raises(OSError, match="attempt 1"):
+            await app.later(app.fragile())
+    await app.later(app.send(8))
+    assert app.sent == [(99, None)]
+
+
+async def test_the_clock_says_what_is_due(app: App, jobs_kit: JobsKit) -> None:
+    await app.later(app.send(7), wait_until=jobs_kit.clock() + timedelta(days=1))
+    jobs_kit.clock.move(timedelta(hours=23))
+    assert await jobs_kit.drain() == Counter()
+    jobs_kit.clock.move(3600)
+    assert await jobs_kit.drain() == Counter(succeeded=1)
+
+
+async def test_everything_is_as_before_afterwards(app: App) -> None:
+    adapters, groups = app.jobs.adapters, app.jobs.workers
+    async with in_memory(app.jobs, MovableClock(datetime(2031, 1, 1, tzinfo=UTC))) as kit:
+        stored = await app.later(app.send(7))
+        assert stored.run_at.year == 2031
+        assert app.jobs.adapters is not adapters
+        await kit.drain()
+    assert (app.jobs.adapters, app.jobs.workers) == (adapters, groups)
+    assert app.jobs.hooks.of == {"after_success": [], "after_failure": [], "on_discard": []}
+
+
+async def test_the_apps_own_groups_and_resources_are_used() -> None:
+    @asynccontextmanager
+    async def resources() -> AsyncIterator[dict[str, int]]:
+        yield {"answer": 42}
+
+    jobs = JobManager(
+        adapters={"main": MemoryAdapter()},
+        workers=[WorkerGroup(adapter="main", max_attempts=1)],
+        worker_lifespan=resources,
+    )
+    later = jobs.create_scheduler(adapter="main")
+    seen: list[int] = []
+
+    @jobs.job
+    async def look() -> None:
+        seen.append(current_job().state["answer"])
+
+    async with in_memory(jobs) as kit:
+        await later(look())
+        await kit.drain()
+    assert seen == [42]
+
+
+def test_a_clock_without_a_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="needs a time zone"):
+        MovableClock(datetime(2031, 1, 1))
+
+
+APP = """
+from asyncjobs import JobManager, PostgresAdapter
+jobs = JobManager(adapters={"main": PostgresAdapter("postgresql://nobody@127.0.0.1:1/none")})
+later = jobs.create_scheduler(adapter="main")
+
+@jobs.job
+async def send(user_id: int) -> None: ...
+"""
+TEST = """
+import pytest
+from shop.jobs import later, send
+
+@pytest.mark.anyio
+async def test_it(jobs_kit):
+    await later(send(7))
+    await jobs_kit.assert_enqueued(send, [7])
+    assert (await jobs_kit.drain())["succeeded"] == 1
+"""
+
+
+def test_the_fixture_needs_no_configuration(tmp_path: Path) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "__init__.py").touch()
+    (tmp_path / "shop" / "jobs.py").write_text(APP)
+    (tmp_path / "test_shop.py").write_text(TEST)
+    (tmp_path / "pyproject.toml").write_text('[tool.asyncjobs]\napp = "shop.jobs"\n')
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
