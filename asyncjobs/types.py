@@ -134,6 +134,8 @@ class Heartbeat(NamedTuple):
     """False: this worker was declared dead and its jobs were given to others."""
     cancel: list[int]
     """Jobs this worker runs whose cancellation was asked for."""
+    clock_offset: float = 0.0
+    """Seconds that the storage's clock is ahead of this machine's."""
 
 
 @dataclass(frozen=True, slots=True)

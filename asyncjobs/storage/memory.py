@@ -8,6 +8,7 @@ other task.
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -17,6 +18,7 @@ import anyio
 
 from asyncjobs.errors import ConnectionKindError, NotOpenError
 from asyncjobs.storage.memory_rows import Future, Row, Waiting, WorkerRow
+from asyncjobs.storage.memory_statistics import MemoryStatistics
 from asyncjobs.types import (
     ClaimedJob,
     Heartbeat,
@@ -58,6 +60,7 @@ class MemoryAdapter:
 
     def __init__(self, *, clock: Callable[[], datetime] = utc_now) -> None:
         self._clock = clock
+        self.statistics = MemoryStatistics(clock)
         self._opened = 0
         self._numbers = count(1)
         self._worker_ids = count(1)
@@ -138,7 +141,8 @@ class MemoryAdapter:
             return Heartbeat(False, [])
         known = self._workers[worker]
         known.seen_at = self._clock()
-        return Heartbeat(True, [row.id for row in known.held() if row.interrupt])
+        offset = known.seen_at.timestamp() - time.time()
+        return Heartbeat(True, [row.id for row in known.held() if row.interrupt], offset)
 
     async def deregister(self, worker: int) -> None:
         """Remove *worker*; its jobs become available uncounted."""

@@ -16,7 +16,7 @@ Rules that hold for every method:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
 
 from asyncjobs.types import (
     ClaimedJob,
@@ -32,11 +32,19 @@ from asyncjobs.types import (
     WorkerInfo,
 )
 
+if TYPE_CHECKING:
+    from asyncjobs.statistics import StatisticsStorage
+
 OnSignal: TypeAlias = Callable[[Signal], None]
 
 
 class Storage(Protocol):
     """Where jobs are kept. See the module for the rules."""
+
+    @property
+    def statistics(self) -> StatisticsStorage:
+        """Counts of what ended; to be used while the storage is open."""
+        ...
 
     async def open(self) -> None:
         """Get ready to store jobs. Opening twice is harmless; each open needs its close.

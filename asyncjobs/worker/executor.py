@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from asyncjobs.job import Job
     from asyncjobs.registry import JobRegistry
     from asyncjobs.types import ClaimedJob
+    from asyncjobs.worker.bookkeeper import Bookkeeper
     from asyncjobs.worker.finisher import Finisher
 
 NEAR = 1.0
@@ -45,6 +46,7 @@ class Executor:
         registry: JobRegistry,
         group: WorkerGroup,
         finisher: Finisher,
+        bookkeeper: Bookkeeper,
         log: Any,
         *,
         worker: str,
@@ -52,7 +54,7 @@ class Executor:
     ) -> None:
         self._registry, self._group, self._finisher = registry, group, finisher
         self._log, self._on_room = log, on_room
-        self._reporter = Reporter(finisher, log, worker=worker)
+        self._reporter = Reporter(finisher, bookkeeper, log, worker=worker)
         self._performer = Performer(
             registry, group, self._reporter, log, on_start=self._start_clock
         )

@@ -13,6 +13,7 @@ from asyncjobs.worker.outcome import Interruption
 if TYPE_CHECKING:
     from asyncjobs.types import Outcome
     from asyncjobs.worker.attempt import Attempt
+    from asyncjobs.worker.bookkeeper import Bookkeeper
     from asyncjobs.worker.finisher import Finisher
 
 
@@ -29,8 +30,11 @@ class Decision(NamedTuple):
 class Reporter:
     """Reports the attempts of the worker named *worker*."""
 
-    def __init__(self, finisher: Finisher, log: Any, *, worker: str) -> None:
-        self._finisher, self._log, self._worker = finisher, log, worker
+    def __init__(
+        self, finisher: Finisher, bookkeeper: Bookkeeper, log: Any, *, worker: str
+    ) -> None:
+        self._finisher, self._note = finisher, bookkeeper.note
+        self._log, self._worker = log, worker
 
     def report(self, attempt: Attempt, failure: BaseException | None) -> None:
         """Record the end of *attempt*, which raised *failure* or returned. To be called once."""
@@ -38,6 +42,7 @@ class Reporter:
         if failure is None and attempt.interruption is None:
             attempt.reported = True
             self._finisher.add(outcome.succeeded(row, attempt.limit))
+            self._note(row, "succeeded", attempt.began)
             self._log.debug("job.succeeded", job=row.name, id=row.id, attempt=row.attempt)
         else:
             self.publish(attempt, self.decide(attempt, failure))
@@ -64,6 +69,8 @@ class Reporter:
         if attempt.interruption is Interruption.LEASE_LOST:
             return
         self._finisher.add(decision.outcome)
+        if not decision.outcome.refund:
+            self._note(attempt.row, decision.outcome.state, attempt.began)
         self._say(attempt, decision)
 
     def _interrupted(self, attempt: Attempt, failure: BaseException | None) -> Decision:

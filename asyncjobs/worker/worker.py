@@ -12,6 +12,7 @@ import anyio
 
 from asyncjobs.errors import StorageError
 from asyncjobs.types import Heartbeat, JobState, Signal, WorkerInfo
+from asyncjobs.worker.bookkeeper import Bookkeeper
 from asyncjobs.worker.claimer import Claimer
 from asyncjobs.worker.executor import Executor
 from asyncjobs.worker.finisher import Finisher
@@ -59,8 +60,15 @@ class Worker:
         self._reconciler = Reconciler(storage, self._log)
         doubt = self._reconciler.doubt
         self._finisher = Finisher(storage, self._log, on_doubt=doubt, on_recorded=self._on_room)
+        self._bookkeeper = Bookkeeper(storage, self._log)
         self._executor = Executor(
-            registry, group, self._finisher, self._log, worker=name, on_room=self._on_room
+            registry,
+            group,
+            self._finisher,
+            self._bookkeeper,
+            self._log,
+            worker=name,
+            on_room=self._on_room,
         )
         self._claimer = Claimer(
             storage, queues, self._executor, self._finisher, self._log, on_doubt=doubt
@@ -126,7 +134,13 @@ class Worker:
                 anyio.create_task_group() as services,
             ):
                 heart.start_soon(self._lease.run)
-                for service in (self._listen, self._promoter.run, self._rescuer.run, self._tick):
+                for service in (
+                    self._listen,
+                    self._promoter.run,
+                    self._rescuer.run,
+                    self._bookkeeper.run,
+                    self._tick,
+                ):
                     services.start_soon(service)
                 services.start_soon(self._wake_at, stop)
                 if burst:
@@ -146,6 +160,7 @@ class Worker:
         self._log.info("worker.stopping", running=len(self._executor.running))
         ended = await self._executor.wind_down(self._group.shutdown_timeout, self._force)
         recorded = await self._finisher.drain(RECORD_TIMEOUT)
+        await self._bookkeeper.flush()
         return ended and recorded
 
     async def _register(self) -> None:
@@ -237,6 +252,7 @@ class Worker:
     def _on_heartbeat(self, worker: int, answer: Heartbeat) -> None:
         if worker != self._claimer.worker:
             return  # of a registration that is over
+        self._bookkeeper.clock_offset = answer.clock_offset
         if answer.cancel:
             self._executor.cancel(answer.cancel)
         if not answer.alive and self._registering is None:

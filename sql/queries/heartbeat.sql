@@ -4,8 +4,8 @@
 --
 -- $1 worker bigint
 --
--- Returns one row with the jobs of the worker that are to be cancelled, or no row if the
--- worker was declared dead. The commit is not waited for.
+-- Returns one row with the jobs of the worker that are to be cancelled and the time (seconds
+-- since 1970), or no row if the worker was declared dead. The commit is not waited for.
 with setting as materialized (
     select set_config('synchronous_commit', 'off', true) as done
 )
@@ -14,8 +14,10 @@ update :"schema".workers
 set heartbeat_at = clock_timestamp()
 from setting
 where workers.id = $1
-returning array(
-    select jobs.id
-    from :"schema".jobs
-    where jobs.state = 'running' and jobs.locked_by = $1 and jobs.interrupt
-) as cancel;
+returning
+    array(
+        select jobs.id
+        from :"schema".jobs
+        where jobs.state = 'running' and jobs.locked_by = $1 and jobs.interrupt
+    ) as cancel,
+    extract(epoch from workers.heartbeat_at)::double precision as now;

@@ -172,7 +172,8 @@ async def test_statistics_from_before_the_claims_do_not_mislead_the_finish(
 async def test_every_statement_of_the_hot_path_is_looked_at() -> None:
     rare = {
         "applied_migrations", "clear_jobs", "count_jobs", "current_migration", "enqueue_alike",
-        "enqueue_jobs", "enqueue_special", "local_workers", "record_migration",
+        "enqueue_jobs", "enqueue_special", "local_workers", "prune_statistics",
+        "read_counts", "read_durations", "record_migration", "record_statistics",
         "register_worker", "remove_dead_workers", "remove_worker", "return_jobs",
     }  # fmt: skip
     assert INDEXES.keys() | rare == set(Statements.__dataclass_fields__)

@@ -17,6 +17,7 @@ from asyncjobs.storage.postgres.listener import Listener
 from asyncjobs.storage.postgres.migrate import check_migrated, migrate
 from asyncjobs.storage.postgres.source import ConnectionSource, DsnSource, PoolSource
 from asyncjobs.storage.postgres.statements import MAX_IDENTIFIER, Statements, check_schema
+from asyncjobs.storage.postgres.statistics import PostgresStatistics
 from asyncjobs.types import Signal
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class PostgresAdapter:
         self._jobs_table: JobsTable | None = None
         self._fleet_table: Fleet | None = None
         self._claims_made: Claims | None = None
+        self._statistics: PostgresStatistics | None = None
         self._listeners: list[OnSignal] = []
         self._listening: asyncio.Task[None] | None = None
         self._beats_only = False
@@ -100,6 +102,7 @@ class PostgresAdapter:
                 self._lanes = lanes
                 self._jobs_table = JobsTable(lanes, statements, self.schema, self._channel)
                 self._fleet_table = Fleet(lanes, statements, self._channel)
+                self._statistics = PostgresStatistics(lanes, statements)
                 self._claims_made = Claims(lanes.claim, statements, self._tell)
             self._opened += 1
 
@@ -174,6 +177,13 @@ class PostgresAdapter:
     async def rescue(self, dead: Sequence[int]) -> list[Rescued]:
         """Free the jobs of dead workers; see `Storage.rescue`."""
         return await self._fleet.rescue(dead)
+
+    @property
+    def statistics(self) -> PostgresStatistics:
+        """Counts of what ended; see `StatisticsStorage`."""
+        if self._statistics is None:
+            raise NotOpenError
+        return self._statistics
 
     async def listen(self, on_signal: OnSignal) -> None:
         """Report what happens until cancelled; see `Storage.listen`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from asyncjobs.types import Heartbeat, LocalWorker, Rescued
@@ -35,7 +36,9 @@ class Fleet:
     async def heartbeat(self, worker: int) -> Heartbeat:
         """Renew a lease."""
         rows = await self._lane.fetch(self._sql.heartbeat, worker, timeout=HEARTBEAT_TIMEOUT)
-        return Heartbeat(True, rows[0]["cancel"]) if rows else Heartbeat(False, [])
+        if not rows:
+            return Heartbeat(False, [])
+        return Heartbeat(True, rows[0]["cancel"], rows[0]["now"] - time.time())
 
     async def deregister(self, worker: int) -> None:
         """Remove a worker and give back what it holds."""

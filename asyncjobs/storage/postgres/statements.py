@@ -77,6 +77,10 @@ class Statements:
     held_jobs: str
     local_workers: str
     promote_jobs: str
+    prune_statistics: str
+    read_counts: str
+    read_durations: str
+    record_statistics: str
     record_migration: str
     register_worker: str
     remove_dead_workers: str

@@ -20,6 +20,7 @@ asks again until it has.
 
 from asyncjobs.testing.contract.cancelling import Cancelling
 from asyncjobs.testing.contract.claiming import Claiming
+from asyncjobs.testing.contract.counting import Counting
 from asyncjobs.testing.contract.enqueueing import Enqueueing
 from asyncjobs.testing.contract.finishing import Finishing
 from asyncjobs.testing.contract.listening import Listening
@@ -29,6 +30,6 @@ from asyncjobs.testing.contract.workers import Workers
 
 
 class StorageContract(
-    Enqueueing, Claiming, Finishing, Promoting, Cancelling, Workers, Rescuing, Listening
+    Enqueueing, Claiming, Finishing, Promoting, Cancelling, Workers, Rescuing, Listening, Counting
 ):
     """Everything that `asyncjobs.storage.protocol.Storage` promises. See the module."""

@@ -30,11 +30,12 @@ class Workers:
     async def test_two_workers_of_one_name_are_two(self, storage: Storage) -> None:
         first, second = [await storage.register(a_worker("same")) for _ in range(2)]
         assert first != second
-        assert await storage.heartbeat(first) == await storage.heartbeat(second) == (True, [])
+        for worker in (first, second):
+            assert (await storage.heartbeat(worker))[:2] == (True, [])
 
     async def test_an_unknown_worker_is_not_alive(self, storage: Storage) -> None:
         worker = await storage.register(a_worker())
-        assert await storage.heartbeat(worker + 1000) == (False, [])
+        assert (await storage.heartbeat(worker + 1000))[:2] == (False, [])
 
     async def test_local_workers_are_those_of_the_same_machine(self, storage: Storage) -> None:
         first = await storage.register(a_worker(host_id="here", pid=11))
@@ -48,7 +49,7 @@ class Workers:
         worker = await storage.register(a_worker())
         await storage.deregister(worker)
         await store(storage)
-        assert await storage.heartbeat(worker) == (False, [])
+        assert (await storage.heartbeat(worker))[:2] == (False, [])
         assert await storage.local_workers("here") == []
         assert await claim_all(storage, worker) == []
 
@@ -88,7 +89,7 @@ class Workers:
         [job] = await hold(storage, worker)
         rescued = await eventually(lambda: storage.rescue([]))
         assert rescued == [(job.id, "greet", "silent", 1)]
-        assert await storage.heartbeat(worker) == (False, [])
+        assert (await storage.heartbeat(worker))[:2] == (False, [])
 
     async def test_who_shows_signs_of_life_keeps_its_jobs(self, storage: Storage) -> None:
         silent = await storage.register(a_worker("silent", lease=0.3))
@@ -103,5 +104,5 @@ class Workers:
 
         rescued = await eventually(rescue_after_a_sign_of_life)
         assert [job.id for job in rescued] == [lost]
-        assert await storage.heartbeat(alive) == (True, [])
+        assert (await storage.heartbeat(alive))[:2] == (True, [])
         assert await storage.finish(alive, [Outcome(kept, 1, "succeeded")]) == [kept]

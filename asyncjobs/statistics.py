@@ -1,0 +1,110 @@
+"""Counts of what ended, and histograms of how long it took.
+
+A histogram has `CLASSES` classes. Class *n* holds durations below ``2 ** ((n - 40) / 2)``
+seconds, so each is 1.41 times as wide as the one before: from a microsecond to nine hours,
+with percentiles that are right within a fifth. Shorter and longer ones fall into the first
+and the last.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+CLASSES = 72
+ORIGIN = 40
+"""The class of durations up to one second."""
+HALF = math.sqrt(0.5)
+
+WIDTHS = {10: 900, 60: 7_200, 600: 93_600, 3_600: 691_200}
+"""Seconds of a span, and how long spans of that width are kept: 15 minutes, two hours, 26
+hours and eight days."""
+
+
+def class_of(duration: float) -> int:
+    """Return the class of a *duration* in seconds."""
+    mantissa, exponent = math.frexp(duration)
+    number = 2 * exponent + (ORIGIN if mantissa > HALF else ORIGIN - 1)
+    return 0 if number < 0 or duration <= 0 else min(number, CLASSES - 1)
+
+
+def bound_of(number: int) -> float:
+    """Return the longest duration of class *number*, in seconds."""
+    return float(2 ** ((number - ORIGIN) / 2))
+
+
+def percentile(histogram: list[int], share: float) -> float | None:
+    """Return a duration that *share* (0 to 1) of those in *histogram* do not exceed.
+
+    None for an empty one.
+    """
+    total = sum(histogram)
+    if not total:
+        return None
+    wanted, seen = share * total, 0
+    for number, count in enumerate(histogram):
+        seen += count
+        if seen >= wanted and count:
+            return bound_of(number)
+    return bound_of(CLASSES - 1)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What ended of one job name in one queue."""
+
+    succeeded: int = 0
+    failed: int = 0
+    """Attempts after which the job was given up."""
+    retried: int = 0
+    """Attempts that failed and are made again."""
+    cancelled: int = 0
+    waits: list[int] = field(default_factory=lambda: [0] * CLASSES)
+    """From when an attempt was due until it began."""
+    runs: list[int] = field(default_factory=lambda: [0] * CLASSES)
+
+    seen: int = 0
+    """Attempts that were counted here, for whoever measures only some of them."""
+
+    def add(self, other: Tally) -> None:
+        """Add what *other* counted."""
+        self.succeeded += other.succeeded
+        self.failed += other.failed
+        self.retried += other.retried
+        self.cancelled += other.cancelled
+        self.waits = [one + more for one, more in zip(self.waits, other.waits, strict=True)]
+        self.runs = [one + more for one, more in zip(self.runs, other.runs, strict=True)]
+
+
+class Span(NamedTuple):
+    """What ended within one span of time."""
+
+    since: datetime
+    succeeded: int
+    failed: int
+    retried: int
+    cancelled: int
+
+
+class StatisticsStorage(Protocol):
+    """Where tallies are kept: `Storage.statistics`."""
+
+    async def record(self, tallies: dict[tuple[str, str], Tally]) -> None:
+        """Add *tallies*, by queue and name, to the present spans of every width."""
+        ...
+
+    async def spans(self, width: int, count: int) -> list[Span]:
+        """Return the last *count* spans of *width* seconds in which anything ended."""
+        ...
+
+    async def tallies(self, width: int, count: int) -> dict[tuple[str, str], Tally]:
+        """Return what ended in the last *count* spans of *width* seconds, by queue and name."""
+        ...
+
+    async def prune(self) -> None:
+        """Remove the spans that are older than `WIDTHS` says."""
+        ...

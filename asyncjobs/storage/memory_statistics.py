@@ -1,0 +1,59 @@
+"""Statistics in memory."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from asyncjobs.statistics import WIDTHS, Span, Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class MemoryStatistics:
+    """What `StatisticsStorage` promises, in a dict."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._spans: dict[tuple[int, datetime, str, str], Tally] = {}
+
+    async def record(self, tallies: dict[tuple[str, str], Tally]) -> None:
+        """Add *tallies* to the present spans."""
+        now = self._clock().timestamp()
+        for (queue, name), tally in tallies.items():
+            for width in WIDTHS:
+                since = datetime.fromtimestamp(now // width * width, UTC)
+                self._spans.setdefault((width, since, queue, name), Tally()).add(tally)
+
+    async def spans(self, width: int, count: int) -> list[Span]:
+        """Return the last spans in which anything ended."""
+        found: dict[datetime, Tally] = {}
+        for since, _, _, tally in self._last(width, count):
+            found.setdefault(since, Tally()).add(tally)
+        return [
+            Span(since, tally.succeeded, tally.failed, tally.retried, tally.cancelled)
+            for since, tally in sorted(found.items(), key=lambda item: item[0])
+        ]
+
+    async def tallies(self, width: int, count: int) -> dict[tuple[str, str], Tally]:
+        """Return what ended lately, by queue and name."""
+        found: dict[tuple[str, str], Tally] = {}
+        for _, queue, name, tally in self._last(width, count):
+            found.setdefault((queue, name), Tally()).add(tally)
+        return found
+
+    async def prune(self) -> None:
+        """Remove old spans."""
+        now = self._clock()
+        for key in list(self._spans):
+            if key[1] < now - timedelta(seconds=WIDTHS[key[0]]):
+                del self._spans[key]
+
+    def _last(self, width: int, count: int) -> list[tuple[datetime, str, str, Tally]]:
+        first = self._clock() - timedelta(seconds=width * count)
+        return [
+            (since, queue, name, tally)
+            for (known, since, queue, name), tally in self._spans.items()
+            if known == width and since > first
+        ]

@@ -1,0 +1,60 @@
+"""The table of statistics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asyncjobs.statistics import WIDTHS, Span, Tally
+
+if TYPE_CHECKING:
+    from asyncjobs.storage.postgres.lanes import Lanes
+    from asyncjobs.storage.postgres.statements import Statements
+
+
+class PostgresStatistics:
+    """The statements about statistics; see `StatisticsStorage`."""
+
+    def __init__(self, lanes: Lanes, statements: Statements) -> None:
+        self._lanes, self._sql = lanes, statements
+
+    async def record(self, tallies: dict[tuple[str, str], Tally]) -> None:
+        """Add *tallies* to the present spans."""
+        if not tallies:
+            return
+        found = list(tallies.values())
+        await self._lanes.fleet.fetch(
+            self._sql.record_statistics,
+            list(WIDTHS),
+            [queue for queue, _ in tallies],
+            [name for _, name in tallies],
+            [tally.succeeded for tally in found],
+            [tally.failed for tally in found],
+            [tally.retried for tally in found],
+            [tally.cancelled for tally in found],
+            [_literal(tally.waits) for tally in found],
+            [_literal(tally.runs) for tally in found],
+        )
+
+    async def spans(self, width: int, count: int) -> list[Span]:
+        """Return the last spans in which anything ended."""
+        rows = await self._lanes.admin.fetch(self._sql.read_counts, width, count)
+        return [Span(*row) for row in rows]
+
+    async def tallies(self, width: int, count: int) -> dict[tuple[str, str], Tally]:
+        """Return what ended lately, by queue and name."""
+        found: dict[tuple[str, str], Tally] = {}
+        for queue, name, *columns in await self._lanes.admin.fetch(
+            self._sql.read_durations, width, count
+        ):
+            found.setdefault((queue, name), Tally()).add(Tally(*columns))
+        return found
+
+    async def prune(self) -> None:
+        """Remove old spans."""
+        await self._lanes.fleet.fetch(
+            self._sql.prune_statistics, list(WIDTHS), list(WIDTHS.values())
+        )
+
+
+def _literal(numbers: list[int]) -> str:
+    return "{" + ",".join(map(str, numbers)) + "}"
