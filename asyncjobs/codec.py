@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 STRICT_JSON = ConfigDict(extra="forbid", allow_inf_nan=False, ser_json_inf_nan="constants")
 NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+PLAIN = ({"type": "int"}, {"type": "str"}, {"type": "bool"})
+SURE = 4_000
+"""Characters of JSON in which no integer is too long to be read back."""
 SHOWN = 60
 """Characters of a refused value that an error shows."""
 
@@ -48,12 +51,16 @@ class ArgumentCodec:
                     f"job {job!r}: the parameter {parameter} cannot be stored by name; "
                     "give it a name and a list or dict as its type"
                 )
+        parameters = self.signature.parameters
         self._names = tuple(
             name
-            for name, parameter in self.signature.parameters.items()
+            for name, parameter in parameters.items()
             if parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
         )
-        self._all_positional = len(self._names) == len(self.signature.parameters)
+        self._all = frozenset(parameters)
+        self._needed = frozenset(
+            name for name, parameter in parameters.items() if parameter.default is parameter.empty
+        )
 
     def prepare(self) -> None:
         """Resolve the annotations now, unless a name in them is not defined yet.
@@ -75,7 +82,9 @@ class ArgumentCodec:
             # The adapter's core, without the options that nobody uses here: half the time.
             checked = self._validator.validate_python(bound, strict=True)
             text: str = self._serializer.to_json(checked, warnings=False).decode()
-            back = self._validator.validate_json(text)  # what a worker would fail at, fails here
+            # What a worker would fail at fails here. At plain values nobody does.
+            is_sure = self._plain and len(text) <= SURE
+            back = checked if is_sure else self._validator.validate_json(text)
         except ValidationError as error:
             raise ArgumentError(self.job, _explain(error, show=True)) from None
         except (PydanticSerializationError, UnicodeError, RecursionError) as error:
@@ -118,9 +127,14 @@ class ArgumentCodec:
         return arguments
 
     def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        if self._all_positional and not kwargs and len(args) == len(self._names):
-            return dict(zip(self._names, args, strict=True))
-        try:
+        bound = dict(zip(self._names, args))  # noqa: B905 - what is left over is seen below
+        if not kwargs and len(args) == len(bound) == len(self._all):
+            return bound
+        bound.update(kwargs)
+        each_once = len(bound) == len(args) + len(kwargs)
+        if each_once and self._needed.issubset(bound) and self._all.issuperset(bound):
+            return bound
+        try:  # several times as long, but it says what is wrong
             return self.signature.bind(*args, **kwargs).arguments
         except TypeError as error:
             raise ArgumentError(self.job, str(error)) from None
@@ -180,6 +194,13 @@ class ArgumentCodec:
         )
 
     @cached_property
+    def _plain(self) -> bool:
+        schema = cast("Any", self._adapter.core_schema)
+        if schema["type"] != "typed-dict":  # models that refer to each other stand apart
+            return False
+        return all(_is_plain(field["schema"]) for field in schema["fields"].values())
+
+    @cached_property
     def _loose(self) -> bool:
         return _mentions_any(self._adapter.core_schema)
 
@@ -203,6 +224,12 @@ def _refuse_null_characters(job: str, name: str, value: Any) -> None:
     if isinstance(value, list):
         for part in value:
             _refuse_null_characters(job, name, part)
+
+
+def _is_plain(schema: dict[str, Any]) -> bool:
+    # Without constraints, or validators of the user's.
+    inner = schema["schema"] if schema.keys() == {"type", "schema"} else schema
+    return inner in PLAIN and schema["type"] in ("nullable", inner["type"])
 
 
 def _mentions_any(schema: object) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 from asyncjobs.clock import check_wait
 from asyncjobs.config import MAX_PRIORITY, check_whole
 from asyncjobs.errors import ConfigError, UnknownOptionError, WaitError
-from asyncjobs.types import Extras
+from asyncjobs.types import Extras, tuple_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,6 +48,10 @@ class LaterOptions(TypedDict, total=False):
 
 
 OPTIONS = tuple(LaterOptions.__annotations__)
+KNOWN = frozenset(OPTIONS)
+TIMES = frozenset({"wait", "wait_until"})
+COMMON = frozenset({*TIMES, "queue", "priority", "connection"})
+"""The options that do not make `Extras`."""
 
 
 class Chosen(NamedTuple):
@@ -70,17 +74,19 @@ def chosen(options: LaterOptions) -> Chosen:
     """
     if not options:
         return NOTHING
-    for name in options:
-        if name not in OPTIONS:
-            raise UnknownOptionError(name, OPTIONS)
+    if not KNOWN.issuperset(options):
+        raise UnknownOptionError(next(name for name in options if name not in KNOWN), OPTIONS)
     priority = options.get("priority")
     if priority is not None:
         check_whole("priority", priority, -MAX_PRIORITY, MAX_PRIORITY)
-    wait, wait_until = check_wait(options.get("wait"), options.get("wait_until"))
-    extras = extras_of(options)
+    wait = wait_until = extras = None
+    if not TIMES.isdisjoint(options):
+        wait, wait_until = check_wait(options.get("wait"), options.get("wait_until"))
+    if not COMMON.issuperset(options):
+        extras = extras_of(options)
     if extras is not None and wait is not None and (extras.expires or math.inf) <= wait:
         raise WaitError(f"expires after {extras.expires:g} s, but waits for {wait:g} s")
-    return Chosen(options.get("queue"), priority, wait, wait_until, extras)
+    return tuple_of(Chosen, (options.get("queue"), priority, wait, wait_until, extras))
 
 
 def extras_of(options: LaterOptions) -> Extras | None:

@@ -24,7 +24,7 @@ from asyncjobs.errors import (
 )
 from asyncjobs.job import Job, JobCall
 from asyncjobs.options import LaterOptions, chosen, joined
-from asyncjobs.types import Extras, JobState, NewJob, ScheduledJob, StoredJob
+from asyncjobs.types import Extras, JobState, NewJob, ScheduledJob, StoredJob, tuple_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -177,27 +177,31 @@ class Scheduler:
         job, options = call.job, call.job.options
         if self._registry.get(job.name) is not job:
             raise NotAJobError(f"the job {job.name!r} belongs to another JobManager")
-        return NewJob(
-            job.name,
-            options.queue if chosen.queue is None else chosen.queue,
-            options.priority if chosen.priority is None else chosen.priority,
-            call.encode(),
-            chosen.wait,
-            chosen.wait_until,
-            self._extras(job, chosen),
+        queue, priority, wait, wait_until, extras = chosen
+        return tuple_of(
+            NewJob,
+            (
+                job.name,
+                options.queue if queue is None else queue,
+                options.priority if priority is None else priority,
+                job.codec.encode(call.args, call.kwargs),
+                wait,
+                wait_until,
+                self._extras(job.extras, extras),
+            ),
         )
 
-    def _extras(self, job: Job[..., Any], chosen: Chosen) -> Extras | None:
-        extras = joined(job.extras, chosen.extras)
+    def _extras(self, of_job: Extras | None, of_call: Extras | None) -> Extras | None:
+        extras = joined(of_job, of_call) if of_job or of_call else None
         carrier = self._registry.carrier
         if carrier.is_idle or (carried := carrier.collect()) is None:
             return extras
         return joined(Extras(extra=json.dumps({"context": carried})), extras)
 
-    async def _gather(self, row: NewJob) -> StoredJob:
+    def _gather(self, row: NewJob) -> asyncio.Future[StoredJob]:
         future: asyncio.Future[StoredJob] = asyncio.get_running_loop().create_future()
         self._gathered.add((row, future))
-        return await future
+        return future
 
     async def _store_all(
         self, rows: Sequence[NewJob], connection: object | None
@@ -221,17 +225,18 @@ class Scheduler:
         return await store_inside(holders, rows, store)
 
     async def _store(self, batch: list[tuple[NewJob, asyncio.Future[StoredJob]]]) -> None:
-        wanted = [(row, future) for row, future in batch if not future.cancelled()]
+        wanted = [pair for pair in batch if not pair[1].cancelled()]
         try:
             stored = await self._storage.enqueue([row for row, _ in wanted])
         except RowRefusedError as error:
             await self._store_in_halves(wanted, error)
         except Exception as error:  # noqa: BLE001 - every caller gets it
             for _, future in wanted:
-                _settle(future, error)
+                _refuse(future, error)
         else:
             for (_, future), one in zip(wanted, stored, strict=True):
-                _settle(future, one)
+                if not future.done():  # or its caller was cancelled meanwhile
+                    future.set_result(one)
 
     async def _store_in_halves(
         self, batch: list[tuple[NewJob, asyncio.Future[StoredJob]]], error: RowRefusedError
@@ -239,7 +244,7 @@ class Scheduler:
         # A bad row fails only its own caller.
         if len(batch) == 1:
             [(row, future)] = batch
-            _settle(future, ArgumentError(row.name, error.problem))
+            _refuse(future, ArgumentError(row.name, error.problem))
             return
         middle = len(batch) // 2
         await self._store(batch[:middle])
@@ -255,9 +260,9 @@ class Scheduler:
 
 def _as_call(call: object, args: Sequence[Any] | None) -> JobCall[Any]:
     if isinstance(call, JobCall):
-        call.take()
         if args is None:
-            return call
+            return call.take()
+        call.take()
         raise NotAJobError(f"{call!r} has its arguments already; give args with the job only")
     if isinstance(call, Job):
         if args is not None and not isinstance(args, list | tuple):
@@ -269,16 +274,13 @@ def _as_call(call: object, args: Sequence[Any] | None) -> JobCall[Any]:
     raise NotAJobError(f"later takes the call of a job, got {call!r}")
 
 
-def _settle(future: asyncio.Future[StoredJob], result: StoredJob | Exception) -> None:
-    if future.done():
-        return  # its caller was cancelled meanwhile
-    if isinstance(result, Exception):
-        future.set_exception(result)
-    else:
-        future.set_result(result)
+def _refuse(future: asyncio.Future[StoredJob], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
 
 
 def _scheduled(row: NewJob, stored: StoredJob) -> ScheduledJob:
-    return ScheduledJob(
-        stored.id, row.name, row.queue, row.priority, STATES[stored.state], stored.run_at
+    job_id, state, run_at = stored
+    return tuple_of(
+        ScheduledJob, (job_id, row.name, row.queue, row.priority, STATES[state], run_at)
     )

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+tuple_of = tuple.__new__
+"""Makes a NamedTuple of all its fields, in half the time of a call of it: for what is made once
+a job. Nothing counts the fields, and defaults are not filled in."""
+
 Json: TypeAlias = str
 """JSON as text. Storage passes it through and never looks inside."""
 

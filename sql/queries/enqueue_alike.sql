@@ -1,7 +1,8 @@
 -- enqueue_alike: enqueue_jobs for a batch of one job, one queue, one priority and one time,
 -- as most batches are. What is common to the rows is sent, and unpacked, once.
 --
--- $1 name text   $2 queue text   $3 priority smallint   $4 args text[]   (JSON)
+-- $1 name text   $2 queue text   $3 priority smallint
+-- $4 args text   (JSON texts with U+001E, the record separator, between them)
 -- $5 wait double precision   (seconds, or null)   $6 moment timestamptz   (or null)
 -- $7 channel text
 --
@@ -23,7 +24,7 @@ incoming as materialized (
         new.args,
         common.run_at
     from common
-    cross join unnest($4::text[]) as new (args)
+    cross join string_to_table($4::text, E'\x1e') as new (args)
 ),
 
 stored as (
