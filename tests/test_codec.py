@@ -229,6 +229,43 @@ def test_arguments_that_do_not_fit_the_signature_are_refused(
     assert problem in refusal(job, *args, **kwargs)
 
 
+@given(
+    args=st.lists(st.integers(0, 9), max_size=4).map(tuple),
+    kwargs=st.dictionaries(st.sampled_from(["first", "second", "third", "fourth"]), st.just(7)),
+)
+def test_arguments_are_bound_as_python_binds_them(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    def job(first: int, second: int = 2, *, third: int = 3) -> None: ...
+
+    try:
+        expected = codec(job).signature.bind(*args, **kwargs).arguments
+    except TypeError as error:
+        assert str(error) in refusal(job, *args, **kwargs)
+    else:
+        assert stored(job, *args, **kwargs) == expected
+
+
+@given(number=st.integers(), text=st.text(), flag=st.booleans(), other=st.none() | st.integers())
+def test_plain_values_come_back_without_a_look(
+    number: int, text: str, flag: bool, other: int | None
+) -> None:
+    def job(number: int, text: str, *, flag: bool, other: int | None = 0) -> None: ...
+
+    if "\0" in text:
+        assert "null character" in refusal(job, number, text, flag=flag, other=other)
+        return
+    found = there_and_back(job, number, text, flag=flag, other=other)
+    assert found == {"number": number, "text": text, "flag": flag, "other": other}
+
+
+def test_an_integer_that_json_readers_do_not_take_is_refused_beside_plain_values() -> None:
+    def job(number: int) -> None: ...
+
+    assert there_and_back(job, 10**3_900) == {"number": 10**3_900}
+    assert "argument" in refusal(job, 10**4_400)
+
+
 @pytest.mark.parametrize(
     ("annotation", "value", "shown"),
     [
