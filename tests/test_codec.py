@@ -238,10 +238,13 @@ def test_arguments_are_bound_as_python_binds_them(
 ) -> None:
     def job(first: int, second: int = 2, *, third: int = 3) -> None: ...
 
+    problem = ""
     try:
         expected = codec(job).signature.bind(*args, **kwargs).arguments
     except TypeError as error:
-        assert str(error) in refusal(job, *args, **kwargs)
+        problem = str(error)
+    if problem:
+        assert problem in refusal(job, *args, **kwargs)
     else:
         assert stored(job, *args, **kwargs) == expected
 

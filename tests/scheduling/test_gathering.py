@@ -16,6 +16,7 @@ from asyncjobs import (
     StorageUnavailableError,
 )
 from asyncjobs.errors import RowRefusedError
+from asyncjobs.options import chosen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +102,7 @@ async def test_a_refused_row_is_looked_for_in_halves_and_fails_its_own_caller(jo
     assert jobs.adapter.batches == [args(1, 2, 3, 4), args(1, 2), args(3, 4), args(3), args(4)]
     kinds = [type(result).__name__ for result in results]
     assert kinds == ["ScheduledJob", "ScheduledJob", "ArgumentError", "ScheduledJob"]
-    with pytest.raises(ArgumentError, match="job 'note'.*too large"):
+    with pytest.raises(ArgumentError, match=r"job 'note'.*too large"):
         raise results[2]
 
 
@@ -202,3 +203,24 @@ async def test_no_character_of_an_argument_is_taken_for_the_end_of_it(
             rows = await stored.later.many([stored.note(text) for text in texts])
         records = await stored.adapters["main"].get([row.id for row in rows])
     assert [stored.note.codec.decode(record.args)["text"] for record in records] == texts
+
+
+async def test_what_is_made_for_each_call_has_all_its_fields(stored: Any) -> None:
+    rows: list[NewJob] = []
+    answers: list[StoredJob] = []
+    enqueue = stored.adapters["main"].enqueue
+
+    async def record(jobs: Sequence[NewJob], **options: Any) -> list[StoredJob]:
+        rows.extend(jobs)
+        answers.extend(await enqueue(jobs, **options))
+        return answers[-len(jobs) :]
+
+    stored.adapters["main"].enqueue = record
+    with anyio.fail_after(60):
+        results = [
+            await stored.later(stored.note("x")),
+            await stored.later(stored.note("x"), wait=9),
+        ]
+        results += await stored.later.many([stored.note("x"), stored.mail("y")])
+    for made in (*rows, *answers, *results, chosen({"priority": 5})):
+        assert len(made) == len(type(made)._fields)
