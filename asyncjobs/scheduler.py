@@ -160,7 +160,7 @@ class Scheduler:
         return before
 
     def use_loop(self, loop: asyncio.AbstractEventLoop | None) -> None:
-        """Say in which loop the manager is open, for `from_thread`."""
+        """Say in which loop the manager is open; None when it is not any more."""
         self._loop = loop
 
     async def drain(self) -> None:
@@ -199,7 +199,10 @@ class Scheduler:
         return joined(Extras(extra=json.dumps({"context": carried})), extras)
 
     def _gather(self, row: NewJob) -> asyncio.Future[StoredJob]:
-        future: asyncio.Future[StoredJob] = asyncio.get_running_loop().create_future()
+        loop = self._loop
+        if loop is None or not loop.is_running():
+            loop = asyncio.get_running_loop()  # asks the kernel each time, before Python 3.12
+        future: asyncio.Future[StoredJob] = loop.create_future()
         self._gathered.add((row, future))
         return future
 

@@ -160,6 +160,7 @@ class JobManager:
         if self._entered == 0:
             for scheduler in self.schedulers:
                 await scheduler.drain()
+                scheduler.use_loop(None)
             await self._stack.aclose()
 
     def lifespan(

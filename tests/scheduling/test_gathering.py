@@ -12,6 +12,7 @@ from asyncjobs import (
     ArgumentError,
     JobManager,
     MemoryAdapter,
+    NotOpenError,
     PostgresAdapter,
     StorageUnavailableError,
 )
@@ -224,3 +225,28 @@ async def test_what_is_made_for_each_call_has_all_its_fields(stored: Any) -> Non
         results += await stored.later.many([stored.note("x"), stored.mail("y")])
     for made in (*rows, *answers, *results, chosen({"priority": 5})):
         assert len(made) == len(type(made)._fields)
+
+
+def test_a_manager_is_used_in_one_event_loop_after_the_other() -> None:
+    manager = JobManager(adapters={"main": MemoryAdapter()})
+    later = manager.create_scheduler(adapter="main")
+
+    @manager.job
+    async def note() -> None: ...
+
+    async def use() -> int:
+        async with manager, asyncio.timeout(20):
+            return (await later(note())).id
+
+    async def leave_open() -> int:
+        await manager.__aenter__()
+        return (await later(note())).id
+
+    async def close() -> int:
+        found = (await later(note())).id
+        await manager.__aexit__(None, None, None)
+        with pytest.raises(NotOpenError):
+            await later(note())
+        return found
+
+    assert len({asyncio.run(step()) for step in (use, use, leave_open, close, use)}) == 5
