@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from asyncjobs.errors import (
+    AsyncJobsError,
     NotMigratedError,
     NotPermittedError,
     RowRefusedError,
@@ -47,20 +48,27 @@ REFUSED = (
 """A value that the table does not take, whoever sends it."""
 
 
+def translate(error: BaseException, schema: str) -> AsyncJobsError | None:
+    """Return this package's error for one of asyncpg's; None for what is a bug of ours."""
+    if isinstance(error, NOT_MIGRATED):
+        return NotMigratedError(schema)
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        return NotPermittedError(str(error))
+    is_asyncpgs_own = isinstance(error, UNAVAILABLE) and isinstance(error, ValueError)
+    if is_asyncpgs_own or isinstance(error, REFUSED):  # the first: what it cannot send
+        return RowRefusedError(str(error))
+    # Any other error of PostgreSQL, such as a lock timeout, may pass too.
+    if isinstance(error, (*UNAVAILABLE, asyncpg.PostgresError)):
+        return StorageUnavailableError(f"{type(error).__name__}: {error}")
+    return None
+
+
 @contextmanager
 def translated(schema: str) -> Iterator[None]:
     """Raise this package's errors in place of asyncpg's. What is a bug of ours stays as it is."""
     try:
         yield
-    except NOT_MIGRATED as error:
-        raise NotMigratedError(schema) from error
-    except asyncpg.InsufficientPrivilegeError as error:
-        raise NotPermittedError(str(error)) from error
-    except REFUSED as error:
-        raise RowRefusedError(str(error)) from error
-    except UNAVAILABLE as error:
-        if isinstance(error, ValueError):  # asyncpg's own DataError: an argument it cannot send
-            raise RowRefusedError(str(error)) from error
-        raise StorageUnavailableError(f"{type(error).__name__}: {error}") from error
-    except asyncpg.PostgresError as error:  # a lock timeout, or whatever else may pass
-        raise StorageUnavailableError(f"{type(error).__name__}: {error}") from error
+    except Exception as error:
+        if (known := translate(error, schema)) is None:
+            raise
+        raise known from error
