@@ -6,9 +6,9 @@ import asyncio
 import hashlib
 from typing import TYPE_CHECKING, Any, Self
 
-import anyio
-
+from asyncjobs.ending import end_task
 from asyncjobs.errors import ConfigError, NotOpenError
+from asyncjobs.logs import get_logger
 from asyncjobs.storage.postgres.claims import Claims
 from asyncjobs.storage.postgres.fleet import Fleet
 from asyncjobs.storage.postgres.jobs import JobsTable
@@ -214,9 +214,8 @@ class PostgresAdapter:
     async def _stop_listening(self) -> None:
         if not self._listeners and self._listening is not None:
             listening, self._listening = self._listening, None
-            listening.cancel()
-            with anyio.CancelScope(shield=True):
-                await asyncio.wait({listening})
+            if not await end_task(listening):
+                get_logger().error("listener.stuck")
 
     def _hear(self, signal: Signal) -> None:
         if signal.ready and self._claims_made is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,7 @@ def translate(error: BaseException, schema: str) -> AsyncJobsError | None:
         return RowRefusedError(str(error))
     # Any other error of PostgreSQL, such as a lock timeout, may pass too.
     if isinstance(error, (*UNAVAILABLE, asyncpg.PostgresError)):
+        raise_cancellation(error)
         return StorageUnavailableError(f"{type(error).__name__}: {error}")
     return None
 
@@ -72,3 +74,19 @@ def translated(schema: str) -> Iterator[None]:
         if (known := translate(error, schema)) is None:
             raise
         raise known from error
+
+
+def raise_cancellation(error: BaseException) -> None:
+    """Raise the cancellation of this task whose place *error* took, if there is one.
+
+    asyncpg tidies up while a cancellation passes, and may fail at it when the connection is
+    gone: swallowing that error would swallow the cancellation.
+    """
+    task = asyncio.current_task()
+    if task is None or not task.cancelling():
+        return
+    cause = error.__context__
+    while cause is not None:
+        if isinstance(cause, asyncio.CancelledError):
+            raise asyncio.CancelledError from error
+        cause = cause.__context__

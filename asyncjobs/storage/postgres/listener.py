@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from asyncjobs.logs import get_logger
-from asyncjobs.storage.postgres.failures import UNAVAILABLE
+from asyncjobs.storage.postgres.failures import UNAVAILABLE, raise_cancellation
 from asyncjobs.types import Signal
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class Listener:
                 finally:
                     await self._leave(connection)
             except UNAVAILABLE as error:
+                raise_cancellation(error)
                 self._log.warning("listener.lost", error=f"{type(error).__name__}: {error}")
                 delay = min(delay * 2, MAX_DELAY) if not self._heard.is_set() else 0.1
             self._on_signal(Signal(missed=True))
@@ -80,6 +81,7 @@ class Listener:
             self._log.warning("listener.deaf", hint="polling only; is there a pooler in between?")
 
     async def _leave(self, connection: asyncpg.Connection) -> None:
+        # Raises nothing but a cancellation: an error would take the place of one that passes.
         connection.remove_termination_listener(self._on_termination)
         if connection.is_closed():
             self._source.throw_away(connection)
@@ -88,6 +90,8 @@ class Listener:
             async with asyncio.timeout(LEAVE_TIMEOUT):
                 await connection.remove_listener(self._channel, self._on_notification)
                 await self._source.give_back(connection)
+        except UNAVAILABLE:
+            self._source.throw_away(connection)
         except BaseException:
             self._source.throw_away(connection)
             raise
