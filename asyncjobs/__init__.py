@@ -45,7 +45,7 @@ from asyncjobs.job import AsyncJob, Job, JobCall, ThreadJob
 from asyncjobs.manager import JobManager
 from asyncjobs.scheduler import Scheduler
 from asyncjobs.storage.memory import MemoryAdapter
-from asyncjobs.storage.postgres import PostgresAdapter
+from asyncjobs.storage.postgres import Capabilities, PostgresAdapter
 from asyncjobs.types import JobRecord, JobState, NewJob, ScheduledJob
 from asyncjobs.verdicts import Cancel, Retry, Snooze
 
@@ -58,6 +58,7 @@ __all__ = [
     "AttemptsExhaustedError",
     "BatchTooLargeError",
     "Cancel",
+    "Capabilities",
     "ConfigError",
     "ConnectionKindError",
     "DaemonError",

@@ -9,9 +9,15 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from typing import Any
 
 import structlog
+
+FOLDED_FOR = 60.0
+"""Seconds for which a warning of an outage is not said again."""
+OUTAGES = (".failed", ".delayed")
+"""How the events end that come again with each try until the database is back."""
 
 
 def get_logger() -> Any:
@@ -30,3 +36,32 @@ def get_logger() -> Any:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     ).bind(logger="asyncjobs")
+
+
+class FoldingLog:
+    """A structlog logger that says a warning of an outage once a minute, not with each try.
+
+    The next time it says how often it was left out. What differs in its error is another one.
+    """
+
+    def __init__(self, log: Any) -> None:
+        self._log = log
+        self._said: dict[tuple[str, object], tuple[float, int]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything but warnings is the logger's own."""
+        return getattr(self._log, name)
+
+    def warning(self, event: str, **facts: Any) -> None:
+        """Say *event*, unless it is an outage's and was just said."""
+        if not event.endswith(OUTAGES) or "error" not in facts:
+            self._log.warning(event, **facts)
+            return
+        now, key = time.monotonic(), (event, facts["error"])
+        since, times = self._said.get(key, (now - FOLDED_FOR, 0))
+        if now - since < FOLDED_FOR:
+            self._said[key] = since, times + 1
+            return
+        self._said = {key: past for key, past in self._said.items() if now - past[0] < FOLDED_FOR}
+        self._said[key] = now, 0
+        self._log.warning(event, **facts, **({"repeated": times} if times else {}))

@@ -10,7 +10,7 @@ import structlog
 from structlog.testing import LogCapture
 
 from asyncjobs import JobManager, MemoryAdapter
-from asyncjobs.logs import get_logger
+from asyncjobs.logs import FOLDED_FOR, FoldingLog, get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,3 +119,24 @@ def test_a_manager_without_a_logger_follows_a_configuration_that_comes_later() -
     jobs.logger.info("worker.started")
 
     assert [entry["event"] for entry in capture.entries] == ["worker.started"]
+
+
+def test_a_warning_of_an_outage_is_said_once_a_minute_and_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    capture, now = LogCapture(), [1_000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    log = FoldingLog(structlog.wrap_logger(None, processors=[capture]))
+    for _ in range(10):
+        log.warning("claim.failed", error="down")
+        log.warning("job.retried", error="its own")
+    log.warning("claim.failed", error="another")
+    now[0] += FOLDED_FOR
+    log.warning("claim.failed", error="down")
+    outage = [line for line in capture.entries if line["event"] == "claim.failed"]
+    assert [(line["error"], line.get("repeated")) for line in outage] == [
+        ("down", None),
+        ("another", None),
+        ("down", 9),
+    ]
+    assert len(capture.entries) == 10 + len(outage)

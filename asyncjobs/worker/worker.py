@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from asyncjobs.errors import StorageError
+from asyncjobs.logs import FoldingLog
 from asyncjobs.types import Heartbeat, JobState, Signal, WorkerInfo
 from asyncjobs.worker.bookkeeper import Bookkeeper
 from asyncjobs.worker.claimer import Claimer
@@ -55,7 +56,7 @@ class Worker:
     ) -> None:
         self._storage, self._group, self._queues = storage, group, list(queues)
         self.name = name
-        self._log = log.bind(worker=name)
+        self._log = FoldingLog(log.bind(worker=name))
         self._force = asyncio.Event()
         self._reconciler = Reconciler(storage, self._log)
         doubt = self._reconciler.doubt
@@ -243,6 +244,8 @@ class Worker:
     def _on_signal(self, signal: Signal) -> None:
         self._claimer.on_signal(signal)
         if signal.missed:
+            # Perhaps a failover: what was recorded last may be forgotten, and be ours again.
+            self._reconciler.doubt()
             self._promoter.expect(0)
         elif signal.due_in is not None:
             self._promoter.expect(signal.due_in)

@@ -14,6 +14,7 @@ where workers.id = any(array(
     where
         silent.id = any($1::bigint[])
         or silent.heartbeat_at + silent.lease < clock_timestamp()
+    order by silent.id
     for update skip locked
 ))
 returning workers.id, workers.name;

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any, Self
 from asyncjobs.ending import end_task
 from asyncjobs.errors import ConfigError, NotOpenError
 from asyncjobs.logs import get_logger
+from asyncjobs.storage.postgres.capabilities import EVERYTHING, Capabilities
 from asyncjobs.storage.postgres.claims import Claims
 from asyncjobs.storage.postgres.fleet import Fleet
+from asyncjobs.storage.postgres.hosts import Primary
 from asyncjobs.storage.postgres.jobs import JobsTable
 from asyncjobs.storage.postgres.lanes import Lanes
 from asyncjobs.storage.postgres.listener import Listener
-from asyncjobs.storage.postgres.migrate import check_migrated, migrate
+from asyncjobs.storage.postgres.migrate import migrate
+from asyncjobs.storage.postgres.opening import get_to_know
 from asyncjobs.storage.postgres.source import ConnectionSource, DsnSource, PoolSource
-from asyncjobs.storage.postgres.statements import MAX_IDENTIFIER, Statements, check_schema
+from asyncjobs.storage.postgres.statements import MAX_IDENTIFIER, check_schema
 from asyncjobs.storage.postgres.statistics import PostgresStatistics
 from asyncjobs.types import Signal
 
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from asyncjobs.storage.postgres.statements import Statements
     from asyncjobs.storage.protocol import OnSignal
     from asyncjobs.types import (
         ClaimedJob,
@@ -52,8 +56,12 @@ class PostgresAdapter:
     With *pool* the connections are borrowed from there and kept; heartbeats then share the
     event loop with the jobs, so that a job that blocks the loop for a whole lease loses it.
 
-    With *listen* false nothing is listened for, and workers poll every `sleep_delay`: for
-    poolers in transaction mode, along with ``connect={"statement_cache_size": 0}``.
+    A *dsn* of several hosts means those of one cluster: the one that is the primary is used.
+
+    With *listen* false nothing is listened for, and workers poll every `sleep_delay`. Behind a
+    pooler in transaction mode they do so in any case, unless *listen_dsn* leads around it.
+
+    What a server lacks is found out when the adapter opens; *capabilities* forbids what it has.
 
     Raises ConfigError.
     """
@@ -65,13 +73,20 @@ class PostgresAdapter:
         pool: asyncpg.Pool | None = None,
         schema: str = "asyncjobs",
         listen: bool = True,
+        listen_dsn: str | None = None,
         connect: Mapping[str, Any] | None = None,
+        capabilities: Capabilities | None = None,
     ) -> None:
         if pool is not None and (dsn is not None or connect is not None):
             raise ConfigError("give dsn (and connect) or pool, not both")
         self.schema = check_schema(schema)
         self._dsn, self._pool = dsn, pool
         self._listen, self._connect = listen, dict(connect or {})
+        self._direct = DsnSource(listen_dsn, self._connect) if listen_dsn else None
+        self._wanted = EVERYTHING if capabilities is None else capabilities
+        self._found: Capabilities | None = None
+        self._statements: Statements | None = None
+        self._primary = Primary()
         self._channel = channel_name(schema)
         self._opened = 0
         self._opening = asyncio.Lock()
@@ -91,19 +106,22 @@ class PostgresAdapter:
         """Connect, and check that the schema is one to work with."""
         async with self._opening:
             if self._opened == 0:
-                lanes = Lanes(self._source(), self.schema)
+                lanes = Lanes(self._source(), self.schema, self._on_return)
                 try:
                     first = lanes.fleet if self._beats_only else lanes.enqueue
-                    version = await check_migrated(first, self.schema)
+                    statements, found = await get_to_know(
+                        lanes, first, self.schema, self._wanted, self._found
+                    )
                 except BaseException:
                     await lanes.close()
                     raise
-                statements = Statements.load(self.schema, version)
-                self._lanes = lanes
+                self._lanes, self._statements, self._found = lanes, statements, found
                 self._jobs_table = JobsTable(lanes, statements, self.schema, self._channel)
                 self._fleet_table = Fleet(lanes, statements, self._channel)
                 self._statistics = PostgresStatistics(lanes, statements)
-                self._claims_made = Claims(lanes.claim, statements, self._tell)
+                self._claims_made = Claims(
+                    lanes.claim, statements, self._tell, take_turns=not found.skip_locked
+                )
             self._opened += 1
 
     async def close(self) -> None:
@@ -113,12 +131,12 @@ class PostgresAdapter:
             if self._opened == 0 and self._lanes is not None:
                 lanes, self._lanes = self._lanes, None
                 self._claims.close()
-                self._jobs_table = self._fleet_table = self._claims_made = None
+                self._jobs_table = self._fleet_table = self._claims_made = self._found = None
                 await lanes.close()
 
     async def migrate(self) -> list[str]:
         """Bring the schema to this version and return the names of the steps taken."""
-        return await migrate(self._source(), self.schema)
+        return await migrate(self._source(), self.schema, self._wanted)
 
     async def enqueue(
         self, jobs: Sequence[NewJob], *, connection: object | None = None
@@ -187,16 +205,23 @@ class PostgresAdapter:
 
     async def listen(self, on_signal: OnSignal) -> None:
         """Report what happens until cancelled; see `Storage.listen`."""
-        if self._lanes is None:
+        if self._lanes is None or self._found is None or self._statements is None:
             raise NotOpenError
         self._listeners.append(on_signal)
+        polls = not self._listen or not self._found.notify
         try:
-            if not self._listen or self._listening is not None:
+            if polls or self._listening is not None:
                 on_signal(Signal(missed=True))
-            if not self._listen:
+            if polls:
                 await asyncio.Event().wait()
             if self._listening is None:  # one connection listens for all workers
-                listener = Listener(self._lanes.source, self._channel, self._hear)
+                listener = Listener(
+                    self._direct or self._lanes.source,
+                    self._statements,
+                    self._channel,
+                    self._hear,
+                    on_silence=self._lanes.suspect,
+                )
                 self._listening = asyncio.create_task(listener.run())
             await asyncio.shield(self._listening)
         finally:
@@ -207,8 +232,14 @@ class PostgresAdapter:
         """Return another adapter of the same database; None if there is only a pool."""
         if self._pool is not None:
             return None
-        twin = type(self)(self._dsn, schema=self.schema, listen=False, connect=self._connect)
-        twin._beats_only = True
+        twin = type(self)(
+            self._dsn,
+            schema=self.schema,
+            listen=False,
+            connect=self._connect,
+            capabilities=self._wanted,
+        )
+        twin._beats_only, twin._found, twin._primary = True, self._found, self._primary
         return twin
 
     async def _stop_listening(self) -> None:
@@ -222,6 +253,9 @@ class PostgresAdapter:
             self._claims_made.marks.expect(signal.ready, signal.priority)
         self._tell(signal)
 
+    def _on_return(self) -> None:
+        self._tell(Signal(missed=True))
+
     def _tell(self, signal: Signal) -> None:
         for on_signal in self._listeners:
             on_signal(signal)
@@ -229,7 +263,7 @@ class PostgresAdapter:
     def _source(self) -> ConnectionSource:
         if self._pool is not None:
             return PoolSource(self._pool)
-        return DsnSource(self._dsn, self._connect)
+        return DsnSource(self._dsn, self._connect, self._primary)
 
     @property
     def _jobs(self) -> JobsTable:

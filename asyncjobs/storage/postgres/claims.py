@@ -20,11 +20,13 @@ import time
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from asyncjobs.storage.postgres.lanes import STATEMENT_TIMEOUT
+from asyncjobs.storage.postgres.transactions import HOT_TIMEOUT, transaction
 from asyncjobs.types import ClaimedJob, Signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    import asyncpg
 
     from asyncjobs.storage.postgres.lanes import Lane
     from asyncjobs.storage.postgres.statements import Statements
@@ -80,9 +82,15 @@ class Claims:
     """The claims of one adapter, for all its workers in this process."""
 
     def __init__(
-        self, lane: Lane, statements: Statements, on_signal: Callable[[Signal], None]
+        self,
+        lane: Lane,
+        statements: Statements,
+        on_signal: Callable[[Signal], None],
+        *,
+        take_turns: bool = False,
     ) -> None:
         self._lane, self._sql, self._on_signal = lane, statements, on_signal
+        self._take_turns = take_turns
         self.marks = Marks()
         self._sweeps: dict[tuple[str, ...], float] = {}
         """When claims of these queues may look from the head again; absent while that is quick."""
@@ -109,9 +117,7 @@ class Claims:
         wanted = queues[0] if single else list(queues)
         async with self._lane.connection() as connection:
             before = time.monotonic()
-            rows = await connection.fetch(
-                statement, worker, wanted, limit, timeout=STATEMENT_TIMEOUT
-            )
+            rows = await self._fetch(connection, statement, worker, wanted, limit)
             took = time.monotonic() - before
         jobs = [ClaimedJob(*row) for row in rows] if single else self._reached(queues, rows, limit)
         self._judge(queues, took, len(jobs))
@@ -140,10 +146,21 @@ class Claims:
         self, worker: int, queues: tuple[str, ...], limit: int
     ) -> list[ClaimedJob]:
         columns = self.marks.columns(queues)
-        rows = await self._lane.fetch(self._sql.claim_after, worker, *columns, limit)
+        async with self._lane.connection() as connection:
+            rows = await self._fetch(connection, self._sql.claim_after, worker, *columns, limit)
         if len(rows) < limit:  # there may be more before the marks
             self._remind(queues, self._sweeps.get(queues, 0.0) - time.monotonic())
         return [ClaimedJob(*row) for row in rows]
+
+    async def _fetch(
+        self, connection: asyncpg.Connection, statement: str, *args: Any
+    ) -> Sequence[Any]:
+        if not self._take_turns:
+            rows: Sequence[Any] = await connection.fetch(statement, *args, timeout=HOT_TIMEOUT)
+            return rows
+        async with transaction(connection):
+            await connection.fetch(self._sql.await_turn, timeout=HOT_TIMEOUT)
+            return await connection.fetch(statement, *args, timeout=HOT_TIMEOUT)
 
     def _remind(self, queues: tuple[str, ...], delay: float) -> None:
         # Let the workers ask again, once, when it is time.

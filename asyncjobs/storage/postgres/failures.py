@@ -13,6 +13,7 @@ from asyncjobs.errors import (
     NotMigratedError,
     NotPermittedError,
     RowRefusedError,
+    StorageError,
     StorageUnavailableError,
 )
 
@@ -27,8 +28,11 @@ UNAVAILABLE = (
     asyncpg.InsufficientResourcesError,  # too many connections, disk full
     asyncpg.ReadOnlySQLTransactionError,  # a failover made this server a standby
     asyncpg.TransactionRollbackError,  # deadlock
-    asyncpg.InternalClientError,
+    asyncpg.InternalClientError,  # "cannot switch to state": a statement that was cut off
     asyncpg.InterfaceError,
+    asyncpg.InvalidTransactionStateError,  # idle in a transaction for too long
+    asyncpg.InvalidSQLStatementNameError,  # a pooler that forgot a prepared statement,
+    asyncpg.DuplicatePreparedStatementError,  # or mistook another client's for it
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
 )
@@ -50,7 +54,9 @@ REFUSED = (
 
 
 def translate(error: BaseException, schema: str) -> AsyncJobsError | None:
-    """Return this package's error for one of asyncpg's; None for what is a bug of ours."""
+    """Return this package's error for one of asyncpg's; None for what is ours already, or a bug."""
+    if isinstance(error, StorageError):
+        return None
     if isinstance(error, NOT_MIGRATED):
         return NotMigratedError(schema)
     if isinstance(error, asyncpg.InsufficientPrivilegeError):

@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+from asyncjobs.storage.postgres.transactions import HOT_TIMEOUT, transaction
 from asyncjobs.types import Heartbeat, LocalWorker, Rescued
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Fleet:
         async with (
             self._lane.connection() as connection,
             asyncio.timeout(DEREGISTER_TIMEOUT),
-            connection.transaction(isolation="read_committed"),
+            transaction(connection),
         ):
             if await connection.fetch(self._sql.remove_worker, worker):
                 await connection.fetch(self._sql.return_jobs, worker, self._channel)
@@ -63,7 +64,8 @@ class Fleet:
         """Declare workers dead and free their jobs, in one transaction of two statements."""
         async with (
             self._lane.connection() as connection,
-            connection.transaction(isolation="read_committed"),
+            asyncio.timeout(HOT_TIMEOUT),
+            transaction(connection),
         ):
             removed = await connection.fetch(self._sql.remove_dead_workers, list(dead))
             if not removed:

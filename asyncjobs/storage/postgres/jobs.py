@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from asyncjobs.storage.postgres.external import driver_connection
 from asyncjobs.storage.postgres.failures import translated
+from asyncjobs.storage.postgres.transactions import HOT_TIMEOUT
 from asyncjobs.types import Extras, JobRecord, NewJob, Promotion, StoredJob, tuple_of
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from asyncjobs.types import Outcome
 
 ARGS = NewJob._fields.index("args")
+ROW_TIME = 0.001
+"""Seconds more for each row of an insert until a server that is silent counts as gone."""
 SEPARATOR = "\x1e"
 """Between JSON texts in one text: no JSON text contains it. Source: RFC 7464. To asyncpg one
 text is less work than an array of texts."""
@@ -44,25 +47,28 @@ class JobsTable:
         if all(column.count(column[0]) == len(jobs) for column in columns):
             common = [column[0] for column in columns]
             common.insert(ARGS, SEPARATOR.join(args))
-            [row] = await self._insert(self._sql.enqueue_alike, common, connection)
+            [row] = await self._insert(self._sql.enqueue_alike, common, len(jobs), connection)
             ids, state, run_at = row
             return [tuple_of(StoredJob, (job, state, run_at)) for job in ids]
         columns.insert(ARGS, args)
-        rows = await self._insert(self._sql.enqueue_jobs, columns, connection)
+        rows = await self._insert(self._sql.enqueue_jobs, columns, len(jobs), connection)
         return [StoredJob._make(row) for row in rows]
 
     async def _enqueue_special(
         self, jobs: Sequence[NewJob], connection: object | None
     ) -> list[StoredJob]:
         records = json.dumps([as_record(job) for job in jobs])
-        rows = await self._insert(self._sql.enqueue_special, [records], connection)
+        rows = await self._insert(self._sql.enqueue_special, [records], len(jobs), connection)
         return [StoredJob._make(row) for row in rows]
 
     async def _insert(
-        self, statement: str, arguments: list[Any], connection: object | None
+        self, statement: str, arguments: list[Any], count: int, connection: object | None
     ) -> Sequence[Any]:
         if connection is None:
-            return await self._lanes.enqueue.fetch(statement, *arguments, self._channel)
+            timeout = HOT_TIMEOUT + count * ROW_TIME
+            return await self._lanes.enqueue.fetch(
+                statement, *arguments, self._channel, timeout=timeout
+            )
         driver = await driver_connection(connection)
         with translated(self._schema):
             rows: Sequence[Any] = await driver.fetch(statement, *arguments, self._channel)

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
+import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from asyncjobs.errors import NotOpenError
+from asyncjobs.errors import NotOpenError, StorageError, StorageUnavailableError
 from asyncjobs.storage.postgres.failures import UNAVAILABLE, translate
+from asyncjobs.storage.postgres.transactions import HOT_TIMEOUT, transaction
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     import asyncpg
 
@@ -22,35 +26,59 @@ if TYPE_CHECKING:
     from asyncjobs.storage.postgres.source import ConnectionSource
 
 STATEMENT_TIMEOUT = 60.0
-"""Seconds after which a silent server counts as gone."""
-
+"""Seconds after which a silent server counts as gone, for what people ask."""
 CLOSE_TIMEOUT = 2.0
 """Seconds for the statement that still runs when everything ends."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+"""Seconds between a connection that could not be made and the next try, whoever wants one."""
+UNREPLICATED = (
+    "it was committed on the primary, but somebody cut off the wait for the synchronous "
+    "standby: it is lost if the primary is"
+)
 
 
 class Lane:
     """One connection that is made when first used, and again after it broke."""
 
-    def __init__(self, source: ConnectionSource, purpose: str, schema: str) -> None:
+    def __init__(
+        self,
+        source: ConnectionSource,
+        schema: str,
+        purpose: str,
+        *,
+        timeout: float = HOT_TIMEOUT,
+        on_silence: Callable[[], None],
+        on_return: Callable[[], None] | None = None,
+    ) -> None:
         self._source, self._purpose, self._schema = source, purpose, schema
+        self._timeout, self._on_silence, self._on_return = timeout, on_silence, on_return
         self._connection: asyncpg.Connection | None = None
         self._lock = asyncio.Lock()
         self._closed = False
+        self._lost = False
+        self._pause, self._not_before = FIRST_PAUSE, 0.0
+        self._unreplicated = False
+        self.read_committed = True
+        """Whether a statement by itself is READ COMMITTED; otherwise it gets a transaction."""
 
     async def fetch(
-        self, statement: str, *args: Any, timeout: float = STATEMENT_TIMEOUT
+        self, statement: str, *args: Any, timeout: float | None = None
     ) -> Sequence[asyncpg.Record]:
         """Run *statement* and return its rows.
 
         Raises StorageUnavailableError, after which the next call tries a new connection.
         """
+        timeout = self._timeout if timeout is None else timeout
         # Without `connection`, which costs as much as half of asyncpg's own work.
         async with self._lock:
             try:
                 connection = await self._connected()
-                rows: Sequence[asyncpg.Record] = await connection.fetch(
-                    statement, *args, timeout=timeout
-                )
+                if self.read_committed:
+                    rows = await connection.fetch(statement, *args, timeout=timeout)
+                else:
+                    async with transaction(connection):
+                        rows = await connection.fetch(statement, *args, timeout=timeout)
+                self._check_replicated()
             except BaseException as error:
                 if (known := self._after(error)) is None:
                     raise
@@ -62,62 +90,130 @@ class Lane:
         """Give the connection to one task at a time."""
         async with self._lock:
             try:
-                yield await self._connected()
+                connection = await self._connected()
+                if self.read_committed:
+                    yield connection
+                else:
+                    async with transaction(connection):
+                        yield connection
+                self._check_replicated()
             except BaseException as error:
                 if (known := self._after(error)) is None:
                     raise
                 raise known from error
 
+    def suspect(self) -> None:
+        """Give up the connection, unless a statement is about to show whether it works."""
+        if not self._lock.locked():
+            self._drop()
+
     async def close(self) -> None:
         """Close the connection, after the statement that runs on it."""
         self._closed = True
+        await self.release()
+
+    async def release(self) -> None:
+        """Let go of the connection; the next call makes another one."""
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT), self._lock:
                 if self._connection is not None:
+                    self._connection.remove_log_listener(self._on_log)
                     with contextlib.suppress(*UNAVAILABLE):
                         await self._source.give_back(self._connection)
                     self._connection = None
         except TimeoutError:
             self._drop()
+        self._lost = False
+
+    def _check_replicated(self) -> None:
+        if self._unreplicated:
+            raise StorageUnavailableError(UNREPLICATED)
 
     def _after(self, error: BaseException) -> AsyncJobsError | None:
         connection = self._connection
+        if isinstance(error, StorageError) or connection is None:
+            return translate(error, self._schema)
+        is_closed = connection.is_closed()
         # In a transaction: cancelled before it could roll back.
-        is_broken = isinstance(error, UNAVAILABLE)
-        if is_broken or (connection is not None and connection.is_in_transaction()):
+        if is_closed or isinstance(error, UNAVAILABLE) or connection.is_in_transaction():
             self._drop()
-        return translate(error, self._schema)
+        if isinstance(error, TimeoutError):
+            self._on_silence()
+        known = translate(error, self._schema)
+        if known is None and is_closed and isinstance(error, Exception):
+            # Whatever the driver made of the loss.
+            return StorageUnavailableError(f"{type(error).__name__}: {error}")
+        return known
 
     async def _connected(self) -> asyncpg.Connection:
         if self._closed:
             raise NotOpenError
+        self._unreplicated = False
         if self._connection is not None and self._connection.is_closed():
             self._drop()
         if self._connection is None:
-            self._connection = await self._source.take(self._purpose)
+            self._connection = await self._connect()
+            self._connection.add_log_listener(self._on_log)
+            if self._lost and self._on_return is not None:
+                self._on_return()
+            self._lost = False
         return self._connection
+
+    async def _connect(self) -> asyncpg.Connection:
+        # However many callers want something of a database that is away, and however soon they
+        # come back, it is asked for a connection about once a second.
+        await asyncio.sleep(self._not_before - time.monotonic())
+        try:
+            connection = await self._source.take(self._purpose)
+        except Exception:
+            self._not_before = time.monotonic() + self._pause * random.uniform(0.5, 1.0)  # noqa: S311
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
+            raise
+        self._pause = FIRST_PAUSE
+        return connection
 
     def _drop(self) -> None:
         if self._connection is not None:
             self._source.throw_away(self._connection)
             self._connection = None
+            self._lost = True
+
+    def _on_log(self, _: object, message: Any) -> None:
+        # The server cannot take a commit back when the wait for the standby is cut off: it
+        # answers as always, and warns. The text may be in any language, its source is not.
+        if getattr(message, "server_source_filename", None) == "syncrep.c":
+            self._unreplicated = True
 
 
 class Lanes:
-    """The lanes of one adapter."""
+    """The lanes of one adapter. *on_return* is called when claims work again after a loss."""
 
-    def __init__(self, source: ConnectionSource, schema: str) -> None:
+    def __init__(
+        self, source: ConnectionSource, schema: str, on_return: Callable[[], None] | None = None
+    ) -> None:
         self.source = source
-        self.enqueue = Lane(source, "enqueue", schema)
+        make = partial(Lane, source, schema, on_silence=self.suspect)
+        self.enqueue = make("enqueue")
         """Gathered calls of `later`."""
-        self.claim = Lane(source, "claim", schema)
-        self.finish = Lane(source, "finish", schema)
-        self.fleet = Lane(source, "fleet", schema)
+        self.claim = make("claim", on_return=on_return)
+        self.finish = make("finish")
+        self.fleet = make("fleet")
         """Heartbeats, rescue and promotion: short, and never behind the jobs themselves."""
-        self.admin = Lane(source, "admin", schema)
+        self.admin = make("admin", timeout=STATEMENT_TIMEOUT)
         """What people ask for; it may take long."""
+        self._all = (self.enqueue, self.claim, self.finish, self.fleet, self.admin)
+
+    def suspect(self) -> None:
+        """Make new connections: one of ours went silent, as all do when a router forgets them."""
+        for lane in self._all:
+            lane.suspect()
+
+    def isolate(self) -> None:
+        """Put every statement into a transaction that is READ COMMITTED."""
+        for lane in self._all:
+            lane.read_committed = False
 
     async def close(self) -> None:
         """Close all connections."""
-        for lane in (self.enqueue, self.claim, self.finish, self.fleet, self.admin):
+        for lane in self._all:
             await lane.close()

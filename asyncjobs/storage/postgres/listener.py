@@ -4,81 +4,124 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
+
+import asyncpg
 
 from asyncjobs.logs import get_logger
 from asyncjobs.storage.postgres.failures import UNAVAILABLE, raise_cancellation
 from asyncjobs.types import Signal
 
 if TYPE_CHECKING:
-    import asyncpg
+    from collections.abc import Callable
 
     from asyncjobs.storage.postgres.source import ConnectionSource
+    from asyncjobs.storage.postgres.statements import Statements
     from asyncjobs.storage.protocol import OnSignal
 
-PROBE_INTERVAL = 10.0
+PROBE_INTERVAL = 4.0
 """Seconds between two proofs of life. Until a loss is seen, polling carries on."""
-PROBE_TIMEOUT = 5.0
+PROBE_TIMEOUT = 4.0
 LEAVE_TIMEOUT = 2.0
-MAX_DELAY = 5.0
+FIRST_DELAY, LONGEST_DELAY = 0.1, 5.0
+DEAF_DELAY = 300.0
+"""Seconds until another try where LISTEN is accepted and nothing is heard."""
+
+
+class DeafError(Exception):
+    """The server takes LISTEN and sends nothing: there is a pooler in between."""
 
 
 class Listener:
-    """One connection that listens, for one worker."""
+    """One connection that listens, for all workers of a process."""
 
-    def __init__(self, source: ConnectionSource, channel: str, on_signal: OnSignal) -> None:
+    def __init__(
+        self,
+        source: ConnectionSource,
+        statements: Statements,
+        channel: str,
+        on_signal: OnSignal,
+        *,
+        on_silence: Callable[[], None],
+    ) -> None:
         self._source, self._channel, self._on_signal = source, channel, on_signal
+        self._on_silence = on_silence
+        self._prove = statements.prove_listening
+        self._own_channel = f"asyncjobs_{uuid4().hex}"
         self._log = get_logger()
         self._offset = 0.0
-        self._token = uuid4().hex
         self._heard = asyncio.Event()
         self._closed = asyncio.Event()
+        self._lost_at: float | None = None
+        self._is_deaf = False
 
     async def run(self) -> None:
         """Listen until cancelled; after each loss connect again."""
-        delay = 0.1
+        delay = FIRST_DELAY
         while True:
             self._heard.clear()
             try:
-                connection = await self._source.take("listen")
-                try:
-                    await self._listen(connection)
-                finally:
-                    await self._leave(connection)
-            except UNAVAILABLE as error:
+                await self._listen_once()
+            except DeafError:
+                delay = DEAF_DELAY
+                self._report_deaf()
+            except (*UNAVAILABLE, asyncpg.PostgresError) as error:
                 raise_cancellation(error)
-                self._log.warning("listener.lost", error=f"{type(error).__name__}: {error}")
-                delay = min(delay * 2, MAX_DELAY) if not self._heard.is_set() else 0.1
+                if isinstance(error, TimeoutError):
+                    self._on_silence()
+                delay = FIRST_DELAY if self._heard.is_set() else min(delay * 2, LONGEST_DELAY)
+                self._report_loss(error)
             self._on_signal(Signal(missed=True))
-            await asyncio.sleep(delay)
+            await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+
+    async def _listen_once(self) -> None:
+        connection = await self._source.take("listen")
+        try:
+            await self._listen(connection)
+        except (asyncio.CancelledError, DeafError):
+            await self._leave(connection)
+            raise
+        except BaseException:
+            self._source.throw_away(connection)
+            raise
 
     async def _listen(self, connection: asyncpg.Connection) -> None:
         self._closed.clear()
-        self._heard.clear()
         connection.add_termination_listener(self._on_termination)
-        await connection.add_listener(self._channel, self._on_notification)
+        async with asyncio.timeout(PROBE_TIMEOUT):
+            await connection.add_listener(self._own_channel, self._on_proof)
+            await connection.add_listener(self._channel, self._on_notification)
         self._on_signal(Signal(missed=True))
-        await self._prove_notifications(connection)
-        while not self._closed.is_set():
-            self._offset = await _database_clock(connection) - time.monotonic()
+        proven = False
+        while True:
+            if not await self._hears_itself(connection):
+                if proven:
+                    raise TimeoutError("notifications do not arrive any more")
+                raise DeafError
+            proven = True
+            self._report_return()
             with suppress(TimeoutError):
+                # Not wait_for: before Python 3.12 it may swallow a cancellation.
                 async with asyncio.timeout(PROBE_INTERVAL):
                     await self._closed.wait()
+            if self._closed.is_set():
+                raise ConnectionResetError("the connection was closed")
 
-    async def _prove_notifications(self, connection: asyncpg.Connection) -> None:
-        # A pooler in transaction mode takes LISTEN and forgets it.
-        self._offset = await _database_clock(connection) - time.monotonic()
-        payload = json.dumps({"probe": self._token})
-        await connection.execute("select pg_notify($1, $2)", self._channel, payload)
-        try:
-            # Not wait_for: before Python 3.12 it may swallow a cancellation.
-            async with asyncio.timeout(PROBE_TIMEOUT):
+    async def _hears_itself(self, connection: asyncpg.Connection) -> bool:
+        # That the connection answers is not enough: a pooler in transaction mode takes LISTEN
+        # and forgets it.
+        self._heard.clear()
+        deadline = asyncio.get_running_loop().time() + PROBE_TIMEOUT
+        now = await connection.fetchval(self._prove, self._own_channel, timeout=PROBE_TIMEOUT)
+        self._offset = now - time.monotonic()
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline):
                 await self._heard.wait()
-        except TimeoutError:
-            self._log.warning("listener.deaf", hint="polling only; is there a pooler in between?")
+        return self._heard.is_set()
 
     async def _leave(self, connection: asyncpg.Connection) -> None:
         # Raises nothing but a cancellation: an error would take the place of one that passes.
@@ -89,22 +132,43 @@ class Listener:
         try:
             async with asyncio.timeout(LEAVE_TIMEOUT):
                 await connection.remove_listener(self._channel, self._on_notification)
+                await connection.remove_listener(self._own_channel, self._on_proof)
                 await self._source.give_back(connection)
-        except UNAVAILABLE:
+        except (*UNAVAILABLE, asyncpg.PostgresError):
             self._source.throw_away(connection)
         except BaseException:
             self._source.throw_away(connection)
             raise
 
+    def _report_loss(self, error: BaseException) -> None:
+        # Once for each outage, however often it is tried.
+        if self._lost_at is None:
+            self._lost_at = time.monotonic()
+            self._log.warning("listener.lost", error=f"{type(error).__name__}: {error}")
+
+    def _report_return(self) -> None:
+        self._is_deaf = False
+        if self._lost_at is not None:
+            self._log.info("listener.back", seconds=round(time.monotonic() - self._lost_at, 1))
+            self._lost_at = None
+
+    def _report_deaf(self) -> None:
+        if not self._is_deaf:
+            self._is_deaf = True
+            self._log.warning(
+                "listener.deaf",
+                hint="a pooler in between? workers poll; listen_dsn= can lead around it",
+            )
+
     def _on_termination(self, _: object) -> None:
         self._closed.set()
 
+    def _on_proof(self, _: object, pid: int, channel: str, payload: object) -> None:
+        self._heard.set()
+
     def _on_notification(self, _: object, pid: int, channel: str, payload: object) -> None:
         try:
-            news = json.loads(str(payload))
-            if news.get("probe") == self._token:
-                self._heard.set()
-            if signal := self._signal(news):
+            if signal := self._signal(json.loads(str(payload))):
                 self._on_signal(signal)
         except (ValueError, TypeError, AttributeError):
             self._log.warning("notification.refused", payload=str(payload)[:200])
@@ -120,8 +184,3 @@ class Listener:
             due_in=None if due is None else due - now,
             cancel=tuple(news.get("cancel", ())),
         )
-
-
-async def _database_clock(connection: asyncpg.Connection) -> float:
-    query = "select extract(epoch from clock_timestamp())::float8"
-    return float(await connection.fetchval(query, timeout=PROBE_TIMEOUT))

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
+import random
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
+import asyncpg
+
 from asyncjobs.errors import MigrationChangedError, NotMigratedError, SchemaTooNewError
-from asyncjobs.storage.postgres.failures import translated
+from asyncjobs.storage.postgres.capabilities import EVERYTHING, Capabilities, probe
+from asyncjobs.storage.postgres.failures import UNAVAILABLE, translated
 from asyncjobs.storage.postgres.source import ConnectionSource, DsnSource
 from asyncjobs.storage.postgres.statements import (
     Statements,
@@ -19,12 +25,23 @@ from asyncjobs.storage.postgres.statements import (
 )
 
 if TYPE_CHECKING:
-    import asyncpg
-
     from asyncjobs.storage.postgres.lanes import Lane
 
 REQUIRED_VERSION = 1
 """The oldest schema this program works with: during a rolling deploy, the one before."""
+TRIES, LONGEST_PAUSE = 20, 0.2
+"""How often a migration that collided with another one begins again, and after how many
+seconds at most."""
+COLLISIONS = (
+    asyncpg.UniqueViolationError,
+    asyncpg.DuplicateSchemaError,
+    asyncpg.DuplicateObjectError,
+    asyncpg.DuplicateTableError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.InternalServerError,  # "tuple concurrently updated"
+)
+CHECK = 2_000
+"""Milliseconds between two looks of the server whether the one who migrates is still there."""
 NEEDS = re.compile(r"^-- needs: (\d+)$", re.MULTILINE)
 
 
@@ -66,20 +83,52 @@ async def migrate_database(dsn: str, schema: str = "asyncjobs") -> list[str]:
     return await migrate(DsnSource(dsn, {}), check_schema(schema))
 
 
-async def migrate(source: ConnectionSource, schema: str) -> list[str]:
+async def migrate(
+    source: ConnectionSource, schema: str, wanted: Capabilities = EVERYTHING
+) -> list[str]:
     """Do what `migrate_database` does, by a connection of *source*."""
     with translated(schema):
         connection = await source.take("migrate")
         try:
-            async with connection.transaction():
-                return await _apply_missing(connection, schema)
+            wanted = replace(wanted, prepared_statements=False)  # each is used once
+            found = await probe(connection, wanted, Statements.load(schema))
+            if found.advisory_locks:
+                return await _apply_in_turn(connection, schema)
+            return await _apply_against_others(connection, schema)
         finally:
-            await source.give_back(connection)
+            await _leave(source, connection)
+
+
+async def _leave(source: ConnectionSource, connection: asyncpg.Connection) -> None:
+    if connection.is_closed() or connection.is_in_transaction():
+        source.throw_away(connection)
+        return
+    with contextlib.suppress(*UNAVAILABLE):  # what was done is done
+        await source.give_back(connection)
+
+
+async def _apply_in_turn(connection: asyncpg.Connection, schema: str) -> list[str]:
+    # Read committed: whoever waited for the lock must see what was done meanwhile.
+    async with connection.transaction(isolation="read_committed"):
+        await connection.execute("select pg_advisory_xact_lock($1)", _lock_key(schema))
+        return await _apply_missing(connection, schema)
+
+
+async def _apply_against_others(connection: asyncpg.Connection, schema: str) -> list[str]:
+    # Two that make the same table collide, and one of them begins again after the other.
+    for _ in range(TRIES):
+        try:
+            async with connection.transaction(isolation="read_committed"):
+                return await _apply_missing(connection, schema)
+        except COLLISIONS:
+            await asyncio.sleep(random.uniform(0.0, LONGEST_PAUSE))  # noqa: S311 - no secret
+    async with connection.transaction(isolation="read_committed"):
+        return await _apply_missing(connection, schema)
 
 
 async def _apply_missing(connection: asyncpg.Connection, schema: str) -> list[str]:
+    await _end_with_us(connection)
     statements = Statements.load(schema)
-    await connection.execute("select pg_advisory_xact_lock($1)", _lock_key(schema))
     table = for_schema(':"schema".migrations', schema)
     exists = await connection.fetchval("select to_regclass($1) is not null", table)
     applied = await connection.fetch(statements.applied_migrations) if exists else []
@@ -92,6 +141,16 @@ async def _apply_missing(connection: asyncpg.Connection, schema: str) -> list[st
         )
         taken.append(step.name)
     return taken
+
+
+async def _end_with_us(connection: asyncpg.Connection) -> None:
+    # A long statement of a client that was killed goes on, and others wait for its lock: let
+    # the server look now and then whether we are still there, where its system can tell.
+    try:
+        async with connection.transaction():
+            await connection.execute(f"set local client_connection_check_interval = {CHECK}")
+    except asyncpg.PostgresError:
+        return
 
 
 def _check_applied(applied: list[asyncpg.Record], schema: str) -> None:
@@ -128,7 +187,8 @@ def migration_script(schema: str = "asyncjobs") -> str:
     """Return all migrations as one script for psql, for people who apply SQL by hand."""
     check_schema(schema)
     record = 'insert into :"schema".migrations (version, name, checksum, needs)\nvalues'
-    parts = ["begin;", f"select pg_advisory_xact_lock({_lock_key(schema)});"]
+    parts = ["begin isolation level read committed;"]
+    parts.append(f"select pg_advisory_xact_lock({_lock_key(schema)});")
     for step in all_migrations():
         values = f"({step.version}, '{step.name}', '{step.checksum}', {step.needs});"
         parts += [for_schema(step.text.rstrip(), schema), for_schema(f"{record} {values}", schema)]

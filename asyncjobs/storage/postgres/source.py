@@ -10,6 +10,8 @@ import anyio
 import asyncpg
 
 from asyncjobs.errors import ConfigError, DatabaseNotConfiguredError
+from asyncjobs.storage.postgres.hosts import HOST_TIMEOUT, Primary, several_hosts
+from asyncjobs.storage.postgres.sockets import keep_alive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +23,8 @@ CONNECT_TIMEOUT = 10.0
 CANCEL_TIMEOUT = 1.0
 LANES = 6
 """Connections that an adapter holds at most: five lanes and the listener."""
+UNCACHED = {"listen", "migrate"}
+"""Purposes whose few statements are not worth a name, which poolers may forget."""
 VARIABLES = ("ASYNCJOBS_DATABASE_URL", "DATABASE_URL")
 
 
@@ -39,6 +43,10 @@ def find_dsn(dsn: str | None) -> str:
 class ConnectionSource(Protocol):
     """Gives connections to lanes."""
 
+    def keep_no_statements(self) -> bool:
+        """Prepare no statement under a name from now on; return whether that changes anything."""
+        ...
+
     async def take(self, purpose: str) -> asyncpg.Connection:
         """Return a connection for *purpose*."""
         ...
@@ -53,27 +61,57 @@ class ConnectionSource(Protocol):
 
 
 class DsnSource:
-    """Opens a connection for each lane. Raises ConfigError for a DSN that makes no sense."""
+    """Opens a connection for each lane; of several hosts, to the one that is the primary.
 
-    def __init__(self, dsn: str | None, options: Mapping[str, Any]) -> None:
+    *primary* remembers which that is, and may be shared.
+    """
+
+    def __init__(
+        self, dsn: str | None, options: Mapping[str, Any], primary: Primary | None = None
+    ) -> None:
         self._dsn, self._options = dsn, dict(options)
+        self._primary = primary or Primary()
+
+    def keep_no_statements(self) -> bool:
+        """Prepare none from the next connection on, unless the options say how many."""
+        changes = "statement_cache_size" not in self._options
+        self._options.setdefault("statement_cache_size", 0)
+        return changes
 
     async def take(self, purpose: str) -> asyncpg.Connection:
-        """Open a connection that names its purpose in pg_stat_activity."""
+        """Open a connection that names its purpose in pg_stat_activity.
+
+        Raises ConfigError for a DSN that makes no sense.
+        """
         settings = {
             "application_name": f"asyncjobs {purpose}",
             **self._options.get("server_settings", {}),
         }
         options = {"timeout": CONNECT_TIMEOUT, **self._options, "server_settings": settings}
+        if purpose in UNCACHED:
+            options.setdefault("statement_cache_size", 0)
         dsn = find_dsn(self._dsn)
         try:
-            return await _connect(dsn, options)
+            connection = await self._connect(dsn, options)
         except (ValueError, asyncpg.ClientConfigurationError) as error:
+            if isinstance(error, ConfigError):
+                raise
             del error  # it may quote the password
             raise ConfigError(
                 "the database's address cannot be used; write / # ? [ in a password as %2F %23 "
                 "%3F %5B"
             ) from None
+        keep_alive(connection)
+        return connection
+
+    async def _connect(self, dsn: str, options: Mapping[str, Any]) -> asyncpg.Connection:
+        hosts = several_hosts(dsn, options)
+        if not hosts:
+            return await _connect(dsn, options)
+        common = {**options, "timeout": HOST_TIMEOUT, "target_session_attrs": "any"}
+        return await self._primary.find(
+            hosts, lambda host: _connect(dsn, {**common, "host": host.name, "port": host.port})
+        )
 
     async def give_back(self, connection: asyncpg.Connection) -> None:
         """Close the connection."""
@@ -110,6 +148,10 @@ class PoolSource:
                 f"to {LANES} of them; got max_size {pool.get_max_size()}"
             )
         self._pool = pool
+
+    def keep_no_statements(self) -> bool:
+        """Do nothing: only whoever made the pool can."""
+        return False
 
     async def take(self, purpose: str) -> asyncpg.Connection:
         """Acquire a connection."""

@@ -59,6 +59,7 @@ class Statements:
     """Every statement of ``sql/queries``; a field is named as its file."""
 
     applied_migrations: str
+    await_turn: str
     cancel_jobs: str
     claim_after: str
     claim_jobs: str
@@ -76,7 +77,9 @@ class Statements:
     heartbeat: str
     held_jobs: str
     local_workers: str
+    probe_server: str
     promote_jobs: str
+    prove_listening: str
     prune_statistics: str
     read_counts: str
     read_durations: str
@@ -97,3 +100,15 @@ class Statements:
         return cls(
             **{name: for_schema(for_version(text, version), schema) for name, text in texts.items()}
         )
+
+    def without(self, *, skip_locked: bool, notify: bool) -> Self:
+        """Return the same for a server that lacks what is True here.
+
+        A function that takes two texts and does nothing with them stands for pg_notify.
+        """
+        texts = {field.name: getattr(self, field.name) for field in fields(self)}
+        if skip_locked:
+            texts = {name: text.replace("skip locked", "") for name, text in texts.items()}
+        if notify:
+            texts = {name: text.replace("pg_notify(", "strpos(") for name, text in texts.items()}
+        return type(self)(**texts)

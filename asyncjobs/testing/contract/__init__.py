@@ -29,7 +29,11 @@ from asyncjobs.testing.contract.rescuing import Rescuing
 from asyncjobs.testing.contract.workers import Workers
 
 
-class StorageContract(
-    Enqueueing, Claiming, Finishing, Promoting, Cancelling, Workers, Rescuing, Listening, Counting
+class QuietStorageContract(
+    Enqueueing, Claiming, Finishing, Promoting, Cancelling, Workers, Rescuing, Counting
 ):
+    """The contract of an adapter whose `listen` tells nothing, so that workers poll."""
+
+
+class StorageContract(QuietStorageContract, Listening):
     """Everything that `asyncjobs.storage.protocol.Storage` promises. See the module."""

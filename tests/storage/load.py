@@ -1,0 +1,101 @@
+"""A manager whose log can be read, and callers and workers that keep it busy."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from asyncjobs import JobManager, StorageUnavailableError, WorkerGroup
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+CALLERS = 8
+
+
+def make_manager(adapter: Any, **options: Any) -> Any:
+    capture = structlog.testing.LogCapture()
+    manager: Any = JobManager(
+        adapters={"main": adapter},
+        workers=[WorkerGroup(adapter="main", **options)],
+        logger=structlog.wrap_logger(None, processors=[capture]),
+    )
+    manager.log = capture.entries
+    manager.later = manager.create_scheduler(adapter="main")
+    return manager
+
+
+class Load:
+    """Callers of `later`, and what was acknowledged to them."""
+
+    def __init__(self, jobs: Any) -> None:
+        self.jobs = jobs
+        self.acknowledged: set[int] = set()
+        self.ran: list[int] = []
+        self.refused = 0
+        self.longest_gap = 0.0
+        """Seconds between two acknowledgements."""
+        self._last = time.monotonic()
+        self._next = 0
+        self._more = asyncio.Event()
+        self.note = jobs.job(name="note")(self._note)
+
+    async def _note(self, number: int) -> None:
+        self.ran.append(number)
+
+    async def call(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            self._next += 1
+            number = self._next
+            try:
+                await self.jobs.later(self.note(number))
+            except StorageUnavailableError:
+                self.refused += 1
+            else:
+                self.acknowledged.add(number)
+                now = time.monotonic()
+                self.longest_gap, self._last = max(self.longest_gap, now - self._last), now
+                self._more.set()
+            await asyncio.sleep(0.001)
+
+    async def until_refused(self) -> None:
+        """Wait until one more call is refused."""
+        before = self.refused
+        while self.refused == before:
+            await asyncio.sleep(0.01)
+
+    async def until_run(self) -> None:
+        """Wait until all that was acknowledged has run."""
+        while self.acknowledged - set(self.ran):
+            await asyncio.sleep(0.02)
+
+    async def reach(self, count: int) -> None:
+        """Wait until *count* more calls were acknowledged."""
+        target = len(self.acknowledged) + count
+        while len(self.acknowledged) < target:
+            self._more.clear()
+            await self._more.wait()
+
+
+@asynccontextmanager
+async def under_load(jobs: Any, callers: int = CALLERS) -> AsyncIterator[Load]:
+    """Call and work during the block; afterwards all that was acknowledged runs."""
+    load = Load(jobs)
+    end, stop = asyncio.Event(), asyncio.Event()
+    async with jobs:
+        worker = asyncio.create_task(jobs.work(end))
+        calling = [asyncio.create_task(load.call(stop)) for _ in range(callers)]
+        try:
+            yield load
+            stop.set()
+            await asyncio.gather(*calling)
+            await load.until_run()
+        finally:
+            for task in calling:
+                task.cancel()
+            end.set()
+            await worker
