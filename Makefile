@@ -8,17 +8,29 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check
 # Tests at once. Each waits for the database most of the time.
 JOBS ?= auto
 
+# What becomes root, where we are not.
+SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types layers bench bench-peers clean
+.PHONY: help demo test test-pgbouncer test-ha lint types layers bench bench-peers clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 22
 
 demo: $(VENV)/.demo ## Run the example app; CHECK=1 visits it and exits, PORT=8000 is the first port tried
 	$(BIN)/python examples/fastapi_app/demo.py $(if $(CHECK),--check) $(if $(PORT),--port $(PORT))
 
 test: $(VENV)/.dev ## Run all tests, on an embedded PostgreSQL; ARGS="-k cron" chooses
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+
+test-pgbouncer: $(VENV)/.dev ## Run the tests behind PgBouncer, which is installed by apt-get if it is missing
+	@PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null || { \
+	  $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends pgbouncer; \
+	}
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -o norecursedirs=".*" tests/pgbouncer $(ARGS)
+
+test-ha: $(VENV)/.ha ## Run the tests with Patroni and etcd, which are installed by pip
+	$(BIN)/python -m pytest -n 0 -s -o norecursedirs=".*" tests/ha $(ARGS)
 
 lint: $(VENV)/.dev ## Check style and format
 	$(BIN)/ruff check
@@ -59,4 +71,8 @@ $(VENV)/.demo: $(VENV)/.base pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.demo
 	$(PIP) install --quiet --group dev
+	@touch $@
+
+$(VENV)/.ha: $(VENV)/.dev
+	$(PIP) install --quiet --group ha
 	@touch $@

@@ -1,0 +1,163 @@
+"""Everything works behind PgBouncer in transaction mode, by polling."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import anyio
+import asyncpg
+import pytest
+import structlog
+from load import make_manager, under_load
+
+from asyncjobs import PostgresAdapter
+from asyncjobs.storage.postgres import listener
+from asyncjobs.storage.postgres.migrate import all_migrations
+from asyncjobs.testing import QuietStorageContract
+from asyncjobs.testing.contract.steps import QUEUES, a_job, a_worker, ids_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from asyncjobs.storage.protocol import Storage
+
+BOUND = 60
+NEVER = 3600.0
+SERIALIZABLE = 'alter database "{}" set default_transaction_isolation to serializable'
+
+
+@pytest.fixture
+def pooled(dsn: str, pooler: Any) -> str:
+    """A fresh migrated database, behind the pooler."""
+    found: str = pooler.through(dsn)
+    return found
+
+
+@pytest.fixture
+def said() -> Iterator[list[Any]]:
+    """What adapters say."""
+    with structlog.testing.capture_logs() as lines:
+        yield lines
+
+
+class TestBehindPgbouncer(QuietStorageContract):
+    @pytest.fixture(scope="module")
+    @staticmethod
+    def shared_dsn(migrated_database: Callable[[], Any]) -> Iterator[str]:
+        with migrated_database() as dsn:
+            yield dsn
+
+    @pytest.fixture
+    async def storage(self, shared_dsn: str, pooler: Any) -> AsyncIterator[Storage]:
+        connection = await asyncpg.connect(shared_dsn)
+        await connection.execute("truncate asyncjobs.jobs, asyncjobs.workers, asyncjobs.statistics")
+        await connection.close()
+        adapter = PostgresAdapter(pooler.through(shared_dsn))
+        await adapter.open()
+        yield adapter
+        await adapter.close()
+
+
+async def test_workers_and_callers_lose_nothing_and_meet_no_error(pooled: str) -> None:
+    jobs = make_manager(PostgresAdapter(pooled), sleep_delay=0.05, concurrency=50)
+    with anyio.fail_after(BOUND):
+        async with under_load(jobs, callers=50) as load:
+            await load.reach(1_000)
+    assert load.refused == 0
+    assert sorted(load.ran) == sorted(load.acknowledged)
+    events = {line["event"] for line in jobs.log}
+    assert not {event for event in events if event.endswith((".failed", ".delayed"))}
+
+
+async def test_it_is_said_once_that_workers_poll(
+    pooled: str, said: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "PROBE_TIMEOUT", 0.2)
+    monkeypatch.setattr(listener, "DEAF_DELAY", 0.2)
+    jobs = make_manager(PostgresAdapter(pooled), sleep_delay=0.05)
+    with anyio.fail_after(BOUND):
+        async with under_load(jobs) as load:
+            await load.reach(50)
+            await asyncio.sleep(2)  # some more tries to listen
+    events = [line["event"] for line in said]
+    assert events.count("pooler.found") == 1
+    assert events.count("listener.deaf") == 1
+    assert "listener.lost" not in events
+
+
+async def test_a_direct_address_for_listening_wakes_workers_at_once(dsn: str, pooled: str) -> None:
+    adapter = PostgresAdapter(pooled, listen_dsn=dsn)
+    jobs = make_manager(adapter, sleep_delay=NEVER)
+    ran = asyncio.Event()
+
+    @jobs.job
+    async def note() -> None:
+        ran.set()
+
+    with anyio.fail_after(BOUND):
+        async with jobs:
+            stop = asyncio.Event()
+            worker = asyncio.create_task(jobs.work(stop))
+            for _ in range(3):
+                ran.clear()
+                await jobs.later(note())
+                await ran.wait()
+            stop.set()
+            await worker
+
+
+async def test_ten_may_migrate_at_once(empty_dsn: str, pooler: Any) -> None:
+    adapters = [PostgresAdapter(pooler.through(empty_dsn)) for _ in range(10)]
+    with anyio.fail_after(BOUND):
+        taken = await asyncio.gather(*[adapter.migrate() for adapter in adapters])
+    assert list(chain(*taken)) == [step.name for step in all_migrations()]
+
+
+async def test_a_restart_of_the_pooler_loses_nothing(dsn: str, pooler: Any) -> None:
+    jobs = make_manager(PostgresAdapter(pooler.through(dsn)), sleep_delay=0.1, heartbeat_interval=1)
+    with anyio.fail_after(BOUND):
+        async with under_load(jobs) as load:
+            await load.reach(100)
+            await asyncio.to_thread(pooler.stop)
+            await load.until_refused()
+            await asyncio.to_thread(pooler.start)
+            await load.reach(100)
+    assert "lease.lost" not in {line["event"] for line in jobs.log}
+
+
+async def test_another_isolation_by_default_changes_nothing(dsn: str, pooled: str) -> None:
+    name = urlsplit(dsn).path.removeprefix("/")
+    admin = await asyncpg.connect(dsn)
+    await admin.execute(
+        f'alter database "{name}" set default_transaction_isolation to serializable'
+    )
+    await admin.close()
+    adapters = [PostgresAdapter(pooled) for _ in range(4)]
+    with anyio.fail_after(BOUND):
+        for adapter in adapters:
+            await adapter.open()
+        workers = [await adapter.register(a_worker()) for adapter in adapters]
+        stored = [row.id for row in await adapters[0].enqueue([a_job()] * 200)]
+
+        async def claim_until_empty(adapter: PostgresAdapter, worker: int) -> list[int]:
+            mine: list[int] = []
+            while claimed := await adapter.claim(worker, QUEUES, 7):
+                mine += ids_of(claimed)
+            return mine
+
+        claimed = await asyncio.gather(*map(claim_until_empty, adapters, workers))
+    assert sorted(chain(*claimed)) == stored
+    for adapter in adapters:
+        await adapter.close()
+
+
+async def test_a_pool_without_prepared_statements_works_behind_it(pooled: str) -> None:
+    async with asyncpg.create_pool(pooled, min_size=0, max_size=8, statement_cache_size=0) as pool:
+        jobs = make_manager(PostgresAdapter(pool=pool), sleep_delay=0.05)
+        with anyio.fail_after(BOUND):
+            async with under_load(jobs) as load:
+                await load.reach(100)
+    assert not load.refused
