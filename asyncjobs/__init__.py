@@ -39,6 +39,7 @@ from asyncjobs.errors import (
     UnknownOptionError,
     UnknownQueueError,
     WaitError,
+    WorkerStuckError,
 )
 from asyncjobs.hooks import Hooks
 from asyncjobs.job import AsyncJob, Job, JobCall, ThreadJob
@@ -104,6 +105,7 @@ __all__ = [
     "UnknownQueueError",
     "WaitError",
     "WorkerGroup",
+    "WorkerStuckError",
     "constant",
     "current_job",
     "exponential",

@@ -52,8 +52,16 @@ class Batcher(Generic[Item]):
             await asyncio.wait({self._sending})
 
     async def _send_all(self) -> None:
-        while self._pending:
-            self._underway = self._pending[: self._limit]
-            self._pending = self._pending[self._limit :]
-            await self._send(self._underway)
+        try:
+            while self._pending:
+                self._underway = self._pending[: self._limit]
+                self._pending = self._pending[self._limit :]
+                await self._send(self._underway)
+                self._underway = []
+        except asyncio.CancelledError:
+            # By the end of the event loop, which cancels every task once. Somebody may still
+            # add, and wait for, what is pending.
             self._underway = []
+            if self._pending:
+                self._sending = asyncio.get_running_loop().create_task(self._send_all())
+            raise

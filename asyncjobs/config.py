@@ -88,6 +88,9 @@ class WorkerGroup:
     shutdown_timeout: float = 30.0
     """How long running jobs may go on at shutdown. Keep it under what your platform waits
     before it kills."""
+    kill_stuck: bool = False
+    """End the process when a job does not end although it was cancelled, once the others have
+    ended or were given back: for a supervisor to start it again."""
 
     def __post_init__(self) -> None:
         check_whole("count", self.count, 0, 1_000)
@@ -101,6 +104,8 @@ class WorkerGroup:
         check_between("heartbeat_interval", self.heartbeat_interval, 0.05, 3_600, " s")
         check_between("lease", self.lease, 3 * self.heartbeat_interval, 86_400, " s")
         check_between("shutdown_timeout", self.shutdown_timeout, 0, 86_400, " s")
+        if not isinstance(self.kill_stuck, bool):
+            raise ConfigError(f"kill_stuck must be True or False, got {self.kill_stuck!r}")
         if not self.queue or not isinstance(self.queue, str | list | tuple):
             raise ConfigError(f'queue must be "*", a name or a list of names, got {self.queue!r}')
 

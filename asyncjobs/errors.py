@@ -34,6 +34,7 @@
     │   ├── NotMigratedError
     │   ├── SchemaTooNewError
     │   └── MigrationChangedError
+    ├── WorkerStuckError
     ├── DaemonError
     └── EmbeddedPostgresError
         └── PostgresNotFoundError
@@ -317,6 +318,17 @@ class MigrationChangedError(StorageError):
 
     def __str__(self) -> str:
         return f"the migration {self.name} was applied with other contents than it has here"
+
+
+class WorkerStuckError(AsyncJobsError):
+    """A worker ended because a job does not; its process is to end too, and be replaced."""
+
+    def __init__(self, worker: str) -> None:
+        self.worker = worker
+        super().__init__(worker)
+
+    def __str__(self) -> str:
+        return f"the worker {self.worker} holds a job that does not end: end this process"
 
 
 class DaemonError(AsyncJobsError):

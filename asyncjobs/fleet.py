@@ -6,9 +6,8 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-import anyio
-
 from asyncjobs.worker.delays import growing_delays
+from asyncjobs.worker.waiting import outlast
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -57,8 +56,7 @@ async def _gather(tasks: Sequence[asyncio.Task[None]], stops: Sequence[asyncio.E
     except asyncio.CancelledError:
         for task in tasks:
             task.cancel()
-        with anyio.CancelScope(shield=True):
-            await asyncio.wait(tasks)
+        await outlast(tasks)
         raise
 
 

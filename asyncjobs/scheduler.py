@@ -233,6 +233,10 @@ class Scheduler:
             stored = await self._storage.enqueue([row for row, _ in wanted])
         except RowRefusedError as error:
             await self._store_in_halves(wanted, error)
+        except asyncio.CancelledError:  # the event loop is being ended
+            for _, future in wanted:
+                future.cancel()
+            raise
         except Exception as error:  # noqa: BLE001 - every caller gets it
             for _, future in wanted:
                 _refuse(future, error)

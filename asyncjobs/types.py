@@ -93,6 +93,8 @@ class ClaimedJob(NamedTuple):
     args: Json
     position: int
     """Its place among those of its priority."""
+    losses: int = 0
+    """How many of its attempts ended because a worker was lost."""
     extra: Json | None = None
     """See `Extras`; `EXPIRED` for a job that expired before it was claimed."""
 
@@ -103,8 +105,9 @@ class Outcome:
 
     id: int
     attempt: int
-    state: Literal["succeeded", "failed", "cancelled", "scheduled", "available"]
-    """`scheduled` and `available` give the job back: after *delay*, or at once."""
+    state: Literal["succeeded", "failed", "cancelled", "scheduled", "available", "postponed"]
+    """`scheduled` and `available` give the job back: after *delay*, or at once. `postponed`
+    is for others to run: after *delay* too, but before that if it is offered."""
     delete: bool = False
     """Remove the row instead of keeping it in a final state."""
     delay: float = 0.0

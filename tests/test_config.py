@@ -49,6 +49,7 @@ def test_a_group_needs_nothing_but_its_adapter() -> None:
         "lease": 30,
         "heartbeat_interval": 5,
         "shutdown_timeout": 30,
+        "kill_stuck": False,
     }
 
 
@@ -91,6 +92,12 @@ def test_a_lease_bears_two_lost_heartbeats() -> None:
     assert group(heartbeat_interval=1, lease=3).lease == 3
     with pytest.raises(ConfigError, match=r"lease must be from 3 to 86400 s, got 2\.9"):
         group(heartbeat_interval=1, lease=2.9)
+
+
+@pytest.mark.parametrize("value", [None, 1, "yes"], ids=repr)
+def test_what_is_neither_true_nor_false_is_refused(value: Any) -> None:
+    with pytest.raises(ConfigError, match="kill_stuck must be True or False, got"):
+        group(kill_stuck=value)
 
 
 @pytest.mark.parametrize("queue", ["", [], (), None, 5, b"email"], ids=repr)

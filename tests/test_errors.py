@@ -32,6 +32,7 @@ SPEAKING = [  # with a sentence of their own
     errors.UnknownNameError("one", ["other", "third"]),
     errors.UnknownQueueError("emial", ["default", "email"]),
     errors.UnknownAdapterError("postgre", ["postgres"]),
+    errors.WorkerStuckError("default.0.0"),
     errors.UnknownOptionError("priorty", ["queue", "priority"]),
     errors.UnknownJobError("send", []),
     errors.DuplicateJobError("send", "app.mail.send (mail.py:3)", "app.push.send (push.py:9)"),

@@ -8,6 +8,8 @@ from asyncjobs.config import WorkerGroup
 from asyncjobs.errors import ConfigError, UnknownAdapterError, UnknownQueueError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from asyncjobs.manager.manager import JobManager
 
 MAX_QUEUE_NAMES = 5_000
@@ -34,6 +36,17 @@ def check_manager(manager: JobManager) -> None:
         )
     for group in manager.workers:
         _check_group(manager, group)
+
+
+def refuse_kill_stuck(groups: Iterable[WorkerGroup]) -> None:
+    """Raise ConfigError if one of *groups* would end a process that is not its own."""
+    for group in groups:
+        if group.kill_stuck and group.count:
+            raise ConfigError(
+                f"kill_stuck=True of the group {group.label!r} would end the web process: run its "
+                "workers by `asyncjobs work` and the app with lifespan(work=False), or do "
+                "without it"
+            )
 
 
 def _check_group(manager: JobManager, group: WorkerGroup) -> None:

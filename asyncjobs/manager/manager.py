@@ -20,10 +20,11 @@ from asyncjobs.errors import (
 from asyncjobs.fleet import run_embedded, run_groups
 from asyncjobs.job import AsyncJob, Job, ThreadJob, make_job
 from asyncjobs.logs import get_logger
-from asyncjobs.manager.checks import check_manager
+from asyncjobs.manager.checks import check_manager, refuse_kill_stuck
 from asyncjobs.registry import JobRegistry
 from asyncjobs.scheduler import Scheduler
 from asyncjobs.worker import Worker
+from asyncjobs.worker.process import ended_if_stuck
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -181,6 +182,7 @@ class JobManager:
         async def lifespan(app: Any) -> AsyncIterator[Any]:
             async with self, contextlib.AsyncExitStack() as stack:
                 if work:
+                    refuse_kill_stuck(self.workers)
                     await stack.enter_async_context(self._working())
                     makers = [
                         partial(self._worker, index, 0, "embedded.") for index in self._at_work()
@@ -202,7 +204,7 @@ class JobManager:
 
         Then, and when cancelled, it ends as `Worker.run` says.
         """
-        async with self, self._working():
+        async with self._process_of_workers():
             await run_groups(self._workers(), stop or asyncio.Event())
 
     async def workoff(self, on_progress: Callable[[int], None] | None = None) -> int:
@@ -210,7 +212,7 @@ class JobManager:
 
         *on_progress* is called now and then with the number so far.
         """
-        async with self, self._working():
+        async with self._process_of_workers():
             total = 0
             while True:  # the jobs of one group may have scheduled some for another
                 workers = self._workers()
@@ -237,7 +239,7 @@ class JobManager:
         if not 0 <= index < len(self.workers):
             most = len(self.workers) - 1
             raise ConfigError(f"there is no worker group {index}: they go from 0 to {most}")
-        async with self, self._working():
+        async with self._process_of_workers():
             await self._worker(index, number).run(stop or asyncio.Event(), burst=burst)
 
     async def clear(self, adapter: str | None = None) -> int:
@@ -250,6 +252,12 @@ class JobManager:
     def logger(self) -> Any:
         """The logger that was given, or this package's."""
         return get_logger() if self._logger is None else self._logger
+
+    @contextlib.asynccontextmanager
+    async def _process_of_workers(self) -> AsyncIterator[None]:
+        with ended_if_stuck():
+            async with self, self._working():
+                yield
 
     @contextlib.asynccontextmanager
     async def _working(self) -> AsyncIterator[None]:

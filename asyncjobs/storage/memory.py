@@ -7,11 +7,11 @@ other task.
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from math import inf
 from typing import TYPE_CHECKING
 
 import anyio
@@ -24,7 +24,6 @@ from asyncjobs.types import (
     Heartbeat,
     JobRecord,
     JobState,
-    Json,
     LocalWorker,
     NewJob,
     Outcome,
@@ -153,6 +152,11 @@ class MemoryAdapter:
                 self._put(row, JobState.AVAILABLE)
             self._wake(rows)
 
+    async def leave(self, worker: int) -> None:
+        """Note that *worker* ends with jobs that still run."""
+        if worker in self._workers:
+            self._workers[worker].leaving = True
+
     async def local_workers(self, host_id: str) -> list[LocalWorker]:
         """Return the workers of the machine *host_id*."""
         return [
@@ -196,14 +200,24 @@ class MemoryAdapter:
         next_at = self._future.next_at()
         return Promotion(len(due), None if next_at is None else self._seconds_until(next_at))
 
-    async def rescue(self, dead: Sequence[int]) -> list[Rescued]:
+    async def offer(self, names: Sequence[str]) -> int:
+        """Make postponed jobs of these *names* available at once."""
+        wanted = frozenset(names)
+        rows = [row for row in self._rows.values() if row.is_postponed and row.job.name in wanted]
+        for row in rows:
+            row.position, row.run_at = -row.position, self._clock()
+            self._put(row, JobState.AVAILABLE)
+        self._wake(rows)
+        return len(rows)
+
+    async def rescue(self, dead: Sequence[int], *, watched: float = inf) -> list[Rescued]:
         """Remove the workers *dead* and those whose lease has run out; free their jobs."""
         now = self._clock()
-        lost = [n for n, w in self._workers.items() if n in dead or w.lease_ends_at <= now]
+        lost = [n for n, w in self._workers.items() if n in dead or w.is_silent(now, watched)]
         rescued = []
         for worker in [self._workers.pop(number) for number in lost]:
             for row in worker.held():
-                row.errors.append(lost_record(row.attempt, now, worker.info.name))
+                row.lose(worker, now)
                 self._put(row, JobState.AVAILABLE)
                 rescued.append((row, worker.info.name))
         self._wake(row for row, _ in rescued)
@@ -243,7 +257,10 @@ class MemoryAdapter:
         if outcome.delete:
             del self._rows[row.id]
         else:
-            state = JobState(outcome.state)
+            is_postponed = outcome.state == "postponed"
+            state = JobState.SCHEDULED if is_postponed else JobState(outcome.state)
+            if is_postponed:
+                row.position = -abs(row.position)
             if state is JobState.SCHEDULED and not row.cancel_requested:
                 row.run_at = self._clock() + timedelta(seconds=outcome.delay)
             self._put(row, state)
@@ -276,17 +293,3 @@ class MemoryAdapter:
     def _tell(self, signal: Signal) -> None:
         for on_signal in list(self._listeners):
             on_signal(signal)
-
-
-def lost_record(attempt: int, at: datetime, worker: str) -> Json:
-    """Return the record of an attempt that ended because *worker* fell silent."""
-    return json.dumps(
-        {
-            "attempt": attempt,
-            "at": at.isoformat(),
-            "error": "WorkerLost",
-            "message": f"the worker {worker} fell silent",
-            "traceback": None,
-            "worker": worker,
-        }
-    )

@@ -7,6 +7,7 @@ comes to the top, where its state tells that it no longer waits.
 from __future__ import annotations
 
 import heapq
+import json
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -38,6 +39,21 @@ class Row:
     interrupt: bool = False
     """The worker is to be told of the cancellation."""
     errors: list[Json] = field(default_factory=list)
+    losses: int = 0
+    """How many of the errors are those of lost workers."""
+
+    @property
+    def is_postponed(self) -> bool:
+        """Whether it was given back by a worker that left it to others."""
+        return self.state is JobState.SCHEDULED and self.position < 0
+
+    def lose(self, worker: WorkerRow, at: datetime) -> None:
+        """Note that *worker*, which runs it, is gone. See free_jobs.sql for what counts."""
+        attempt = self.attempt
+        self.attempt -= worker.leaving or self.losses == 1
+        if not worker.leaving:
+            self.errors.append(lost_record(attempt, at, worker.info.name))
+            self.losses += 1
 
     @property
     def expires_at(self) -> datetime | None:
@@ -62,6 +78,7 @@ class Row:
             run_at=self.run_at,
             args=job.args,
             position=self.position,
+            losses=self.losses,
             extra=extra,
         )
 
@@ -92,12 +109,14 @@ class WorkerRow:
 
     info: WorkerInfo
     seen_at: datetime
+    leaving: bool = False
+    """Its process ends; nothing that it holds is counted as an attempt."""
     holds: dict[int, Row] = field(default_factory=dict)
 
-    @property
-    def lease_ends_at(self) -> datetime:
-        """The moment from which others may take its jobs."""
-        return self.seen_at + timedelta(seconds=self.info.lease)
+    def is_silent(self, now: datetime, watched: float) -> bool:
+        """Whether others who *watched* for so many seconds may take its jobs."""
+        ends_at = self.seen_at + timedelta(seconds=self.info.lease)
+        return ends_at <= now and self.info.lease <= 2 * watched
 
     def held(self) -> list[Row]:
         """Return the jobs that it holds, by id."""
@@ -148,3 +167,17 @@ class Future:
         while len(due) < limit and (at := self.next_at()) is not None and at <= now:
             due.append(heapq.heappop(self._heap)[-1])
         return due
+
+
+def lost_record(attempt: int, at: datetime, worker: str) -> Json:
+    """Return the record of an attempt that ended because *worker* fell silent."""
+    return json.dumps(
+        {
+            "attempt": attempt,
+            "at": at.isoformat(),
+            "error": "WorkerLost",
+            "message": f"the worker {worker} fell silent",
+            "traceback": None,
+            "worker": worker,
+        }
+    )

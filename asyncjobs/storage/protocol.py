@@ -16,6 +16,7 @@ Rules that hold for every method:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
 
 from asyncjobs.types import (
@@ -104,6 +105,13 @@ class Storage(Protocol):
         """Remove a worker that ends; jobs it still holds become available uncounted."""
         ...
 
+    async def leave(self, worker: int) -> None:
+        """Note that *worker* ends without giving back what it holds, because that still runs.
+
+        Whoever rescues it counts no attempt. An older schema has no room for this.
+        """
+        ...
+
     async def local_workers(self, host_id: str) -> list[LocalWorker]:
         """Return the workers that registered from the machine *host_id*."""
         ...
@@ -132,10 +140,17 @@ class Storage(Protocol):
         """Make up to *limit* due jobs available, the earliest first, and wake workers."""
         ...
 
-    async def rescue(self, dead: Sequence[int]) -> list[Rescued]:
+    async def offer(self, names: Sequence[str]) -> int:
+        """Make postponed jobs of these *names* available at once, and return how many."""
+        ...
+
+    async def rescue(self, dead: Sequence[int], *, watched: float = inf) -> list[Rescued]:
         """Remove the workers *dead* and those whose lease has run out; free their jobs.
 
-        The attempt that was lost counts, and is recorded with the error WorkerLost.
+        The attempt that was lost counts, unless it is the second that the job loses, and is
+        recorded with the error WorkerLost. What a worker that left held goes back uncounted.
+        *watched* is for how many seconds the caller has had no trouble with the storage:
+        after an outage others need up to half of their lease to show that they live.
         """
         ...
 

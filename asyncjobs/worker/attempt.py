@@ -6,6 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs.context import JobContext
+from asyncjobs.worker.outcome import Interruption
+from asyncjobs.worker.stacks import stack_of_task, stack_of_thread
 
 if TYPE_CHECKING:
     import asyncio
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
     from asyncjobs.hooks import Around
     from asyncjobs.job import Job
     from asyncjobs.types import ClaimedJob
-    from asyncjobs.worker.outcome import Interruption, Limits
+    from asyncjobs.worker.outcome import Limits
+    from asyncjobs.worker.threads import ThreadCall
 
 
 class Attempt:
@@ -25,8 +28,11 @@ class Attempt:
         "around",
         "began",
         "begun",
+        "call",
         "deadline",
+        "interrupted_at",
         "interruption",
+        "is_stuck",
         "job",
         "limit",
         "log",
@@ -38,6 +44,10 @@ class Attempt:
     )
 
     task: asyncio.Task[None]
+    interrupted_at: float
+    """By the event loop's clock; set only with the interruption, as the next."""
+    is_stuck: bool
+    """Whether it was found not to end."""
 
     def __init__(self, row: ClaimedJob, job: Job[..., Any], limit: Limits, log: Any) -> None:
         self.row, self.job, self.limit, self.log = row, job, limit, log
@@ -48,6 +58,8 @@ class Attempt:
         self._context: JobContext | None = None
         self.began = 0.0
         """Seconds since 1970, by this machine's clock."""
+        self.call: ThreadCall | None = None
+        """What its thread does, if it has one."""
         self.interruption: Interruption | None = None
         """Why we cancelled it; None while we have not."""
         self.begun = False
@@ -57,6 +69,19 @@ class Attempt:
         """When max_runtime ends, by the event loop's clock."""
         self.timer: asyncio.TimerHandle | None = None
         """Set only when the deadline is near: hardly any job gets that far."""
+
+    @property
+    def times_out_for_good(self) -> bool:
+        """Whether the job is never to run again if this attempt runs for too long."""
+        is_last = self.row.attempt >= self.limit.max_attempts
+        return is_last or not self.job.options.retry_on_timeout
+
+    @property
+    def ends_for_good(self) -> bool:
+        """Whether our reason for cutting it off means that it is never to run again."""
+        if self.interruption is Interruption.TIMEOUT:
+            return self.times_out_for_good
+        return self.interruption is Interruption.CANCELLED
 
     def context(self) -> JobContext:
         """Return what the job may know of itself; made when it first asks."""
@@ -76,9 +101,16 @@ class Attempt:
             )
         return self._context
 
+    def stack(self) -> str:
+        """Return where the job stands, as text of several lines."""
+        if self.call is not None:
+            return stack_of_thread(self.call.thread)
+        return stack_of_task(self.task)
+
     def interrupt(self, reason: Interruption) -> None:
         """Cancel the attempt, once: the first reason stands."""
         if self.interruption is None:
             self.interruption = reason
+            self.interrupted_at, self.is_stuck = self.task.get_loop().time(), False
             if self.begun:
                 self.task.cancel()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -16,11 +17,14 @@ from typing import TYPE_CHECKING, Any
 from asyncjobs import hooks
 from asyncjobs.errors import AttemptsExhaustedError, ExpiredError
 from asyncjobs.types import EXPIRED
-from asyncjobs.worker import afterwards, outcome
+from asyncjobs.worker import afterwards, outcome, suspects
 from asyncjobs.worker.attempt import Attempt
+from asyncjobs.worker.deadlines import Deadlines
 from asyncjobs.worker.outcome import Interruption
 from asyncjobs.worker.performer import Performer
 from asyncjobs.worker.reporter import Reporter
+from asyncjobs.worker.suspects import Suspects
+from asyncjobs.worker.unknown import UnknownNames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,8 +36,6 @@ if TYPE_CHECKING:
     from asyncjobs.worker.bookkeeper import Bookkeeper
     from asyncjobs.worker.finisher import Finisher
 
-NEAR = 1.0
-"""Seconds before its deadline from which a job has a timer."""
 CANCEL_GRACE = 5.0
 """Seconds that a cancelled job has to clean up at shutdown."""
 
@@ -51,19 +53,28 @@ class Executor:
         *,
         worker: str,
         on_room: Callable[[], None],
+        on_stuck: Callable[[], None],
+        is_torn_down: Callable[[], bool],
     ) -> None:
         self._registry, self._group, self._finisher = registry, group, finisher
-        self._log, self._on_room = log, on_room
-        self._reporter = Reporter(finisher, bookkeeper, log, worker=worker)
+        self._log, self._on_room, self._on_stuck = log, on_room, on_stuck
+        self._loop = asyncio.get_running_loop()
+        self._deadlines = Deadlines(self._loop, log, self._give_up)
+        self.reporter = Reporter(
+            finisher, bookkeeper, log, worker=worker, is_torn_down=is_torn_down
+        )
         self._performer = Performer(
-            registry, group, self._reporter, log, on_start=self._start_clock
+            registry, group, self.reporter, log, on_start=self._deadlines.begin
         )
         self._plans: dict[str, tuple[outcome.Limits, hooks.Around | None]] = {}
         self._buffer: deque[ClaimedJob] = deque()
         self._closing = False
-        self._loop = asyncio.get_running_loop()
         self._context = contextvars.copy_context()
         self.running: dict[int, Attempt] = {}
+        self._suspects = Suspects(self.running)
+        self._unknown = UnknownNames(log)
+        self.lease_end = math.inf
+        """When others may have taken our jobs, by `time.monotonic`: nothing starts after it."""
         self.started = 0
         """Jobs that were started so far."""
         self.last_start = 0.0
@@ -95,6 +106,10 @@ class Executor:
             self.return_buffered()
         self._fill()
 
+    def still_runs(self) -> bool:
+        """Whether a job still runs in this process; may be asked from any thread."""
+        return self._performer.is_busy or (bool(self.running) and self._loop.is_running())
+
     def return_buffered(self) -> None:
         """Give the jobs that wait back to the queue, at no cost."""
         while self._buffer:
@@ -110,12 +125,9 @@ class Executor:
             self._buffer.remove(row)
             self._finisher.add(outcome.cancelled(row))
 
-    def watch_deadlines(self) -> None:
-        """Set timers for the jobs whose deadline is near; to be called more often than that."""
-        near = self._loop.time() + NEAR
-        for attempt in self.running.values():
-            if attempt.begun and attempt.deadline < near and attempt.timer is None:
-                self._set_timer(attempt)
+    def watch(self) -> None:
+        """Look for jobs near or beyond their deadline; to be called several times a second."""
+        self._deadlines.watch(list(self.running.values()))
 
     def abandon(self) -> None:
         """Cancel everything and record nothing: the lease is lost, the jobs are others'."""
@@ -139,11 +151,18 @@ class Executor:
         await self._wait_for_running(CANCEL_GRACE)
         for attempt in self.running.values():
             self._log.error("job.unstoppable", job=attempt.row.name, id=attempt.row.id)
+            if self._group.kill_stuck:
+                self.reporter.report_last(attempt)
         self._performer.close()
         return not self.running
 
     async def _wait_for_running(self, timeout: float, force: asyncio.Event | None = None) -> None:
-        tasks = {attempt.task for attempt in self.running.values()}
+        # One that is stuck has had its time.
+        tasks = {
+            attempt.task
+            for attempt in self.running.values()
+            if attempt.interruption is None or not attempt.is_stuck
+        }
         if not tasks:
             return
         ended = asyncio.ensure_future(asyncio.wait(tasks))
@@ -167,25 +186,24 @@ class Executor:
             plan = self._plans[job.name] = outcome.limits(job, self._group), around
         return plan
 
-    def _start_clock(self, attempt: Attempt) -> None:
-        attempt.deadline = self._loop.time() + attempt.limit.max_runtime
-        if attempt.limit.max_runtime < NEAR:
-            self._set_timer(attempt)
-
-    def _set_timer(self, attempt: Attempt) -> None:
-        attempt.timer = self._loop.call_at(
-            attempt.deadline, attempt.interrupt, Interruption.TIMEOUT
-        )
+    def renew(self, lease_end: float) -> None:
+        """Note that our jobs are ours until *lease_end*."""
+        self.lease_end = lease_end
+        self._fill()
 
     def _fill(self) -> None:
         while self._buffer and len(self.running) < self._group.concurrency:
+            if time.monotonic() > self.lease_end:  # paused or cut off: first hear what is ours
+                return
             self._start(self._buffer.popleft())
 
     def _start(self, row: ClaimedJob) -> None:
         job = self._registry.get(row.name)
         if job is None:
-            self._log.warning("job.unknown", job=row.name, id=row.id, queue=row.queue)
-            self._finisher.add(outcome.postponed(row))
+            self._finisher.add(outcome.postponed(row, self._unknown.meet(row)))
+            return
+        if row.losses >= suspects.LOSSES and self._suspects.must_wait(row):
+            self._finisher.add(outcome.postponed(row, self._suspects.delay()))
             return
         limit, around = self._plan(job)
         attempt = Attempt(row, job, limit, self._log)
@@ -213,6 +231,11 @@ class Executor:
                 result = await self._performer.perform(attempt)
             except GeneratorExit:  # the event loop is being torn down
                 raise
+            except KeyboardInterrupt as error:
+                failure = outcome.without_our_frames(error)
+                if self._closing:  # the user's, who is in a hurry: not the job's failure
+                    self._give_back(attempt)
+                    raise
             except BaseException as error:  # noqa: BLE001 - whatever a job may raise
                 failure = outcome.without_our_frames(error)
             if attempt.timer is not None:
@@ -221,13 +244,23 @@ class Executor:
             if attempt.reported:
                 pass
             elif attempt.around is None:
-                self._reporter.report(attempt, failure)
+                self.reporter.report(attempt, failure)
             else:
-                decision = self._reporter.decide(attempt, failure)
+                decision = self.reporter.decide(attempt, failure)
                 await afterwards.run_hooks(attempt, attempt.around, decision, result, self._log)
-                self._reporter.publish(attempt, decision)
+                self.reporter.publish(attempt, decision)
         finally:  # a log line that cannot be written must not cost the slot
             if self.running.get(attempt.row.id) is attempt:
                 del self.running[attempt.row.id]
             self._fill()
             self._on_room()
+
+    def _give_back(self, attempt: Attempt) -> None:
+        attempt.interruption = attempt.interruption or Interruption.SHUTDOWN
+        self.reporter.report(attempt, None)
+        self.running.pop(attempt.row.id, None)
+
+    def _give_up(self, attempt: Attempt) -> None:
+        # What may run again must not while it runs here: that waits for its end, or for ours.
+        self.reporter.report_final(attempt)
+        self._on_stuck()

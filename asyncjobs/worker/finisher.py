@@ -75,6 +75,11 @@ class Finisher:
                 await asyncio.sleep(delay)
                 if worker != self.worker:
                     return
+            except asyncio.CancelledError:  # the event loop is being ended: say it once more
+                for outcome in outcomes:
+                    if not outcome.refund:
+                        self.add(outcome)
+                raise
             else:
                 if len(recorded) < len(outcomes):
                     self._report_lost(outcomes, set(recorded))

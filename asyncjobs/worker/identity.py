@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from asyncjobs.types import WorkerInfo
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from asyncjobs.types import LocalWorker
 
+HOST_ID_VARIABLE = "ASYNCJOBS_HOST_ID"
+"""Names what does not change when a container is started again; see `host_id`."""
 START_TOLERANCE = 2.0
 """Seconds between two readings of one process's start: some systems round it."""
 
@@ -24,10 +28,29 @@ START_TOLERANCE = 2.0
 def host_id() -> str:
     """Return what two processes share exactly if they see each other's process numbers.
 
-    That is the host, its last boot, and, in containers, the namespace of process numbers.
+    That is the host, its last boot, and, in containers, the namespace of process numbers. Or
+    what ASYNCJOBS_HOST_ID says: a container of the same name has taken the place of the one
+    that registered before, whose processes are gone.
     """
+    if given := os.environ.get(HOST_ID_VARIABLE):
+        return hashlib.sha256(f"given\n{given}".encode(errors="surrogateescape")).hexdigest()[:32]
     facts = [socket.gethostname(), _read("/etc/machine-id"), _boot(), _pid_namespace()]
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32]
+
+
+def this_process(name: str, *, group: str, queues: list[str], lease: float) -> WorkerInfo:
+    """Return what a worker in this process says of itself when it registers."""
+    pid = os.getpid()
+    return WorkerInfo(
+        name=name,
+        group=group,
+        queues=queues,
+        host=socket.gethostname(),
+        host_id=host_id(),
+        pid=pid,
+        started=process_started(pid),
+        lease=lease,
+    )
 
 
 def process_started(pid: int) -> float:

@@ -1,11 +1,13 @@
 """Signs of life, from a thread of its own: a job that blocks the event loop does not end it.
 
-The thread also measures the loop it leaves alone, and names the job that blocks it.
+The thread also watches the loop: see `watch`. And it outlives the worker if a job does: as
+long as a function that cannot be stopped runs in this process, others must not run it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -19,16 +21,15 @@ if TYPE_CHECKING:
 
     from asyncjobs.storage.protocol import Storage
     from asyncjobs.types import Heartbeat
+    from asyncjobs.worker.watch import LoopWatch
 
-BLOCKED = 1.0
-"""Seconds without a step of the event loop after which a job is said to block it."""
 LOOK = 0.25
 JOIN_TIMEOUT = 5.0
 """Seconds to wait at the end for a heartbeat under way; the thread keeps no process alive."""
 
 
 class Lease:
-    """Renews the lease of one worker and tells it what the storage answers."""
+    """Renews the lease of one worker and tells it what the storage answers, and when asked."""
 
     def __init__(
         self,
@@ -36,18 +37,34 @@ class Lease:
         interval: float,
         log: Any,
         *,
-        on_answer: Callable[[int, Heartbeat], None],
-        running_now: Callable[[asyncio.AbstractEventLoop], str | None],
+        on_answer: Callable[[int, Heartbeat, float], None],
+        watch: LoopWatch,
     ) -> None:
         self._storage, self._interval, self._log = storage, interval, log
-        self._on_answer, self._running_now = on_answer, running_now
+        self._on_answer, self._watch = on_answer, watch
         self._stop = threading.Event()
         self._loop = asyncio.get_running_loop()
-        self._last_step = time.monotonic()
+        self._calm_since: float | None = time.monotonic()
+        self._lingers: Callable[[], bool] | None = None
         self.worker = 0
         """The registration to beat for."""
-        self.steady = 1
-        """Heartbeats that succeeded in a row."""
+
+    @property
+    def watched(self) -> float:
+        """For how many seconds there was no trouble with the storage."""
+        since = self._calm_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    def shake(self) -> None:
+        """Note that there was some: `watched` begins with the next heartbeat that succeeds."""
+        self._calm_since = None
+
+    def linger(self, still_runs: Callable[[], bool]) -> None:
+        """Beat on after `run` has ended, while jobs still run in this process.
+
+        *still_runs* is asked from the thread. Nothing lingers where there is no thread.
+        """
+        self._lingers = still_runs
 
     async def run(self) -> None:
         """Send heartbeats until cancelled."""
@@ -65,69 +82,65 @@ class Lease:
         try:
             await asyncio.Event().wait()
         finally:
-            self._stop.set()
-            with anyio.CancelScope(shield=True):
-                await asyncio.to_thread(thread.join, JOIN_TIMEOUT)
+            if self._lingers is None:
+                self._stop.set()
+                with anyio.CancelScope(shield=True):
+                    await asyncio.to_thread(thread.join, JOIN_TIMEOUT)
 
     async def _beat_here(self) -> None:
         while True:
             await asyncio.sleep(self._interval)
-            worker = self.worker
-            answer = await self._ask(self._storage, worker)
-            if answer is not None:
-                self._on_answer(worker, answer)
+            await self._beat(self._storage, self._on_answer)
 
     async def _beat_there(self, twin: Storage) -> None:
         is_open, due = False, time.monotonic()
-        reported = 0.0
-        while not self._stop.is_set():
-            reported = self._watch(reported)
+        while self._goes_on():
+            self._look(twin if is_open else None)
             if time.monotonic() >= due:
                 due = time.monotonic() + self._interval
                 is_open = is_open or await self._open(twin)
-                worker = self.worker
-                if is_open and (answer := await self._ask(twin, worker)) is not None:
-                    self._tell(self._on_answer, worker, answer)
+                if is_open:
+                    await self._beat(twin, self._tell)
             await asyncio.sleep(min(LOOK, self._interval / 2))
         if is_open:
+            if self._lingers is not None:
+                with contextlib.suppress(AsyncJobsError):  # else the lease runs out
+                    await twin.deregister(self.worker)
             await twin.close()
+
+    def _goes_on(self) -> bool:
+        return not self._stop.is_set() if self._lingers is None else self._lingers()
 
     async def _open(self, twin: Storage) -> bool:
         try:
             await twin.open()
         except AsyncJobsError as error:
-            self.steady = 0
+            self.shake()
             self._log.warning("heartbeat.failed", error=str(error))
             return False
         return True
 
-    async def _ask(self, storage: Storage, worker: int) -> Heartbeat | None:
+    async def _beat(
+        self, storage: Storage, on_answer: Callable[[int, Heartbeat, float], None]
+    ) -> None:
+        worker, asked_at = self.worker, time.monotonic()
         try:
             answer = await storage.heartbeat(worker)
         except Exception as error:  # noqa: BLE001 - the thread must go on
-            self.steady = 0
+            self.shake()
             self._log.warning("heartbeat.failed", error=str(error))
-            return None
-        self.steady += 1
-        return answer
+            return
+        if self._calm_since is None:
+            self._calm_since = time.monotonic()
+        on_answer(worker, answer, asked_at)
 
-    def _watch(self, reported: float) -> float:
-        # Returns which silence of the loop was reported, so that it is reported once.
-        seen = self._last_step
-        blocked_for = time.monotonic() - seen
-        if blocked_for > BLOCKED and seen != reported:
-            job = self._running_now(self._loop)
-            self._log.warning("loop.blocked", seconds=round(blocked_for, 1), job=job)
-            return seen
-        if blocked_for < BLOCKED:
-            self._tell(self._step)
-        return reported
+    def _look(self, storage: Storage | None) -> None:
+        if self._lingers is None:
+            try:
+                self._watch.look(storage, self.worker)
+            except RuntimeError:  # the loop was closed before this thread heard of the end
+                self._stop.set()
 
-    def _step(self) -> None:
-        self._last_step = time.monotonic()
-
-    def _tell(self, callback: Callable[..., None], *args: Any) -> None:
-        try:
-            self._loop.call_soon_threadsafe(callback, *args)
-        except RuntimeError:  # the loop was closed before this thread heard of the end
-            self._stop.set()
+    def _tell(self, worker: int, answer: Heartbeat, asked_at: float) -> None:
+        with contextlib.suppress(RuntimeError):  # as above; or we linger
+            self._loop.call_soon_threadsafe(self._on_answer, worker, answer, asked_at)

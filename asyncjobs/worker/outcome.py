@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 MAX_MESSAGE = 2_000
 MAX_TRACEBACK = 16_000
 """Characters kept of each."""
-UNKNOWN_JOB_DELAY = 30.0
-"""Seconds until a job that is not registered here is offered again, to any worker."""
 LAST = (StoredArgumentsError, AttemptsExhaustedError)
 """Errors that another attempt cannot mend."""
 
@@ -99,9 +97,9 @@ def returned(row: ClaimedJob) -> Outcome:
     return Outcome(row.id, row.attempt, "available", refund=True)
 
 
-def postponed(row: ClaimedJob) -> Outcome:
-    """Return the outcome of a claim of a job that is not registered here."""
-    return Outcome(row.id, row.attempt, "scheduled", delay=UNKNOWN_JOB_DELAY, refund=True)
+def postponed(row: ClaimedJob, delay: float) -> Outcome:
+    """Return the outcome of a claim of a job that others are to run, or we later."""
+    return Outcome(row.id, row.attempt, "postponed", delay=delay, refund=True)
 
 
 def represent(error: BaseException) -> str:

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import json
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs import hooks
 from asyncjobs.context import enter_job
-from asyncjobs.job import refuse_coroutine
 from asyncjobs.worker.outcome import Interruption
 from asyncjobs.worker.processes import Processes
+from asyncjobs.worker.threads import ThreadCall, Threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from asyncjobs.config import WorkerGroup
     from asyncjobs.context import JobContext
-    from asyncjobs.job import Job
     from asyncjobs.registry import JobRegistry
     from asyncjobs.worker.attempt import Attempt
     from asyncjobs.worker.reporter import Reporter
@@ -43,12 +40,16 @@ class Performer:
         *,
         on_start: Callable[[Attempt], None],
     ) -> None:
-        self._group, self._reporter, self._log = group, reporter, log
+        self._reporter, self._log = reporter, log
         self._carrier, self._on_start = registry.carrier, on_start
-        self._loop = asyncio.get_running_loop()
-        self._threads: ThreadPoolExecutor | None = None
+        self._threads = Threads(group.concurrency)
         self._thread_slots = asyncio.Semaphore(group.threads or group.concurrency)
         self._processes = Processes(group.processes)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a thread runs a job; may be asked from any thread."""
+        return self._threads.are_busy
 
     async def perform(self, attempt: Attempt) -> Any:
         """Run the job and return what it returns, or raise what it raises.
@@ -72,8 +73,7 @@ class Performer:
 
     def close(self) -> None:
         """Start nothing else. Threads that still run are not waited for."""
-        if self._threads is not None:
-            self._threads.shutdown(wait=False)
+        self._threads.shut_down()
 
     async def _perform_inside(
         self, attempt: Attempt, arguments: dict[str, Any], around: hooks.Around
@@ -108,30 +108,16 @@ class Performer:
         return await job.function(**arguments)
 
     async def _perform_in_thread(self, attempt: Attempt, arguments: dict[str, Any]) -> Any:
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(self._group.concurrency, "asyncjobs")
-        context = contextvars.copy_context()
-        future = self._loop.run_in_executor(
-            self._threads, lambda: context.run(_call, attempt.job, arguments)
-        )
+        attempt.call = ThreadCall(attempt.job, arguments)
+        future = self._threads.start(attempt.call)
         try:
             return await asyncio.shield(future)
-        except asyncio.CancelledError as error:
+        except asyncio.CancelledError:
             if future.done():
                 raise
             # No thread can be stopped. It keeps its slot, and its row unless that is final.
             self._log.warning("job.outlasting", job=attempt.row.name, id=attempt.row.id)
-            is_final = not attempt.job.options.retry_on_timeout
-            if attempt.interruption is Interruption.TIMEOUT and is_final:
-                self._reporter.report(attempt, error)
+            if attempt.interruption is Interruption.TIMEOUT:
+                self._reporter.report_final(attempt)
             await asyncio.wait({future})
             raise
-
-
-def _call(job: Job[..., Any], arguments: dict[str, Any]) -> Any:
-    try:
-        result = job.function(**arguments)
-    except StopIteration as error:  # a future cannot hold it, and would never end
-        raise RuntimeError("the job raised StopIteration") from error
-    refuse_coroutine(job, result)
-    return result

@@ -11,10 +11,15 @@ from asyncjobs.worker import outcome
 from asyncjobs.worker.outcome import Interruption
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from asyncjobs.types import Outcome
     from asyncjobs.worker.attempt import Attempt
     from asyncjobs.worker.bookkeeper import Bookkeeper
     from asyncjobs.worker.finisher import Finisher
+
+LAST_WORD_DELAY = 10.0
+"""Seconds at least until a job is tried again that runs here until this process ends."""
 
 
 class Decision(NamedTuple):
@@ -31,10 +36,17 @@ class Reporter:
     """Reports the attempts of the worker named *worker*."""
 
     def __init__(
-        self, finisher: Finisher, bookkeeper: Bookkeeper, log: Any, *, worker: str
+        self,
+        finisher: Finisher,
+        bookkeeper: Bookkeeper,
+        log: Any,
+        *,
+        worker: str,
+        is_torn_down: Callable[[], bool],
     ) -> None:
         self._finisher, self._note = finisher, bookkeeper.note
         self._log, self._worker = log, worker
+        self._is_torn_down = is_torn_down
 
     def report(self, attempt: Attempt, failure: BaseException | None) -> None:
         """Record the end of *attempt*, which raised *failure* or returned. To be called once."""
@@ -54,9 +66,7 @@ class Reporter:
         if failure is None:
             return Decision(outcome.succeeded(attempt.row, attempt.limit))
         if isinstance(failure, asyncio.CancelledError):
-            error = SelfCancelledError()
-            error.__cause__ = failure
-            return self._failed(attempt, error)
+            return self._cancelled(attempt, failure)
         if isinstance(failure, Snooze):
             return Decision(outcome.snoozed(attempt.row, failure.delay))
         if isinstance(failure, Cancel | ExpiredError):
@@ -71,16 +81,42 @@ class Reporter:
         self._finisher.add(decision.outcome)
         if not decision.outcome.refund:
             self._note(attempt.row, decision.outcome.state, attempt.began)
-        self._say(attempt, decision)
+        self.say(attempt, decision)
+
+    def report_final(self, attempt: Attempt) -> None:
+        """Report *attempt* although it still runs, if it is never to run again."""
+        if not attempt.reported and attempt.ends_for_good:
+            self.publish(attempt, self.decide(attempt, None))
+
+    def report_last(self, attempt: Attempt) -> None:
+        """Report *attempt* although it still runs, because this process will end."""
+        if not attempt.reported and attempt.interruption is Interruption.TIMEOUT:
+            self.publish(attempt, self.timed_out(attempt, least_delay=LAST_WORD_DELAY))
+
+    def timed_out(
+        self, attempt: Attempt, failure: BaseException | None = None, *, least_delay: float = 0.0
+    ) -> Decision:
+        """Return what it means that *attempt* runs for too long."""
+        error = JobTimeoutError(attempt.limit.max_runtime)
+        error.__cause__ = failure
+        decision = self._failed(attempt, error, timed_out=True)
+        decision.outcome.delay = max(decision.outcome.delay, least_delay)
+        return decision
 
     def _interrupted(self, attempt: Attempt, failure: BaseException | None) -> Decision:
         if attempt.interruption is Interruption.CANCELLED:
             return Decision(outcome.cancelled(attempt.row))
         if attempt.interruption is Interruption.TIMEOUT:
-            timeout = JobTimeoutError(attempt.limit.max_runtime)
-            timeout.__cause__ = failure
-            return self._failed(attempt, timeout, timed_out=True)
+            return self.timed_out(attempt, failure)
         return Decision(outcome.returned(attempt.row))
+
+    def _cancelled(self, attempt: Attempt, failure: asyncio.CancelledError) -> Decision:
+        if self._is_torn_down():
+            # Whoever ends an event loop cancels every task: the job has not done that itself.
+            return Decision(outcome.returned(attempt.row))
+        error = SelfCancelledError()
+        error.__cause__ = failure
+        return self._failed(attempt, error)
 
     def _dropped(self, attempt: Attempt, why: Cancel | ExpiredError) -> Decision:
         record = outcome.describe(why, attempt.row.attempt, self._worker)
@@ -95,7 +131,8 @@ class Reporter:
         )
         return Decision(found, error)
 
-    def _say(self, attempt: Attempt, decision: Decision) -> None:
+    def say(self, attempt: Attempt, decision: Decision) -> None:
+        """Log *decision*; from any thread."""
         row, result, error = attempt.row, decision.outcome, decision.error
         facts: dict[str, Any] = {"job": row.name, "id": row.id, "attempt": row.attempt}
         if result.state == "cancelled":

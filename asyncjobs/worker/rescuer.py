@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from asyncjobs.storage.protocol import Storage
     from asyncjobs.worker.lease import Lease
 
-STEADY = 2
-"""Heartbeats that must have succeeded in a row. When the database comes back after an
-outage everybody's lease has run out: others get the time to renew theirs."""
-
 
 class Rescuer:
-    """Looks after the other workers, once a heartbeat, and after its own after an outage."""
+    """Looks after the other workers, once a heartbeat, and after its own after an outage.
+
+    When the database comes back everybody's lease may have run out. How long there was no
+    trouble goes with each request, so that others get the time to renew theirs.
+    """
 
     def __init__(
         self,
@@ -36,23 +36,20 @@ class Rescuer:
 
     async def run(self) -> None:
         """Rescue until cancelled."""
-        await self._rescue_safely(needs_dead=True)
+        await self._rescue_safely()
         while True:
             await asyncio.sleep(self._interval)
             await self._reconcile()
-            if self._lease.steady >= STEADY:
-                await self._rescue_safely()
+            await self._rescue_safely()
 
-    async def _rescue_safely(self, *, needs_dead: bool = False) -> None:
+    async def _rescue_safely(self) -> None:
         try:
-            dead = gone(await self._storage.local_workers(host_id()))
-            if dead or not needs_dead:
-                await self._rescue(dead)
+            await self._rescue(gone(await self._storage.local_workers(host_id())))
         except StorageError as error:
             self._log.warning("rescue.failed", error=str(error))
 
     async def _rescue(self, dead: list[int]) -> None:
-        for job in await self._storage.rescue(dead):
+        for job in await self._storage.rescue(dead, watched=self._lease.watched):
             self._log.warning(
                 "job.rescued", job=job.name, id=job.id, attempt=job.attempt, worker=job.worker
             )

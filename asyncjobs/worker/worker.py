@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import socket
+import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from asyncjobs.errors import StorageError
+from asyncjobs.errors import AsyncJobsError, StorageError, WorkerStuckError
 from asyncjobs.logs import FoldingLog
-from asyncjobs.types import Heartbeat, JobState, Signal, WorkerInfo
 from asyncjobs.worker.bookkeeper import Bookkeeper
+from asyncjobs.worker.burst import Burst
 from asyncjobs.worker.claimer import Claimer
 from asyncjobs.worker.executor import Executor
 from asyncjobs.worker.finisher import Finisher
-from asyncjobs.worker.identity import host_id, process_started
+from asyncjobs.worker.identity import this_process
 from asyncjobs.worker.lease import Lease
 from asyncjobs.worker.promoter import Promoter
 from asyncjobs.worker.reconciler import Reconciler
 from asyncjobs.worker.rescuer import Rescuer
+from asyncjobs.worker.waiting import outlast
+from asyncjobs.worker.watch import LoopWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,11 +29,10 @@ if TYPE_CHECKING:
     from asyncjobs.config import WorkerGroup
     from asyncjobs.registry import JobRegistry
     from asyncjobs.storage.protocol import Storage
+    from asyncjobs.types import Heartbeat, Signal
 
 RECORD_TIMEOUT = 10.0
 """Seconds at shutdown to record what ended. What cannot be recorded is rescued and runs again."""
-BURST_LOOK = 0.02
-PROMOTED = 1_000
 LOOK = 0.25
 """Seconds between two looks at a buffer that may have become stale."""
 
@@ -57,10 +56,14 @@ class Worker:
         self._storage, self._group, self._queues = storage, group, list(queues)
         self.name = name
         self._log = FoldingLog(log.bind(worker=name))
-        self._force = asyncio.Event()
+        self._registry = registry
+        self._force, self._stop, self._is_stuck = asyncio.Event(), asyncio.Event(), False
+        self._all_ended = False
+        self._main: asyncio.Task[None] | None = None
         self._reconciler = Reconciler(storage, self._log)
-        doubt = self._reconciler.doubt
-        self._finisher = Finisher(storage, self._log, on_doubt=doubt, on_recorded=self._on_room)
+        self._finisher = Finisher(
+            storage, self._log, on_doubt=self._on_doubt, on_recorded=self._on_room
+        )
         self._bookkeeper = Bookkeeper(storage, self._log)
         self._executor = Executor(
             registry,
@@ -70,24 +73,26 @@ class Worker:
             self._log,
             worker=name,
             on_room=self._on_room,
+            on_stuck=self._on_stuck,
+            is_torn_down=self._is_torn_down,
         )
         self._claimer = Claimer(
-            storage, queues, self._executor, self._finisher, self._log, on_doubt=doubt
+            storage, queues, self._executor, self._finisher, self._log, on_doubt=self._on_doubt
+        )
+        self._burst = Burst(
+            storage, self._claimer, self._executor, self._finisher, queues=queues, log=self._log
         )
         self._promoter = Promoter(storage, group.sleep_delay, self._log)
+        watch = LoopWatch(self._executor, self._finisher, self._log, kill_stuck=group.kill_stuck)
         self._lease = Lease(
             storage,
             group.heartbeat_interval,
             self._log,
             on_answer=self._on_heartbeat,
-            running_now=self._running_now,
+            watch=watch,
         )
         self._rescuer = Rescuer(
-            storage,
-            self._lease,
-            group.heartbeat_interval,
-            self._log,
-            reconcile=self._reconcile,
+            storage, self._lease, group.heartbeat_interval, self._log, reconcile=self._reconcile
         )
         self._registering: asyncio.Task[None] | None = None
         self._checking: asyncio.Task[None] | None = None
@@ -108,9 +113,11 @@ class Worker:
 
         Then what has not started goes back, and what runs may end within shutdown_timeout.
         When this is cancelled, running jobs are cancelled at once. Both return jobs at no
-        cost. Raises StorageError if the worker cannot register.
+        cost. Raises StorageError if the worker cannot register, and WorkerStuckError if a job
+        does not end and the group says that the process shall.
         """
-        main = asyncio.create_task(self._run(stop, burst=burst, on_ready=on_ready))
+        self._stop = stop
+        main = self._main = asyncio.create_task(self._run(stop, burst=burst, on_ready=on_ready))
         try:
             await asyncio.shield(main)
         except asyncio.CancelledError:
@@ -119,8 +126,8 @@ class Worker:
             self._force.set()
             stop.set()
             self._claimer.wake()
-            await _outlast(main)
-            if error := main.exception():
+            await outlast([main])
+            if not main.cancelled() and (error := main.exception()):
                 self._log.error("worker.failed", exc_info=error)
             raise
 
@@ -128,7 +135,6 @@ class Worker:
         await self._register()
         self._log.info("worker.started", queues=self._queues, concurrency=self._group.concurrency)
         on_ready()
-        ended = False
         try:
             async with (
                 anyio.create_task_group() as heart,  # beats until all jobs have ended
@@ -145,49 +151,63 @@ class Worker:
                     services.start_soon(service)
                 services.start_soon(self._wake_at, stop)
                 if burst:
-                    services.start_soon(self._stop_when_dry, stop)
+                    services.start_soon(self._burst.run, stop)
                 try:
                     await self._claimer.run(stop)
                 finally:
                     with anyio.CancelScope(shield=True):
-                        ended = await self._wind_down()
+                        await self._wind_down()
                 services.cancel_scope.cancel()
                 heart.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
-                await self._deregister(ended=ended)
+                await self._deregister()
+        if self._is_stuck:
+            raise WorkerStuckError(self.name)
 
-    async def _wind_down(self) -> bool:
+    async def _wind_down(self) -> None:
         self._log.info("worker.stopping", running=len(self._executor.running))
+        try:
+            if self._is_torn_down():
+                self._force.set()
+            await self._end_jobs()
+        except asyncio.CancelledError:
+            # asyncio.run ends by cancelling every task, ours and those of the jobs, once.
+            self._force.set()
+            await self._end_jobs()
+            raise
+        finally:
+            if not self._all_ended:
+                self._lease.linger(self._executor.still_runs)
+
+    async def _end_jobs(self) -> None:
         ended = await self._executor.wind_down(self._group.shutdown_timeout, self._force)
         recorded = await self._finisher.drain(RECORD_TIMEOUT)
         await self._bookkeeper.flush()
-        return ended and recorded
+        self._all_ended = ended and recorded
 
     async def _register(self) -> None:
-        pid = os.getpid()
-        info = WorkerInfo(
-            name=self.name,
-            group=self._group.label,
-            queues=self._queues,
-            host=socket.gethostname(),
-            host_id=host_id(),
-            pid=pid,
-            started=process_started(pid),
-            lease=self._group.lease,
-        )
+        group = self._group
+        info = this_process(self.name, group=group.label, queues=self._queues, lease=group.lease)
+        asked_at = time.monotonic()
         worker = await self._storage.register(info)
         self._finisher.begin(worker)
         self._claimer.worker = self._lease.worker = worker
+        self._executor.renew(asked_at + self._group.lease)
         self._claimer.look()
+        # What others could not run, we may.
+        await self._storage.offer([job.name for job in self._registry])
 
-    async def _deregister(self, *, ended: bool) -> None:
-        # What still runs here must not be given to others: its lease runs out, if it ever does.
-        if ended:
-            try:
-                await self._storage.deregister(self._claimer.worker)
-            except StorageError as error:
-                self._log.warning("worker.unregistered", error=str(error))
+    async def _deregister(self) -> None:
+        # What still runs here must not be given to others before this process has ended.
+        worker = self._claimer.worker
+        try:
+            if self._all_ended:
+                await self._storage.deregister(worker)
+            else:
+                await self._storage.leave(worker)
+        except (AsyncJobsError, asyncio.CancelledError) as error:  # then its lease runs out
+            self._log.warning("worker.unregistered", error=str(error))
         self._log.info("worker.stopped", started=self._executor.started)
 
     async def _listen(self) -> None:
@@ -202,7 +222,7 @@ class Worker:
         pause = min(LOOK, self._group.sleep_delay)
         while True:
             await asyncio.sleep(pause)
-            self._executor.watch_deadlines()
+            self._executor.watch()
             elapsed += pause
             if elapsed >= self._group.sleep_delay:
                 elapsed = 0.0
@@ -213,30 +233,6 @@ class Worker:
     async def _wake_at(self, stop: asyncio.Event) -> None:
         await stop.wait()
         self._claimer.wake()
-
-    async def _stop_when_dry(self, stop: asyncio.Event) -> None:
-        while True:
-            await self._claimer.dry.wait()
-            try:
-                if self._executor.is_idle and await self._nothing_left():
-                    stop.set()
-                    return
-            except StorageError as error:
-                self._log.warning("workoff.delayed", error=str(error))
-            await asyncio.sleep(BURST_LOOK)
-
-    async def _nothing_left(self) -> bool:
-        await self._finisher.drain(RECORD_TIMEOUT)
-        if (await self._storage.promote(PROMOTED)).count:
-            return False
-        self._claimer.dry.clear()
-        self._claimer.look()
-        await self._claimer.dry.wait()
-        if not self._executor.is_idle or len(self._finisher):
-            return False
-        # A claim may leave out what it could reach only slowly; the table has the last word.
-        counts = await self._storage.counts()
-        return not any(counts.get((queue, JobState.AVAILABLE.value)) for queue in self._queues)
 
     def _on_room(self) -> None:
         self._claimer.wake()
@@ -252,26 +248,42 @@ class Worker:
         if self._checking is None and self._executor.holds().intersection(signal.cancel):
             self._checking = asyncio.get_running_loop().create_task(self._check_cancelled())
 
-    def _on_heartbeat(self, worker: int, answer: Heartbeat) -> None:
+    def _on_doubt(self) -> None:
+        self._reconciler.doubt()
+        self._lease.shake()
+
+    def _on_stuck(self) -> None:
+        if self._group.kill_stuck and not self._is_stuck:
+            self._is_stuck = True
+            self._log.error("worker.stuck", running=len(self._executor.running))
+            self._stop.set()
+
+    def _is_torn_down(self) -> bool:
+        # Nobody but the end of the event loop cancels this task.
+        return self._main is not None and self._main.cancelling() > 0
+
+    def _on_heartbeat(self, worker: int, answer: Heartbeat, asked_at: float) -> None:
         if worker != self._claimer.worker:
             return  # of a registration that is over
         self._bookkeeper.clock_offset = answer.clock_offset
         if answer.cancel:
             self._executor.cancel(answer.cancel)
-        if not answer.alive and self._registering is None:
+        if answer.alive:
+            self._executor.renew(asked_at + self._group.lease)
+        elif self._registering is None:
             self._log.error("lease.lost", running=len(self._executor.running))
             self._executor.abandon()
             self._registering = asyncio.get_running_loop().create_task(self._register_again())
 
     async def _check_cancelled(self) -> None:
         # Whoever may connect may notify: the table says whether it is true.
-        worker = self._claimer.worker
+        worker, asked_at = self._claimer.worker, time.monotonic()
         try:
             answer = await self._storage.heartbeat(worker)
         except StorageError as error:  # the next heartbeat asks again
             self._log.warning("heartbeat.failed", error=str(error))
         else:
-            self._on_heartbeat(worker, answer)
+            self._on_heartbeat(worker, answer, asked_at)
         finally:
             self._checking = None
 
@@ -282,18 +294,3 @@ class Worker:
             self._log.warning("worker.unregistered", error=str(error))
         finally:
             self._registering = None
-
-    def _running_now(self, loop: asyncio.AbstractEventLoop) -> str | None:
-        task = asyncio.current_task(loop)
-        for attempt in list(self._executor.running.values()):
-            if attempt.task is task:
-                return f"{attempt.row.name}:{attempt.row.id}"
-        return None
-
-
-async def _outlast(task: asyncio.Task[None]) -> None:
-    # However often we are cancelled meanwhile: the task has bounds of its own.
-    with anyio.CancelScope(shield=True):
-        while not task.done():
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait({task})

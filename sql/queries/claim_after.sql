@@ -78,7 +78,13 @@ returning
     jobs.attempt,
     jobs.run_at,
     jobs.args::text as args,
-    jobs.position
+    jobs.position,
+    coalesce(
+        jsonb_array_length(
+            jsonb_path_query_array(jobs.errors, '$[*] ? (@.error == "WorkerLost")')
+        ),
+        0
+    ) as losses
     , case -- since: 2
         when jobs.expires_at < statement_timestamp() then '{"expired": true}' -- since: 2
         else jobs.extra::text -- since: 2

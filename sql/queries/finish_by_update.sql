@@ -10,12 +10,15 @@
 -- Returns the ids it changed; fenced as finish_by_delete is. A job that goes back to the
 -- queue although somebody asked for its cancellation becomes cancelled. One that comes back
 -- after a delay takes its place at the end of the queue when it is due, one that comes back
--- at once keeps its place. Listeners are told what is available again, and what is due when.
+-- at once keeps its place. A postponed one comes back after a delay too, and notes its place
+-- as a negative position, by which offer_jobs finds it. Listeners are told what is available
+-- again, and what is due when.
 with report as materialized (
     select
         told.id,
         told.attempt,
-        told.state,
+        case when told.state = 'postponed' then 'scheduled' else told.state end as state,
+        told.state = 'postponed' as postponed,
         told.delay * interval '1 second' as delay,
         told.refund,
         told.error
@@ -41,6 +44,10 @@ changed as (
         run_at = case
             when report.state = 'scheduled' then clock_timestamp() + report.delay
             else jobs.run_at
+        end,
+        position = case
+            when report.postponed then -abs(jobs.position)
+            else jobs.position
         end,
         attempt = case when report.refund then jobs.attempt - 1 else jobs.attempt end,
         locked_by = null,

@@ -3,12 +3,35 @@
 -- Run after remove_dead_workers in the same transaction, if that removed any: with a
 -- snapshot of its own, it sees every claim that was committed before the removal.
 --
--- $1 workers bigint[]   $2 names text[]   (same length)   $3 channel text
+-- $1 workers bigint[]   $2 names text[]   $3 leaving boolean[]   (same length)
+-- $4 channel text
 --
--- Returns the jobs that are available again: id, name, worker (its name) and attempt, which
--- stays counted. Those whose cancellation was asked for become cancelled and are not
+-- The attempt that was lost is recorded, and counts: except for the second that a job loses,
+-- because so far it may have been the neighbour of one that kills its workers (see
+-- asyncjobs/worker/suspects.py), and except for those of a worker that said it would leave,
+-- which lost nothing.
+--
+-- Returns the jobs that are available again: id, name, worker (its name) and attempt, how
+-- many count now. Those whose cancellation was asked for become cancelled and are not
 -- returned.
-with freed as (
+with lost as materialized (
+    select
+        jobs.id,
+        dead.name as worker,
+        dead.leaving,
+        dead.leaving or coalesce(
+            jsonb_array_length(
+                jsonb_path_query_array(jobs.errors, '$[*] ? (@.error == "WorkerLost")')
+            ) = 1,
+            false
+        ) as refund
+    from unnest($1::bigint[], $2::text[], $3::boolean[]) as dead (id, name, leaving)
+    inner join :"schema".jobs on jobs.locked_by = dead.id
+    where jobs.state = 'running'
+    for update of jobs
+),
+
+freed as (
     update :"schema".jobs
     set
         state = cast(case
@@ -16,21 +39,25 @@ with freed as (
             else 'available'
         end as :"schema".job_state),
         finished_at = case when jobs.cancel_requested then clock_timestamp() end,
+        attempt = jobs.attempt - lost.refund::integer,
         locked_by = null,
-        errors = coalesce(jobs.errors, '[]') || jsonb_build_object(
-            'attempt', jobs.attempt,
-            'at', clock_timestamp(),
-            'error', 'WorkerLost',
-            'message', format('the worker %s fell silent', dead.name),
-            'traceback', null,
-            'worker', dead.name
-        )
-    from unnest($1::bigint[], $2::text[]) as dead (id, name)
-    where jobs.state = 'running' and jobs.locked_by = dead.id
+        errors = case
+            when lost.leaving then jobs.errors
+            else coalesce(jobs.errors, '[]') || jsonb_build_object(
+                'attempt', jobs.attempt,
+                'at', clock_timestamp(),
+                'error', 'WorkerLost',
+                'message', format('the worker %s fell silent', lost.worker),
+                'traceback', null,
+                'worker', lost.worker
+            )
+        end
+    from lost
+    where jobs.id = lost.id
     returning
         jobs.id,
         jobs.name,
-        dead.name as worker,
+        lost.worker,
         jobs.attempt,
         jobs.queue,
         jobs.priority,
@@ -39,7 +66,7 @@ with freed as (
 
 news as (
     select
-        pg_notify($3, json_build_object(
+        pg_notify($4, json_build_object(
             'ready', array_agg(distinct queue), 'priority', min(priority)
         )::text) as sent
     from freed

@@ -40,6 +40,7 @@ INDEXES = {
     "claim_jobs": {"jobs_available"},
     "claim_after": {"jobs_available"},
     "promote_jobs": {"jobs_scheduled"},
+    "offer_jobs": {"jobs_scheduled"},
     "finish_by_delete": {"jobs_pkey"},
     "finish_by_update": {"jobs_pkey"},
     "heartbeat": {"jobs_interrupted"},
@@ -91,6 +92,7 @@ async def arguments(connection: Any, name: str) -> list[Any]:
         "claim_jobs": [worker, ["default", "email"], 50],
         "claim_after": [worker, ["default"] * 2, [50, 51], [100_000, 90_000], 50],
         "promote_jobs": [50, "channel"],
+        "offer_jobs": [["note", "greet"], "channel"],
         "finish_by_delete": [worker, ids, ones],
         "finish_by_update": [
             worker, ids, ones, ["succeeded"] * len(ids), [0.0] * len(ids), [False] * len(ids),
@@ -98,7 +100,7 @@ async def arguments(connection: Any, name: str) -> list[Any]:
         ],
         "heartbeat": [worker],
         "held_jobs": [worker],
-        "free_jobs": [[worker], ["w"], "channel"],
+        "free_jobs": [[worker], ["w"], [False], "channel"],
         "cancel_jobs": [ids, True, "channel"],
         "get_jobs": [ids],
     }[name]  # fmt: skip
@@ -172,7 +174,7 @@ async def test_statistics_from_before_the_claims_do_not_mislead_the_finish(
 async def test_every_statement_of_the_hot_path_is_looked_at() -> None:
     rare = {
         "applied_migrations", "clear_jobs", "count_jobs", "current_migration", "enqueue_alike",
-        "enqueue_jobs", "enqueue_special", "local_workers", "prune_statistics",
+        "enqueue_jobs", "enqueue_special", "leave_worker", "local_workers", "prune_statistics",
         "read_counts", "read_durations", "record_migration", "record_statistics",
         "register_worker", "remove_dead_workers", "remove_worker", "return_jobs",
     }  # fmt: skip

@@ -82,9 +82,12 @@ async def test_a_job_that_blocks_the_loop_does_not_lose_the_lease(make_bench: An
     async with bench.working():
         stored = await bench.later(rude())
         record = await bench.until(stored.id, "succeeded")
+        assert (await bench.until_logged("loop.resumed"))["seconds"] > 1
     assert record.attempt == 1
     line = await bench.until_logged("loop.blocked")
-    assert line["job"] == f"rude:{stored.id}"
+    assert (line["job"], line["id"]) == ("rude", stored.id)
+    assert line["stack"].startswith(f'  File "{__file__}", line')
+    assert "in rude\n    time.sleep(1.6)" in line["stack"]
 
 
 async def test_a_worker_that_lost_its_lease_records_nothing_and_starts_anew(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import math
 from typing import TYPE_CHECKING, Any, Self
 
 from asyncjobs.ending import end_task
@@ -172,6 +172,10 @@ class PostgresAdapter:
         """Remove a worker; see `Storage.deregister`."""
         await self._fleet.deregister(worker)
 
+    async def leave(self, worker: int) -> None:
+        """Note that a worker ends; see `Storage.leave`."""
+        await self._fleet.leave(worker)
+
     async def held(self, worker: int) -> list[tuple[int, int]]:
         """Return what a worker holds; see `Storage.held`."""
         return await self._fleet.held(worker)
@@ -192,9 +196,13 @@ class PostgresAdapter:
         """Make due jobs available; see `Storage.promote`."""
         return await self._jobs.promote(limit)
 
-    async def rescue(self, dead: Sequence[int]) -> list[Rescued]:
+    async def offer(self, names: Sequence[str]) -> int:
+        """Make postponed jobs available; see `Storage.offer`."""
+        return await self._jobs.offer(names)
+
+    async def rescue(self, dead: Sequence[int], *, watched: float = math.inf) -> list[Rescued]:
         """Free the jobs of dead workers; see `Storage.rescue`."""
-        return await self._fleet.rescue(dead)
+        return await self._fleet.rescue(dead, watched)
 
     @property
     def statistics(self) -> PostgresStatistics:
@@ -282,11 +290,3 @@ class PostgresAdapter:
         if self._fleet_table is None:
             raise NotOpenError
         return self._fleet_table
-
-
-def channel_name(schema: str) -> str:
-    """Return the name of the channel that the workers of *schema* listen on."""
-    name = f"asyncjobs_{schema}"
-    if len(name.encode()) <= MAX_IDENTIFIER:
-        return name
-    return f"asyncjobs_{hashlib.sha256(schema.encode()).hexdigest()[:32]}"

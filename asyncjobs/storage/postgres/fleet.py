@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 HEARTBEAT_TIMEOUT = 5.0
 """Seconds: a silent connection must be given up long before the lease runs out."""
 DEREGISTER_TIMEOUT = 10.0
+LEAVE_TIMEOUT = 5.0
+LONG = 1e6
+"""Seconds; longer than any lease, and an interval can hold it."""
 
 
 class Fleet:
@@ -51,6 +54,10 @@ class Fleet:
             if await connection.fetch(self._sql.remove_worker, worker):
                 await connection.fetch(self._sql.return_jobs, worker, self._channel)
 
+    async def leave(self, worker: int) -> None:
+        """Note that a worker ends with jobs that still run."""
+        await self._lane.fetch(self._sql.leave_worker, worker, timeout=LEAVE_TIMEOUT)
+
     async def local_workers(self, host_id: str) -> list[LocalWorker]:
         """Return the workers of one machine."""
         rows = await self._lane.fetch(self._sql.local_workers, host_id)
@@ -60,20 +67,23 @@ class Fleet:
         """Return id and attempt of the jobs that a worker holds."""
         return [tuple(row) for row in await self._lane.fetch(self._sql.held_jobs, worker)]
 
-    async def rescue(self, dead: Sequence[int]) -> list[Rescued]:
+    async def rescue(self, dead: Sequence[int], watched: float) -> list[Rescued]:
         """Declare workers dead and free their jobs, in one transaction of two statements."""
         async with (
             self._lane.connection() as connection,
             asyncio.timeout(HOT_TIMEOUT),
             transaction(connection),
         ):
-            removed = await connection.fetch(self._sql.remove_dead_workers, list(dead))
+            removed = await connection.fetch(
+                self._sql.remove_dead_workers, list(dead), min(watched, LONG)
+            )
             if not removed:
                 return []
             rows = await connection.fetch(
                 self._sql.free_jobs,
                 [row["id"] for row in removed],
                 [row["name"] for row in removed],
+                [row.get("leaving", False) for row in removed],
                 self._channel,
             )
             return [Rescued(*row) for row in rows]

@@ -113,6 +113,12 @@ class JobsTable:
         [row] = await self._lanes.fleet.fetch(self._sql.promote_jobs, limit, self._channel)
         return Promotion(row["jobs"], row["next_in"])
 
+    async def offer(self, names: Sequence[str]) -> int:
+        """Make postponed jobs available."""
+        [row] = await self._lanes.fleet.fetch(self._sql.offer_jobs, list(names), self._channel)
+        count: int = row["jobs"]
+        return count
+
     async def cancel(self, ids: Sequence[int], *, interrupt: bool) -> list[int]:
         """Cancel in statements that a notification can tell of."""
         cancelled: list[int] = []

@@ -9,6 +9,7 @@ with NotMigratedError.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, fields
 from functools import cache
@@ -38,6 +39,14 @@ def check_schema(name: str) -> str:
     if not 1 <= size <= MAX_IDENTIFIER or "\0" in name:
         raise ConfigError(f"schema must have 1 to {MAX_IDENTIFIER} bytes, got {name!r}")
     return name
+
+
+def channel_name(schema: str) -> str:
+    """Return the name of the channel that the workers of *schema* listen on."""
+    name = f"asyncjobs_{schema}"
+    if len(name.encode()) <= MAX_IDENTIFIER:
+        return name
+    return f"asyncjobs_{hashlib.sha256(schema.encode()).hexdigest()[:32]}"
 
 
 def for_schema(text: str, schema: str) -> str:
@@ -76,7 +85,9 @@ class Statements:
     get_jobs: str
     heartbeat: str
     held_jobs: str
+    leave_worker: str
     local_workers: str
+    offer_jobs: str
     probe_server: str
     promote_jobs: str
     prove_listening: str

@@ -24,13 +24,22 @@ from asyncjobs.testing.contract.counting import Counting
 from asyncjobs.testing.contract.enqueueing import Enqueueing
 from asyncjobs.testing.contract.finishing import Finishing
 from asyncjobs.testing.contract.listening import Listening
+from asyncjobs.testing.contract.postponing import Postponing
 from asyncjobs.testing.contract.promoting import Promoting
 from asyncjobs.testing.contract.rescuing import Rescuing
 from asyncjobs.testing.contract.workers import Workers
 
 
 class QuietStorageContract(
-    Enqueueing, Claiming, Finishing, Promoting, Cancelling, Workers, Rescuing, Counting
+    Enqueueing,
+    Claiming,
+    Finishing,
+    Promoting,
+    Postponing,
+    Cancelling,
+    Workers,
+    Rescuing,
+    Counting,
 ):
     """The contract of an adapter whose `listen` tells nothing, so that workers poll."""
 

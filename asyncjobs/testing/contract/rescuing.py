@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from asyncjobs.testing.contract.steps import (
     a_job,
     a_worker,
     claim_all,
+    eventually,
     hold,
     ids_of,
     record_of,
@@ -122,6 +123,66 @@ class Rescuing:
         errors = json.loads((await record_of(storage, job_ids[0])).errors)
         lost = [(error["attempt"], error["worker"]) for error in errors]
         assert lost == [(1, "first"), (2, "second")]
+
+    async def test_every_lost_attempt_counts_but_the_second(self, storage: Storage) -> None:
+        await store(storage)
+        counted = []
+        for losses in range(4):
+            dead = await storage.register(a_worker())
+            [job] = await storage.claim(dead, QUEUES, 1)
+            assert job.losses == losses
+            await storage.rescue([dead])
+            counted.append((await record_of(storage, job.id)).attempt)
+        assert counted == [1, 1, 2, 3]
+
+    async def test_an_error_of_the_job_is_no_loss(self, storage: Storage) -> None:
+        worker = await storage.register(a_worker())
+        [job] = await hold(storage, worker)
+        error = '{"error": "ValueError"}'
+        await storage.finish(worker, [Outcome(job.id, 1, "available", error=error)])
+        [again] = await storage.claim(worker, QUEUES, 1)
+        assert (again.attempt, again.losses) == (2, 0)
+
+    async def test_what_a_leaving_worker_held_is_not_counted(self, storage: Storage) -> None:
+        leaving, dead = [await storage.register(a_worker()) for _ in range(2)]
+        [kept] = await hold(storage, leaving)
+        [lost] = await hold(storage, dead)
+        await storage.leave(leaving)
+        assert (await record_of(storage, kept.id)).state == "running"
+        rescued = await storage.rescue([leaving, dead])
+        assert [(job.id, job.attempt) for job in rescued] == [(kept.id, 0), (lost.id, 1)]
+        record = await record_of(storage, kept.id)
+        assert (record.state, record.attempt, record.errors) == ("available", 0, "[]")
+
+    async def test_who_left_may_still_finish_until_it_is_gone(self, storage: Storage) -> None:
+        worker = await storage.register(a_worker())
+        [job] = await hold(storage, worker)
+        await storage.leave(worker)
+        assert (await storage.heartbeat(worker)).alive
+        assert await storage.finish(worker, [Outcome(job.id, 1, "succeeded")]) == [job.id]
+
+    async def test_after_an_outage_the_others_get_half_of_their_lease(
+        self, storage: Storage
+    ) -> None:
+        silent = await storage.register(a_worker(lease=0.2))
+        held = await hold(storage, silent)
+        [registered] = await storage.enqueue([a_job(queue="clock")])
+        lease_end = registered.run_at + timedelta(seconds=0.2)
+
+        async def lease_is_over() -> bool:
+            [probe] = await storage.enqueue([a_job(queue="clock")])
+            return probe.run_at > lease_end
+
+        await eventually(lease_is_over)
+        assert await storage.rescue([], watched=0.09) == []
+        assert [job.id for job in await storage.rescue([], watched=0.1)] == ids_of(held)
+
+    async def test_who_is_seen_to_be_gone_gets_no_time_after_an_outage(
+        self, storage: Storage
+    ) -> None:
+        gone = await storage.register(a_worker())
+        held = await hold(storage, gone)
+        assert [job.id for job in await storage.rescue([gone], watched=0)] == ids_of(held)
 
     async def test_a_thousand_jobs_are_rescued_together(self, storage: Storage) -> None:
         dead = await storage.register(a_worker())

@@ -1,0 +1,63 @@
+"""Ends a worker that shall only run what is there: `asyncjobs workoff`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from asyncjobs.errors import StorageError
+from asyncjobs.types import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from asyncjobs.storage.protocol import Storage
+    from asyncjobs.worker.claimer import Claimer
+    from asyncjobs.worker.executor import Executor
+    from asyncjobs.worker.finisher import Finisher
+
+LOOK = 0.02
+PROMOTED = 1_000
+DRAIN_TIMEOUT = 10.0
+
+
+class Burst:
+    """Looks, whenever a claim found less than it asked for, whether anything is left."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        claimer: Claimer,
+        executor: Executor,
+        finisher: Finisher,
+        *,
+        queues: Sequence[str],
+        log: Any,
+    ) -> None:
+        self._storage, self._queues, self._log = storage, queues, log
+        self._claimer, self._executor, self._finisher = claimer, executor, finisher
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Set *stop* when nothing is eligible any more."""
+        while True:
+            await self._claimer.dry.wait()
+            try:
+                if self._executor.is_idle and await self._nothing_left():
+                    stop.set()
+                    return
+            except StorageError as error:
+                self._log.warning("workoff.delayed", error=str(error))
+            await asyncio.sleep(LOOK)
+
+    async def _nothing_left(self) -> bool:
+        await self._finisher.drain(DRAIN_TIMEOUT)
+        if (await self._storage.promote(PROMOTED)).count:
+            return False
+        self._claimer.dry.clear()
+        self._claimer.look()
+        await self._claimer.dry.wait()
+        if not self._executor.is_idle or len(self._finisher):
+            return False
+        # A claim may leave out what it could reach only slowly; the table has the last word.
+        counts = await self._storage.counts()
+        return not any(counts.get((queue, JobState.AVAILABLE.value)) for queue in self._queues)

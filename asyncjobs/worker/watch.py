@@ -1,0 +1,147 @@
+"""Measures the event loop from the heartbeat thread, and acts for it while it stands still.
+
+A job that blocks the loop keeps everything from running: its own deadline, the recording of
+other jobs, the shutdown. Python cannot stop it. What this thread can do, it does:
+
+1. After a second it says which job it is and where it stands, and again as time passes.
+2. When the job is beyond its max_runtime and a grace, it records the job as failed, by its
+   own connection. A job that may be tried again is left alone: it still runs here.
+3. With `kill_stuck` it records what else had ended, notes that this worker leaves, so that
+   the jobs it holds cost no attempt, and ends the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from asyncjobs.errors import StorageError
+from asyncjobs.worker.deadlines import STUCK_GRACE
+from asyncjobs.worker.delays import growing_delays
+from asyncjobs.worker.process import end_stuck_process
+from asyncjobs.worker.reporter import LAST_WORD_DELAY
+from asyncjobs.worker.stacks import stack_of_thread
+
+if TYPE_CHECKING:
+    from asyncjobs.storage.protocol import Storage
+    from asyncjobs.types import Outcome
+    from asyncjobs.worker.attempt import Attempt
+    from asyncjobs.worker.executor import Executor
+    from asyncjobs.worker.finisher import Finisher
+
+BLOCKED = 1.0
+"""Seconds without a step of the event loop after which something is said to block it."""
+AGAIN = 4
+"""It is said again when so many times the time has passed."""
+
+
+class LoopWatch:
+    """Watches the loop that it is made in. `look` is for the heartbeat thread."""
+
+    def __init__(
+        self, executor: Executor, finisher: Finisher, log: Any, *, kill_stuck: bool
+    ) -> None:
+        self._executor, self._finisher, self._log = executor, finisher, log
+        self._kill_stuck = kill_stuck
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._asked_at: float | None = None
+        """When the loop was asked for a step that it has not taken yet."""
+        self._ahead = self._loop.time() - time.monotonic()
+        self._longest = 0.0
+        self._say_at = BLOCKED
+        self._given_up: Attempt | None = None
+        self._acting: asyncio.Task[None] | None = None
+
+    def look(self, storage: Storage | None, worker: int) -> None:
+        """Look at the loop, and act as *worker* by *storage*, if that is there.
+
+        Raises RuntimeError if the loop is closed.
+        """
+        silence = self._silence()
+        if silence < BLOCKED:
+            if self._asked_at is None:
+                self._asked_at = time.monotonic()
+                self._loop.call_soon_threadsafe(self._step)
+                self._say_if_resumed()
+            return
+        self._longest = silence
+        attempt = self._blocker()
+        if silence >= self._say_at:
+            self._say_at *= AGAIN
+            self._log.warning(
+                "loop.blocked",
+                seconds=round(silence, 1),
+                job=attempt and attempt.row.name,
+                id=attempt and attempt.row.id,
+                stack=stack_of_thread(self._thread),
+            )
+        if attempt is not None and storage is not None and self._is_overdue(attempt):
+            self._given_up = attempt
+            self._acting = asyncio.create_task(self._give_up(attempt, storage, worker))
+
+    def _step(self) -> None:
+        self._asked_at = None
+
+    def _silence(self) -> float:
+        asked_at = self._asked_at
+        return 0.0 if asked_at is None else time.monotonic() - asked_at
+
+    def _say_if_resumed(self) -> None:
+        if self._say_at > BLOCKED:
+            self._say_at = BLOCKED
+            self._log.warning("loop.resumed", seconds=round(self._longest, 1))
+
+    def _blocker(self) -> Attempt | None:
+        task = asyncio.current_task(self._loop)
+        for attempt in list(self._executor.running.values()):
+            if attempt.task is task:
+                return attempt
+        return None
+
+    def _is_overdue(self, attempt: Attempt) -> bool:
+        if attempt is self._given_up or attempt.reported:
+            return False
+        return time.monotonic() + self._ahead > attempt.deadline + STUCK_GRACE
+
+    async def _give_up(self, attempt: Attempt, storage: Storage, worker: int) -> None:
+        row = attempt.row
+        self._log.error(
+            "job.stuck",
+            job=row.name,
+            id=row.id,
+            attempt=row.attempt,
+            seconds=round(self._silence(), 1),
+            stack=stack_of_thread(self._thread),
+        )
+        outcomes = self._last_words(attempt)
+        for delay in growing_delays():
+            try:
+                if outcomes:
+                    await storage.finish(worker, outcomes)
+                if self._kill_stuck:
+                    await storage.leave(worker)
+            except StorageError as error:
+                self._log.warning("finish.delayed", error=str(error), jobs=len(outcomes))
+                await asyncio.sleep(delay)
+            else:
+                break
+        if self._kill_stuck and self._silence() > BLOCKED:
+            self._log.error("worker.killed", job=row.name, id=row.id)
+            end_stuck_process()
+
+    def _last_words(self, attempt: Attempt) -> list[Outcome]:
+        if not self._kill_stuck and not attempt.times_out_for_good:
+            return []
+        attempt.reported = True  # from here on the loop says nothing of it
+        reporter = self._executor.reporter
+        decision = reporter.timed_out(
+            attempt, least_delay=LAST_WORD_DELAY if self._kill_stuck else 0
+        )
+        reporter.say(attempt, decision)
+        if not self._kill_stuck:
+            return [decision.outcome]
+        # What goes back is given back by our end: it must not start elsewhere before that.
+        return [decision.outcome, *(each for each in self._finisher.unsent() if not each.refund)]
