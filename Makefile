@@ -11,8 +11,11 @@ JOBS ?= auto
 # What becomes root, where we are not.
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 
+# How long `make chaos` goes on after its tests.
+MINUTES ?= 30
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pgbouncer test-ha lint types layers bench bench-peers clean
+.PHONY: help demo test chaos test-pgbouncer test-ha lint types layers bench bench-peers clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 22
@@ -31,6 +34,10 @@ test-pgbouncer: $(VENV)/.dev ## Run the tests behind PgBouncer, which is install
 
 test-ha: $(VENV)/.ha ## Run the tests with Patroni and etcd, which are installed by pip
 	$(BIN)/python -m pytest -n 0 -s -o norecursedirs=".*" tests/ha $(ARGS)
+
+chaos: $(VENV)/.dev ## Maltreat workers: all chaos tests, then mixed work and kills; MINUTES=30
+	$(BIN)/python -m pytest -n 0 -m "long or not long" tests/chaos $(ARGS)
+	cd tests/chaos && ../../$(BIN)/python soak.py --minutes $(MINUTES)
 
 lint: $(VENV)/.dev ## Check style and format
 	$(BIN)/ruff check

@@ -120,6 +120,25 @@ def template(server_dsn: str) -> Iterator[str]:
         yield urlsplit(migrated).path.removeprefix("/")
 
 
+@pytest.fixture(scope="session")
+def durable_server() -> Iterator[str]:
+    """The address of a server of its own, with the settings of production."""
+    folder = make_reachable_folder()
+    with EmbeddedPostgres.start(folder / "postgres") as postgres:
+        yield postgres.dsn
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def durable_dsn(durable_server: str) -> Iterator[str]:
+    """A fresh database with our schema on that server."""
+    from asyncjobs.storage.postgres.migrate import migrate_database
+
+    for dsn in fresh_database(durable_server):
+        wait_for(migrate_database(dsn))
+        yield dsn
+
+
 @pytest.fixture
 def reachable_path() -> Iterator[Path]:
     """A fresh folder like tmp_path that PostgreSQL's user can enter too when root runs tests."""

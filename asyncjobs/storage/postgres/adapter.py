@@ -19,7 +19,7 @@ from asyncjobs.storage.postgres.listener import Listener
 from asyncjobs.storage.postgres.migrate import migrate
 from asyncjobs.storage.postgres.opening import get_to_know
 from asyncjobs.storage.postgres.source import ConnectionSource, DsnSource, PoolSource
-from asyncjobs.storage.postgres.statements import MAX_IDENTIFIER, check_schema
+from asyncjobs.storage.postgres.statements import channel_name, check_schema
 from asyncjobs.storage.postgres.statistics import PostgresStatistics
 from asyncjobs.types import Signal
 

@@ -1,0 +1,150 @@
+"""The app whose workers the chaos tests kill, stop and starve.
+
+Every job writes a line when it begins and one when it ends to a record that is only ever
+appended to: what happened, whatever becomes of the process and of the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import time
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING
+
+from asyncjobs import JobManager, PostgresAdapter, WorkerGroup, current_job
+from asyncjobs.worker import deadlines, executor, watch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+if "CHAOS_ALONE" in os.environ:  # as on a machine of its own: nobody sees that a process is gone
+    os.environ["ASYNCJOBS_HOST_ID"] = f"{os.environ['CHAOS_ALONE']} {os.getpid()}"
+
+if "CHAOS_GRACE" in os.environ:  # seconds: tests need not wait as long as people should
+    deadlines.STUCK_GRACE = watch.STUCK_GRACE = float(os.environ["CHAOS_GRACE"])
+    executor.CANCEL_GRACE = deadlines.STUCK_GRACE
+
+HOPELESS_ATTEMPTS = 3
+QUEUES = ["default", "urgent", "slow"]
+
+jobs = JobManager(
+    adapters={"main": PostgresAdapter()},
+    queues=QUEUES,
+    workers=[
+        WorkerGroup(adapter="main", **options)
+        for options in json.loads(os.environ.get("CHAOS_GROUPS", "[{}]"))
+    ],
+)
+later = jobs.create_scheduler(adapter="main")
+
+
+@cache
+def record() -> int:
+    """Open the record, when the first job runs."""
+    return os.open(os.environ["CHAOS_RECORD"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+
+def write(kind: str) -> None:
+    """Append a line: what, job, attempt, process, and the system's monotonic clock."""
+    job = current_job()
+    line = f"{kind} {job.id} {job.attempt} {os.getpid()} {time.monotonic_ns()}\n"
+    os.write(record(), line.encode())
+
+
+@contextmanager
+def recorded() -> Iterator[None]:
+    """Record the beginning of a job, and how it ends."""
+    write("begin")
+    try:
+        yield
+    except asyncio.CancelledError:
+        write("cancelled")
+        raise
+    except BaseException:
+        write("failed")
+        raise
+    write("succeeded")
+
+
+@jobs.job
+async def quick(number: int) -> None:
+    with recorded():
+        await asyncio.sleep(0)
+
+
+@jobs.job(queue="slow")
+async def nap(seconds: float) -> None:
+    with recorded():
+        await asyncio.sleep(seconds)
+
+
+@jobs.job(queue="urgent", priority=1, backoff=lambda attempt, error: 0.2)
+async def fragile(failures: int) -> None:
+    with recorded():
+        if current_job().attempt <= failures:
+            raise ValueError("not yet")
+
+
+@jobs.job(max_attempts=HOPELESS_ATTEMPTS, backoff=lambda attempt, error: 0.2)
+async def hopeless() -> None:
+    with recorded():
+        raise ValueError("never")
+
+
+@jobs.job
+async def endless() -> None:
+    with recorded():
+        await asyncio.Event().wait()
+
+
+@jobs.job(max_runtime=1)
+async def stubborn() -> None:
+    with recorded():
+        while True:
+            try:
+                await asyncio.sleep(3_600)
+            except asyncio.CancelledError:
+                write("swallowed")
+
+
+@jobs.job(max_runtime=1, retry_on_timeout=True)
+async def stubborn_retried() -> None:
+    await stubborn.perform()
+
+
+@jobs.job(max_runtime=1)
+async def blocking(seconds: float) -> None:
+    with recorded():
+        time.sleep(seconds)  # noqa: ASYNC251 - what it is for
+
+
+@jobs.job
+def threaded(seconds: float) -> None:
+    with recorded():
+        time.sleep(seconds)
+
+
+@jobs.job(max_runtime=1)
+def stuck_thread(seconds: float) -> None:
+    with recorded():
+        time.sleep(seconds)
+
+
+@jobs.job(max_attempts=2)
+async def deadly() -> None:
+    """Kill this process, when its neighbours have begun too."""
+    with recorded():
+        await asyncio.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+if "CHAOS_NEWER" in os.environ:
+
+    @jobs.job
+    async def newer() -> None:
+        with recorded():
+            await asyncio.sleep(0)

@@ -1,0 +1,41 @@
+"""A crew of workers, and a PostgreSQL that really writes to the disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import pytest
+from crew import Crew, Database
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # One after the other: each needs the machine, and they share one server.
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("chaos"))
+
+
+@pytest.fixture
+async def database(durable_dsn: str) -> AsyncIterator[Database]:
+    connection = await asyncpg.connect(durable_dsn)
+    yield Database(connection)
+    await connection.close()
+
+
+@pytest.fixture
+def make_crew(tmp_path: Path, durable_dsn: str) -> Iterator[Callable[..., Crew]]:
+    """A function that makes a crew whose worker groups have the given options."""
+    crews: list[Crew] = []
+
+    def make(*groups: dict[str, Any]) -> Crew:
+        crews.append(Crew(tmp_path, durable_dsn, list(groups) or [{}]))
+        return crews[-1]
+
+    yield make
+    for crew in crews:
+        crew.end()
