@@ -23,6 +23,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,26 +54,41 @@ VICTIMS = [0, 0, 1]
 """The groups of the workers that are killed. One more of each group is not."""
 WARM_UP = 0.2
 """The share of the time after which memory and table have their lasting size."""
+UNDONE_WITHIN = 60.0
+"""Seconds after its last line within which a job may turn out not to have ended."""
 SETTLE = 120.0
 """Seconds for what is left at the end."""
 
 
+Place = tuple[int, int]
+"""An attempt: its number, and the process that had it."""
+
+
 @dataclass
 class Life:
-    """What is known of a job that has not ended."""
+    """What is known of a job that has not ended for certain."""
 
     stored_at: int
     fails_for_good: bool = False
     may_be_cancelled: bool = False
     begin: int | None = None
     pid: int = 0
-    failures: int = 0
-    losses: int = 0
+    failed: set[Place] = field(default_factory=set)
+    lost: set[Place] = field(default_factory=set)
+    """An attempt may be in both: its process was killed before the failure was stored."""
+    ended: set[Place] = field(default_factory=set)
+    """Successes, which a kill may have undone likewise."""
 
     @property
     def expected_attempt(self) -> int:
         """Which attempt the next one is."""
-        return 1 + self.failures + self.losses - (self.losses >= 2)
+        return 1 + len(self.failed - self.lost) + len(self.lost) - (len(self.lost) >= 2)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the job has come to its end, as far as is known."""
+        is_hopeless = self.expected_attempt > chaos_app.HOPELESS_ATTEMPTS
+        return bool(self.ended - self.lost) or (self.fails_for_good and is_hopeless)
 
 
 @dataclass
@@ -83,29 +99,25 @@ class Books:
     lives: dict[int, Life] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
-    succeeded: int = 0
     failed_attempts: int = 0
+    over: deque[tuple[float, int]] = field(default_factory=deque)
+    """Jobs that have ended, and when; forgotten when no kill can undo that any more."""
     early: dict[int, list[tuple[str, int, int, int]]] = field(default_factory=dict)
     """Lines about jobs whose call has not returned yet."""
-    early_losses: dict[int, int] = field(default_factory=dict)
+    early_losses: dict[int, set[Place]] = field(default_factory=dict)
 
     def stored(self, job: int, life: Life) -> None:
         """Note a call that was acknowledged."""
         self.lives[job] = life
-        for _ in range(self.early_losses.pop(job, 0)):
-            self.lost(job)
+        life.lost = self.early_losses.pop(job, set())
         for line in self.early.pop(job, ()):
             self._take(job, *line)
 
-    def lost(self, job: int) -> None:
-        """Note that the worker that holds *job* was killed."""
+    def lose(self, job: int, attempt: int, pid: int) -> None:
+        """Note that *pid* was killed while it held *job*."""
         life = self.lives.get(job)
-        if life is None:
-            self.early_losses[job] = self.early_losses.get(job, 0) + 1
-            return
-        life.losses += 1
-        if life.fails_for_good and life.expected_attempt > chaos_app.HOPELESS_ATTEMPTS:
-            del self.lives[job]  # it is not run again to find that it was its last attempt
+        lost = self.early_losses.setdefault(job, set()) if life is None else life.lost
+        lost.add((attempt, pid))
 
     def take(self, line: str) -> None:
         """Check a line of the record."""
@@ -116,6 +128,21 @@ class Books:
         else:
             self.early.setdefault(job, []).append((kind, attempt, pid, at))
 
+    def forget(self) -> None:
+        """Let go of what ended some time ago, and has not begun again."""
+        while self.over and self.over[0][0] < time.monotonic() - UNDONE_WITHIN:
+            _, job = self.over.popleft()
+            if job in self.lives and self.lives[job].is_over:
+                del self.lives[job]
+
+    def unfinished(self) -> list[int]:
+        """Return the jobs that should have ended and have not."""
+        return [
+            job
+            for job, life in self.lives.items()
+            if not life.is_over and not life.may_be_cancelled
+        ]
+
     def _take(self, job: int, kind: str, attempt: int, pid: int, at: int) -> None:
         life = self.lives[job]
         if kind == "begin":
@@ -123,23 +150,19 @@ class Books:
             return
         life.begin = None
         if kind == "failed":
-            life.failures += 1
+            life.failed.add((attempt, pid))
             self.failed_attempts += 1
-            ends = life.fails_for_good and life.expected_attempt > chaos_app.HOPELESS_ATTEMPTS
-        else:
-            ends = kind == "succeeded"
-            self.succeeded += ends
-            if kind == "cancelled" and life.may_be_cancelled:
-                ends = True
-        if ends:
-            del self.lives[job]
+        elif kind == "succeeded" or life.may_be_cancelled:
+            life.ended.add((attempt, pid))
+        if life.is_over:
+            self.over.append((time.monotonic(), job))
 
     def _begin(self, job: int, life: Life, attempt: int, pid: int, at: int) -> None:
         if life.begin is not None and self.deaths.get(life.pid, at + 1) > at:
             self.wrong.append(f"job {job} runs in {pid} while it runs in {life.pid}")
-        if attempt != life.expected_attempt:
-            self.wrong.append(f"job {job}: attempt {attempt} after {life}")
-        if not life.failures and not life.losses and not life.may_be_cancelled:
+        if life.is_over or attempt != life.expected_attempt:
+            self.wrong.append(f"job {job}: attempt {attempt} in {pid} after {life}")
+        if not life.failed and not life.lost and not life.may_be_cancelled:
             self.latencies.append((at - life.stored_at) / 1e9)
         life.begin, life.pid = at, pid
 
@@ -198,7 +221,7 @@ class Soak:
             await self._store(
                 [chaos_app.quick(1) for _ in range(1_000)], Life(0, may_be_cancelled=True)
             )
-        while self.books.lives:
+        while not all(life.is_over for life in self.books.lives.values()):
             self._read()
             await asyncio.sleep(TICK)
         self.peak = jobs / (time.monotonic() - began)
@@ -264,12 +287,12 @@ class Soak:
             self.kills += 1
             await asyncio.sleep(0.5)  # statements under way may still commit
             held = await self.database.fetch(
-                "select jobs.id from asyncjobs.jobs join asyncjobs.workers "
+                "select jobs.id, attempt from asyncjobs.jobs join asyncjobs.workers "
                 "on workers.id = locked_by where pid = $1",
                 pid,
             )
             for row in held:
-                self.books.lost(row["id"])
+                self.books.lose(row["id"], row["attempt"], pid)
             self.lost += len(held)
             self.victims[place] = self._start_victim(group)
             await self.database.until(
@@ -291,6 +314,7 @@ class Soak:
             self.tail = file.tell()
         for line in lines:
             self.books.take(line.decode())
+        self.books.forget()
 
     async def _sample(self) -> None:
         while not self.ending.is_set():
@@ -310,12 +334,13 @@ class Soak:
                 await asyncio.sleep(0.1)
         self._read()
         for row in await self.database.fetch("delete from asyncjobs.jobs returning id, state"):
-            life = self.books.lives.pop(row["id"], None)
+            life = self.books.lives.get(row["id"])
             if row["state"] != "cancelled" or (life and not life.may_be_cancelled):
                 self.books.wrong.append(f"job {row['id']} is {row['state']} at the end: {life}")
-        left = [job for job, life in self.books.lives.items() if not life.may_be_cancelled]
-        if left:
+        if left := self.books.unfinished():
             self.books.wrong.append(f"{len(left)} calls never ended: {left[:10]}")
+        if self.books.early:
+            self.books.wrong.append(f"jobs that nobody stored ran: {[*self.books.early][:10]}")
 
     def _report(self) -> bool:
         wrong = self.books.wrong
