@@ -73,6 +73,22 @@ async def test_what_comes_while_a_batch_is_under_way_makes_the_next(sink: Sink) 
     await sink.batcher.drain()
 
 
+async def test_what_waits_is_sent_although_the_sending_was_cancelled(sink: Sink) -> None:
+    # As asyncio.run does at its end, which cancels every task once.
+    sink.add(1)
+    await sink.arrived.acquire()
+    sink.add(2)
+    [sending] = [task for task in asyncio.all_tasks() if "_send_all" in repr(task)]
+    sending.cancel()
+    await asyncio.wait({sending})
+    sink.add(3)
+    sink.let_through(3)
+    await sink.batcher.drain()
+
+    assert sink.batches == [[1], [2], [3]]
+    assert sink.batcher.unsent() == []
+
+
 async def test_a_batch_has_at_most_the_limit_and_the_rest_keeps_its_order() -> None:
     sink = Sink(limit=2)
     sink.add(1, 2, 3, 4, 5)

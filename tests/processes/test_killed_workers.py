@@ -44,8 +44,7 @@ async def main():
     await jobs.run_worker(0, number=int(sys.argv[2]))
 
 if len(sys.argv) > 3:  # as on another machine: nobody sees that the process is gone
-    from asyncjobs.worker import identity, rescuer, worker
-    worker.host_id = rescuer.host_id = lambda: sys.argv[3]
+    os.environ["ASYNCJOBS_HOST_ID"] = sys.argv[3]
 asyncio.run(main())
 """
 
@@ -139,6 +138,20 @@ async def test_the_jobs_of_a_killed_worker_are_rescued_and_every_one_runs(
     numbers = [row["number"] for row in await database.fetch("select number from runs")]
     assert set(numbers) == set(range(JOBS))
     assert len(numbers) <= JOBS + held  # twice: only what the killed worker held
+
+
+async def test_a_container_that_is_started_again_takes_its_jobs_over_at_once(
+    dsn: str, workers: Workers, database: Any
+) -> None:
+    # As seen from the new container: the process of that number is another one, or none.
+    await schedule_from_fifty_callers(dsn)
+    first = workers.start("container-0")
+    await until(database, f"count(*) > {JOBS // 20} from runs")
+    first.kill()
+    first.wait()
+    await database.execute("update asyncjobs.workers set lease = interval '1 hour', pid = 1")
+    workers.start("container-0")
+    await until(database, "not exists (select from asyncjobs.jobs)")
 
 
 async def test_a_worker_that_was_paused_for_longer_than_its_lease_records_nothing(

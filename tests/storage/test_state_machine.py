@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 FINAL = {"succeeded", "failed", "cancelled"}
 WORKERS = 3
 MANY = 100
+SOON = timedelta(seconds=10)
 
 
 class Attempt(NamedTuple):
@@ -45,6 +46,8 @@ class Life:
     claims: int = 0
     attempt: int = 0
     errors: int = 0
+    losses: int = 0
+    postponed: bool = False
     removed: bool = False
     cancel_requested: bool = False
     last: JobRecord | None = None
@@ -56,6 +59,7 @@ class World:
 
     storage: Storage
     workers: list[int] = field(default_factory=list)
+    leaving: set[int] = field(default_factory=set)
     lives: dict[int, Life] = field(default_factory=dict)
     attempts: list[Attempt] = field(default_factory=list)
 
@@ -130,7 +134,8 @@ class Claim(NamedTuple):
             life.holder = worker
             life.claims += 1
             life.attempt += 1
-            assert job.attempt == life.attempt
+            assert (job.attempt, job.losses) == (life.attempt, life.losses)
+            life.postponed = False
             world.attempts.append(Attempt(worker, job.id, job.attempt))
 
 
@@ -154,6 +159,7 @@ class Finish(NamedTuple):
         current = record is not None and (life.holder, record.attempt) == (worker, number)
         final = self.outcome.state in FINAL
         delete, refund = self.outcome.delete and final, self.outcome.refund and not final
+        refund = refund or self.outcome.state == "postponed"
         outcome = replace(self.outcome, id=job, attempt=number, delete=delete, refund=refund)
         recorded = await world.storage.finish(worker, [outcome])
         assert recorded == ([job] if current else [])
@@ -162,6 +168,42 @@ class Finish(NamedTuple):
             life.removed = outcome.delete
             life.attempt -= outcome.refund
             life.errors += outcome.error is not None
+            life.postponed = self.outcome.state == "postponed" and not life.cancel_requested
+
+
+class Offer(NamedTuple):
+    """A worker registers that knows what others have postponed."""
+
+    async def run(self, world: World) -> None:
+        await world.storage.promote(MANY)  # what is due is promoted, and not postponed any more
+        postponed = {job for job, life in world.lives.items() if life.postponed}
+        records = await world.storage.get(sorted(postponed))
+        waiting = [record.id for record in records if record.state == "scheduled"]
+        soon = {record.id for record in records if record.id in waiting and is_soon(record)}
+        offered = await world.storage.offer(["greet", "unheard of"])
+        assert len(soon) <= offered <= len(waiting)
+        for job in postponed:
+            world.lives[job].postponed = False
+        for record in await world.storage.get(waiting):
+            assert record.state == "available" or not is_soon(record)
+            world.lives[record.id].postponed = record.state == "scheduled"
+
+
+def is_soon(record: JobRecord) -> bool:
+    """Whether *record* is due so soon that it must be offered."""
+    return record.attempted_at is not None and record.run_at - record.attempted_at < SOON
+
+
+class Leave(NamedTuple):
+    """A worker says that its process ends before its jobs."""
+
+    worker: int
+
+    async def run(self, world: World) -> None:
+        worker = world.workers[self.worker]
+        await world.storage.leave(worker)
+        world.leaving.add(worker)
+        assert (await world.storage.heartbeat(worker)).alive
 
 
 class Promote(NamedTuple):
@@ -183,6 +225,7 @@ class Cancel(NamedTuple):
         assert sorted(await world.storage.cancel(ids, interrupt=self.interrupt)) == unfinished
         for job in unfinished:
             world.lives[job].cancel_requested = True
+            world.lives[job].postponed = False
 
 
 class Replace(NamedTuple):
@@ -200,9 +243,12 @@ class Replace(NamedTuple):
         else:
             await world.storage.deregister(gone)
         for job in held:
-            world.lives[job].holder = None
-            world.lives[job].errors += self.dies
-            world.lives[job].attempt -= not self.dies
+            life = world.lives[job]
+            life.holder = None
+            is_lost = self.dies and gone not in world.leaving
+            life.attempt -= not is_lost or life.losses == 1
+            life.errors += is_lost
+            life.losses += is_lost
         assert (await world.storage.heartbeat(gone))[:2] == (False, [])
         assert await world.storage.claim(gone, ["default", "email"], MANY) == []
         world.workers[self.worker] = await world.storage.register(a_worker(lease=3600))
@@ -215,7 +261,7 @@ class Clear(NamedTuple):
             life.holder, life.removed = None, True
 
 
-Step = Enqueue | Claim | Finish | Promote | Cancel | Replace | Clear
+Step = Enqueue | Claim | Finish | Promote | Offer | Leave | Cancel | Replace | Clear
 
 
 def living(world: World) -> list[Life]:
@@ -230,7 +276,7 @@ outcomes = st.builds(
     Outcome,
     id=st.just(0),
     attempt=st.just(0),
-    state=st.sampled_from([*sorted(FINAL), *["scheduled", "available"] * 3]),
+    state=st.sampled_from([*sorted(FINAL), *["scheduled", "available"] * 3, "postponed"]),
     delete=st.booleans(),
     delay=st.sampled_from([0.0, 0.0, 0.001, 3600.0]),
     refund=st.booleans(),
@@ -251,6 +297,8 @@ claims = st.builds(
 finishes = st.builds(Finish, places, outcomes)
 others = st.one_of(
     st.builds(Promote, limits),
+    st.builds(Offer),
+    st.builds(Leave, workers),
     st.builds(Cancel, places, st.booleans()),
     st.builds(Replace, workers, st.booleans()),
 )

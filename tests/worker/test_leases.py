@@ -6,7 +6,10 @@ import os
 import time
 from typing import Any
 
-from asyncjobs.types import WorkerInfo
+import anyio
+
+from asyncjobs import StorageUnavailableError
+from asyncjobs.types import NewJob, WorkerInfo
 from asyncjobs.worker.identity import host_id, process_started
 
 
@@ -128,6 +131,66 @@ async def test_a_worker_that_lost_its_lease_records_nothing_and_starts_anew(
         await bench.until(other.id, "succeeded")
     assert (await bench.record(stored.id)).state == "cancelled"
     assert len(registered) == 2
+
+
+async def test_nothing_starts_after_the_end_of_the_lease_until_it_is_renewed(
+    make_bench: Any, monkeypatch: Any
+) -> None:
+    bench = await make_bench(heartbeat_interval=0.05, lease=0.3, delete_successful_jobs=False)
+    if bench.storage.for_thread() is not None:
+        return  # its heartbeats are another adapter's, which cannot be made to fail from here
+    beat, lost = bench.storage.heartbeat, asyncio.Event()
+
+    async def fail(worker: int) -> Any:
+        lost.set()
+        raise StorageUnavailableError("cut off")
+
+    @bench.jobs.job
+    async def nothing() -> None: ...
+
+    async with bench.working():
+        await bench.until_logged("worker.started")
+        monkeypatch.setattr(bench.storage, "heartbeat", fail)
+        await lost.wait()
+        await asyncio.sleep(0.4)  # the lease is over
+        stored = await bench.later(nothing())
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+            assert (await bench.record(stored.id)).state in {"available", "running"}
+        monkeypatch.setattr(bench.storage, "heartbeat", beat)
+        assert (await bench.until(stored.id, "succeeded")).attempt == 1
+
+
+async def test_who_has_had_trouble_with_the_storage_gives_others_time(make_bench: Any) -> None:
+    bench = await make_bench(heartbeat_interval=0.05, lease=0.5)
+    given: list[float] = []
+    rescue = bench.storage.rescue
+
+    async def spy(dead: Any, *, watched: float) -> Any:
+        given.append(watched)
+        return await rescue(dead, watched=watched)
+
+    bench.storage.rescue = spy
+    claim = bench.storage.claim
+
+    async def fail(*args: Any) -> Any:
+        bench.storage.claim = claim
+        raise StorageUnavailableError("away")
+
+    async with bench.working():
+        await until(lambda: given and given[-1] > 0.2)
+        bench.storage.claim = fail
+        await bench.storage.enqueue([NewJob("other", "default", 50, "{}")])
+        await bench.until_logged("claim.failed")
+        before = len(given)
+        await until(lambda: len(given) > before)
+    assert min(given[before:]) < 0.2
+
+
+async def until(condition: Any) -> None:
+    with anyio.fail_after(20):
+        while not condition():
+            await asyncio.sleep(0.005)
 
 
 class Rounds:

@@ -1,0 +1,194 @@
+"""Jobs that do not end although they were cancelled; tests/chaos has those that need a process."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from asyncjobs import ConfigError, JobManager, MemoryAdapter, WorkerGroup
+from asyncjobs.worker.unknown import LAST_DELAY, UnknownNames
+from asyncjobs.worker.watch import BLOCKED, LoopWatch
+
+
+@pytest.fixture(autouse=True)
+def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asyncjobs.worker.deadlines.STUCK_GRACE", 0.1)
+
+
+class Stubborn:
+    """Swallows cancellations until it is released."""
+
+    def __init__(self) -> None:
+        self.started, self.released = asyncio.Event(), asyncio.Event()
+
+    async def last(self) -> None:
+        self.started.set()
+        while not self.released.is_set():
+            try:
+                await self.released.wait()
+            except asyncio.CancelledError:
+                continue
+
+
+async def test_a_stuck_job_is_recorded_once_and_its_late_end_changes_nothing(bench: Any) -> None:
+    stubborn = Stubborn()
+
+    @bench.jobs.job(max_runtime=0.1)
+    async def slow() -> None:
+        await stubborn.last()
+
+    async with bench.working():
+        stored = await bench.later(slow())
+        line = await bench.until_logged("job.stuck")
+        assert (line["job"], line["id"]) == ("slow", stored.id)
+        assert "in last" in line["stack"]
+        record = await bench.until(stored.id, "failed")
+        assert "JobTimeoutError" in record.errors
+        stubborn.released.set()
+    assert await bench.record(stored.id) == record
+    assert not [line for line in bench.log if line["event"] == "finish.superseded"]
+
+
+async def test_a_stuck_job_that_a_user_cancelled_is_recorded_as_cancelled(bench: Any) -> None:
+    stubborn = Stubborn()
+
+    @bench.jobs.job
+    async def slow() -> None:
+        await stubborn.last()
+
+    async with bench.working():
+        stored = await bench.later(slow())
+        await stubborn.started.wait()
+        await bench.later.cancel(stored.id)
+        await bench.until_logged("job.stuck")
+        await bench.until(stored.id, "cancelled")
+        stubborn.released.set()
+
+
+async def test_a_stuck_job_that_may_run_again_keeps_its_row_while_it_runs(bench: Any) -> None:
+    stubborn = Stubborn()
+
+    @bench.jobs.job(max_runtime=0.1, retry_on_timeout=True, backoff=lambda attempt, error: 3600)
+    async def slow() -> None:
+        await stubborn.last()
+
+    async with bench.working():
+        stored = await bench.later(slow())
+        await bench.until_logged("job.stuck")
+        assert (await bench.record(stored.id)).state == "running"
+        stubborn.released.set()
+        await bench.until(stored.id, "scheduled")
+
+
+async def test_a_stuck_job_keeps_its_slot_and_no_other(make_bench: Any) -> None:
+    bench = await make_bench(concurrency=2)
+    stubborn, at_once = Stubborn(), []
+
+    @bench.jobs.job(max_runtime=0.1)
+    async def slow() -> None:
+        await stubborn.last()
+
+    @bench.jobs.job
+    async def quick() -> None:
+        at_once.append(1)
+        assert len(at_once) == 1
+        await asyncio.sleep(0)
+        at_once.pop()
+
+    async with bench.working():
+        await bench.later(slow())
+        await bench.until_logged("job.stuck")
+        stored = await bench.later.many([quick() for _ in range(20)])
+        await bench.until_gone(stored[-1].id)
+        stubborn.released.set()
+    assert not [
+        line for line in bench.log if line["event"] == "job.failed" and line["job"] != "slow"
+    ]
+
+
+async def test_kill_stuck_is_refused_where_it_would_end_a_web_process() -> None:
+    jobs = JobManager(
+        adapters={"main": MemoryAdapter()}, workers=[WorkerGroup(adapter="main", kill_stuck=True)]
+    )
+    with pytest.raises(ConfigError, match=r"kill_stuck=True of the group '\*' would end the web"):
+        async with jobs.lifespan()(None):
+            pass
+    async with jobs.lifespan(work=False)(None):
+        pass
+
+
+class Watched:
+    """What a LoopWatch needs, and what it said."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, dict[str, Any]]] = []
+        self.running: dict[int, Any] = {}
+        self.watch = LoopWatch(self, self, self, kill_stuck=False)  # type: ignore[arg-type]
+
+    def warning(self, event: str, **facts: Any) -> None:
+        self.said.append((event, facts))
+
+
+async def test_a_late_first_look_finds_no_blocked_loop() -> None:
+    watched = Watched()
+    time.sleep(BLOCKED + 0.1)  # noqa: ASYNC251 - the loop was busy before anybody looked
+    for _ in range(3):
+        await asyncio.to_thread(watched.watch.look, None, 0)
+        await asyncio.sleep(0)
+    assert watched.said == []
+
+
+async def test_a_blocked_loop_is_told_of_seldom_and_with_its_end() -> None:
+    watched = Watched()
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            watched.watch.look(None, 0)
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    await asyncio.sleep(0.1)
+    time.sleep(BLOCKED * 2)  # noqa: ASYNC251 - what the test is about
+    while "loop.resumed" not in [event for event, _ in watched.said]:
+        await asyncio.sleep(0.02)
+    done.set()
+    thread.join()
+    assert [event for event, _ in watched.said] == ["loop.blocked", "loop.resumed"]
+    assert "time.sleep(BLOCKED * 2)" in watched.said[0][1]["stack"]
+
+
+def test_an_unknown_name_is_told_of_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    from asyncjobs.testing.contract.steps import a_job
+    from asyncjobs.types import ClaimedJob
+
+    lines: list[dict[str, Any]] = []
+    now = [1000.0]
+    monkeypatch.setattr("asyncjobs.worker.unknown.time.monotonic", lambda: now[0])
+
+    class Log:
+        def warning(self, event: str, **facts: Any) -> None:
+            lines.append({"event": event, **facts})
+
+    unknown = UnknownNames(Log())
+    job = a_job("new")
+
+    def meet(number: int, name: str = "new") -> float:
+        run_at: Any = None
+        return unknown.meet(ClaimedJob(number, name, job.queue, 50, 1, run_at, "{}", number))
+
+    for number in range(100):
+        meet(number)
+    meet(1, "newer")
+    assert [(line["job"], line["jobs"]) for line in lines] == [("new", 1), ("newer", 1)]
+    now[0] += 61
+    meet(0)
+    assert [(line["job"], line["jobs"]) for line in lines[2:]] == [("new", 100)]
+    delays = [meet(7, "third") for _ in range(8)]
+    assert delays == sorted(delays)
+    assert delays[-1] == LAST_DELAY
