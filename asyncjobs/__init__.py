@@ -14,9 +14,13 @@ from asyncjobs.errors import (
     ConnectionKindError,
     DaemonError,
     DatabaseNotConfiguredError,
+    DetachedJobError,
     DuplicateJobError,
     EmbeddedPostgresError,
     ExpiredError,
+    JobCancelledError,
+    JobFailedError,
+    JobGoneError,
     JobTimeoutError,
     MiddlewareError,
     MigrationChangedError,
@@ -26,6 +30,10 @@ from asyncjobs.errors import (
     NotPermittedError,
     PostgresNotFoundError,
     ProcessDiedError,
+    ProgressError,
+    ResultError,
+    ResultNotKeptError,
+    ResultTimeoutError,
     RowRefusedError,
     ScheduleError,
     SchemaTooNewError,
@@ -33,21 +41,24 @@ from asyncjobs.errors import (
     StorageError,
     StorageUnavailableError,
     StoredArgumentsError,
+    StoredResultError,
     UnknownAdapterError,
     UnknownJobError,
     UnknownNameError,
     UnknownOptionError,
     UnknownQueueError,
     WaitError,
+    WaitingError,
     WorkerStuckError,
 )
 from asyncjobs.hooks import Hooks
 from asyncjobs.job import AsyncJob, Job, JobCall, ThreadJob
 from asyncjobs.manager import JobManager
+from asyncjobs.scheduled import JobEvent, ScheduledJob
 from asyncjobs.scheduler import Scheduler
 from asyncjobs.storage.memory import MemoryAdapter
 from asyncjobs.storage.postgres import Capabilities, PostgresAdapter
-from asyncjobs.types import JobRecord, JobState, NewJob, ScheduledJob
+from asyncjobs.types import JobRecord, JobState, NewJob
 from asyncjobs.verdicts import Cancel, Retry, Snooze
 
 __all__ = [
@@ -64,13 +75,18 @@ __all__ = [
     "ConnectionKindError",
     "DaemonError",
     "DatabaseNotConfiguredError",
+    "DetachedJobError",
     "DuplicateJobError",
     "EmbeddedPostgresError",
     "ExpiredError",
     "Hooks",
     "Job",
     "JobCall",
+    "JobCancelledError",
     "JobContext",
+    "JobEvent",
+    "JobFailedError",
+    "JobGoneError",
     "JobManager",
     "JobRecord",
     "JobState",
@@ -86,6 +102,10 @@ __all__ = [
     "PostgresAdapter",
     "PostgresNotFoundError",
     "ProcessDiedError",
+    "ProgressError",
+    "ResultError",
+    "ResultNotKeptError",
+    "ResultTimeoutError",
     "Retry",
     "RowRefusedError",
     "ScheduleError",
@@ -97,6 +117,7 @@ __all__ = [
     "StorageError",
     "StorageUnavailableError",
     "StoredArgumentsError",
+    "StoredResultError",
     "ThreadJob",
     "UnknownAdapterError",
     "UnknownJobError",
@@ -104,6 +125,7 @@ __all__ = [
     "UnknownOptionError",
     "UnknownQueueError",
     "WaitError",
+    "WaitingError",
     "WorkerGroup",
     "WorkerStuckError",
     "constant",

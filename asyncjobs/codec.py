@@ -86,7 +86,7 @@ class ArgumentCodec:
             is_sure = self._plain and len(text) <= SURE
             back = checked if is_sure else self._validator.validate_json(text)
         except ValidationError as error:
-            raise ArgumentError(self.job, _explain(error, show=True)) from None
+            raise ArgumentError(self.job, explain(error, show=True)) from None
         except (PydanticSerializationError, UnicodeError, RecursionError) as error:
             problem = f"{self._name_unstorable(bound)} has no JSON: {error}"
             raise ArgumentError(self.job, problem) from None
@@ -101,7 +101,7 @@ class ArgumentCodec:
             raise ArgumentError(
                 self.job,
                 f"argument {name!r} comes back different from JSON; annotate the parameter with "
-                f"its real type instead of Any (stored: {_shorten(text)})",
+                f"its real type instead of Any (stored: {shorten(text)})",
             )
         return text
 
@@ -121,7 +121,7 @@ class ArgumentCodec:
         try:
             arguments: dict[str, Any] = self._validator.validate_json(stored)
         except ValidationError as error:
-            raise StoredArgumentsError(self.job, _explain(error, show=False)) from None
+            raise StoredArgumentsError(self.job, explain(error, show=False)) from None
         except NameError as error:
             raise StoredArgumentsError(self.job, str(error)) from None
         return arguments
@@ -172,15 +172,7 @@ class ArgumentCodec:
             hint = hints.get(name, Any)
             hint = JsonValue if hint is Any else hint
             fields[name] = hint if parameter.default is parameter.empty else NotRequired[hint]
-        arguments = cast("Any", TypedDict)("arguments", fields)
-        arguments.__pydantic_config__ = STRICT_JSON
-        try:
-            return TypeAdapter(arguments)
-        except (PydanticSchemaGenerationError, PydanticUserError) as error:
-            problem = str(error).split("\n", maxsplit=1)[0]
-            raise ConfigError(
-                f"job {self.job!r}: a parameter's type has no JSON: {problem}"
-            ) from error
+        return make_adapter(fields, f"job {self.job!r}: a parameter's type")
 
     def _hints(self) -> dict[str, Any]:
         # Only of what is stored: the type of a dependency may be known to checkers only.
@@ -202,7 +194,18 @@ class ArgumentCodec:
 
     @cached_property
     def _loose(self) -> bool:
-        return _mentions_any(self._adapter.core_schema)
+        return mentions_any(self._adapter.core_schema)
+
+
+def make_adapter(fields: dict[str, Any], owner: str) -> TypeAdapter[dict[str, Any]]:
+    """Return what converts an object with *fields*. Raises ConfigError about *owner*."""
+    kind = cast("Any", TypedDict)("fields", fields)
+    kind.__pydantic_config__ = STRICT_JSON
+    try:
+        return TypeAdapter(kind)
+    except (PydanticSchemaGenerationError, PydanticUserError) as error:
+        problem = str(error).split("\n", maxsplit=1)[0]
+        raise ConfigError(f"{owner} has no JSON: {problem}") from error
 
 
 def _without(signature: inspect.Signature, injected: Container[str]) -> inspect.Signature:
@@ -232,20 +235,23 @@ def _is_plain(schema: dict[str, Any]) -> bool:
     return inner in PLAIN and schema["type"] in ("nullable", inner["type"])
 
 
-def _mentions_any(schema: object) -> bool:
+def mentions_any(schema: object) -> bool:
+    """Return whether pydantic's *schema* takes anything anywhere."""
     if isinstance(schema, dict):
         if schema.get("type") == "any":
             return True
-        return any(_mentions_any(part) for key, part in schema.items() if key != "metadata")
-    return isinstance(schema, list | tuple) and any(_mentions_any(part) for part in schema)
+        return any(mentions_any(part) for key, part in schema.items() if key != "metadata")
+    return isinstance(schema, list | tuple) and any(mentions_any(part) for part in schema)
 
 
-def _explain(error: ValidationError, *, show: bool) -> str:
+def explain(error: ValidationError, *, show: bool, named: bool = True) -> str:
+    """Return what is wrong with which argument, or with the only one; *show* also the value."""
     problems = []
     for problem in error.errors(include_url=False, include_context=False):
         path = [str(part) for part in problem["loc"]]
-        where = f"argument {path[0]!r}" if path else "arguments"
-        inside = f" at {_shorten('.'.join(path[1:]))}" if path[1:] else ""
+        whole = "arguments" if named else "it"
+        where = f"argument {path[0]!r}" if path and named else whole
+        inside = f" at {shorten('.'.join(path[1:]))}" if path[1:] else ""
         value = problem["input"]
         kind = type(value).__name__
         shown = f"{_show(value)} ({kind})" if show else f"a value of type {kind}"
@@ -256,10 +262,11 @@ def _explain(error: ValidationError, *, show: bool) -> str:
 
 def _show(value: object) -> str:
     try:
-        return _shorten(repr(value))
+        return shorten(repr(value))
     except Exception:  # noqa: BLE001 - nested too deep, a huge int, or a repr of the user's
         return "…"
 
 
-def _shorten(text: str) -> str:
+def shorten(text: str) -> str:
+    """Return *text*, or its beginning."""
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"

@@ -6,6 +6,7 @@ import functools
 import inspect
 import math
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncjobs.errors import ConfigError, UnknownOptionError
@@ -20,6 +21,10 @@ MAX_BACKOFF = 7 * 24 * 3600.0
 MAX_PRIORITY = 32_767
 MAX_ATTEMPTS = 32_766
 MAX_CONCURRENCY = 10_000
+MAX_RESULT = 100_000_000
+"""Bytes. PostgreSQL holds a little more, but neither side enjoys it."""
+LEAST_RETAIN, MAX_RETAIN = 1.0, 100 * 365 * 86_400.0
+"""Seconds."""
 
 
 def check_between(name: str, value: float, least: float, most: float, unit: str = "") -> None:
@@ -33,6 +38,18 @@ def check_whole(name: str, value: int, least: int, most: int) -> None:
     """Raise ConfigError unless *value* is an int from *least* to *most*."""
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise ConfigError(f"{name} must be a whole number from {least} to {most}, got {value!r}")
+
+
+def check_retain(retain: float | timedelta) -> float:
+    """Return *retain* in seconds. Raises ConfigError for what is no duration to keep a row for."""
+    value = retain.total_seconds() if isinstance(retain, timedelta) else retain
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not LEAST_RETAIN <= value <= MAX_RETAIN:
+        raise ConfigError(
+            f"retain must be seconds or a timedelta, from {LEAST_RETAIN:g} s to 100 years, "
+            f"got {retain!r}"
+        )
+    return float(value)
 
 
 def explains_options(cls: type[T]) -> type[T]:
@@ -77,6 +94,11 @@ class WorkerGroup:
     """Remove a job that used up its attempts, with all its errors."""
     delete_successful_jobs: bool = True
     """Remove a job that succeeded. Kept ones fill the table, but do not slow the workers."""
+    retain: float | timedelta | None = None
+    """Time after which a job that ended and was kept is removed, if it does not say so itself:
+    seconds, or a timedelta. None keeps it until somebody removes it."""
+    max_result: int = 1_000_000
+    """Bytes of JSON that a job's result may have."""
     sleep_delay: float = 5.0
     """Time between two looks at the queue when nothing wakes the worker. Only a safety net
     while LISTEN works; what it costs is one statement each time."""
@@ -100,6 +122,9 @@ class WorkerGroup:
                 check_whole(name, getattr(self, name), 1, MAX_CONCURRENCY)
         check_whole("max_attempts", self.max_attempts, 1, MAX_ATTEMPTS)
         check_between("max_runtime", self.max_runtime, 0.001, 10 * 365 * 86_400, " s")
+        if self.retain is not None:
+            check_retain(self.retain)
+        check_whole("max_result", self.max_result, 4, MAX_RESULT)
         check_between("sleep_delay", self.sleep_delay, 0.01, 3_600, " s")
         check_between("heartbeat_interval", self.heartbeat_interval, 0.05, 3_600, " s")
         check_between("lease", self.lease, 3 * self.heartbeat_interval, 86_400, " s")

@@ -14,16 +14,18 @@ from asyncjobs.config import (
     MAX_BACKOFF,
     MAX_PRIORITY,
     check_between,
+    check_retain,
     check_whole,
 )
 from asyncjobs.errors import ConfigError
-from asyncjobs.options import check_expires, check_tags
-from asyncjobs.types import Extras
+from asyncjobs.options import check_expires, check_tags, make_extras
 from asyncjobs.verdicts import Retry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
+
+    from asyncjobs.types import Extras
 
 
 ErrorClasses: TypeAlias = "type[BaseException] | tuple[type[BaseException], ...]"
@@ -47,6 +49,7 @@ class DefinitionOptions(TypedDict, total=False):
     discard_on: ErrorClasses
     expires: float | timedelta | None
     process: bool
+    retain: float | timedelta | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +78,8 @@ class JobOptions:
     """Time after which nobody needs the job any more: not started by then, it is dropped."""
     process: bool = False
     """Run a plain ``def`` in a process of its own instead of a thread."""
+    retain: float | timedelta | None = None
+    """Keep each job with its result for so long after its end, however it ended."""
 
     def __post_init__(self) -> None:
         check_whole("priority", self.priority, -MAX_PRIORITY, MAX_PRIORITY)
@@ -92,12 +97,22 @@ class JobOptions:
         if self.retry_on is not None:
             check_classes("retry_on", self.retry_on)
         check_expires(self.expires)
+        if self.retain is not None:
+            check_retain(self.retain)
+            if self.delete_successful or self.delete_failed:
+                raise ConfigError(
+                    "a job with retain is kept: give no delete_successful=True or "
+                    "delete_failed=True beside it"
+                )
 
     @property
     def extras(self) -> Extras | None:
         """What each job asks for that few do; None for most."""
-        extras = Extras(tags=check_tags(self.tags), expires=check_expires(self.expires))
-        return extras if any(extras) else None
+        return make_extras(
+            tags=check_tags(self.tags),
+            expires=check_expires(self.expires),
+            retain=None if self.retain is None else check_retain(self.retain),
+        )
 
     def may_retry(self, error: BaseException) -> bool:
         """Whether another attempt may help after *error*."""

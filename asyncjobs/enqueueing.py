@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from asyncjobs.errors import MiddlewareError
 from asyncjobs.hooks import around_enqueue, call, collected
@@ -11,18 +11,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from asyncjobs.hooks import EnqueueMiddleware, Hooks, Store
-    from asyncjobs.types import NewJob, ScheduledJob
+    from asyncjobs.scheduled import ScheduledJob
+    from asyncjobs.types import NewJob
 
 
 async def store_inside(
     holders: Mapping[str, Sequence[Hooks]], rows: Sequence[NewJob], store: Store
-) -> list[ScheduledJob]:
+) -> list[ScheduledJob[Any]]:
     """Store *rows* by *store*, inside of what the hooks of each job, by its name, ask for.
 
     Raises what they raise, and MiddlewareError if one passes more or fewer rows on.
     """
 
-    async def innermost(changed: Sequence[NewJob]) -> list[ScheduledJob]:
+    async def innermost(changed: Sequence[NewJob]) -> list[ScheduledJob[Any]]:
         if len(changed) != len(rows):
             raise MiddlewareError(len(rows), len(changed))
         for row in changed:
@@ -38,7 +39,7 @@ async def store_inside(
 
 
 def _bound(function: EnqueueMiddleware, store: Store) -> Store:
-    async def storing(rows: Sequence[NewJob]) -> list[ScheduledJob]:
+    async def storing(rows: Sequence[NewJob]) -> list[ScheduledJob[Any]]:
         return await function(rows, store)
 
     return storing

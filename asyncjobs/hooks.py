@@ -29,7 +29,8 @@ from asyncjobs.errors import ConfigError
 
 if TYPE_CHECKING:
     from asyncjobs.context import JobContext
-    from asyncjobs.types import NewJob, ScheduledJob
+    from asyncjobs.scheduled import ScheduledJob
+    from asyncjobs.types import NewJob
 
 Perform: TypeAlias = "Callable[[JobContext], Awaitable[Any]]"
 """Runs the rest: the next middleware, or the job itself; returns what the job returns."""
@@ -42,8 +43,10 @@ ErrorHook: TypeAlias = "Callable[[JobContext, BaseException], Awaitable[None] | 
 """Is told why the attempt failed."""
 EnqueueHook: TypeAlias = "Callable[[NewJob], Awaitable[None] | None]"
 """Is told what is about to be stored. What it raises, `later` raises, and nothing is stored."""
-Store: TypeAlias = "Callable[[Sequence[NewJob]], Awaitable[list[ScheduledJob]]]"
-EnqueueMiddleware: TypeAlias = "Callable[[Sequence[NewJob], Store], Awaitable[list[ScheduledJob]]]"
+Store: TypeAlias = "Callable[[Sequence[NewJob]], Awaitable[list[ScheduledJob[Any]]]]"
+EnqueueMiddleware: TypeAlias = (
+    "Callable[[Sequence[NewJob], Store], Awaitable[list[ScheduledJob[Any]]]]"
+)
 """Runs around the storing of one call, or of all calls of one `later.many`. It may store rows
 changed by ``_replace``, but not more or fewer of them."""
 

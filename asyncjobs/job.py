@@ -16,6 +16,7 @@ from asyncjobs.codec import ArgumentCodec
 from asyncjobs.dependencies import Dependencies, injected_names
 from asyncjobs.errors import ConfigError
 from asyncjobs.hooks import Hooks
+from asyncjobs.result_codec import ResultCodec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Mapping
@@ -39,6 +40,7 @@ class Job(Generic[P, R_co]):
         """What runs around this job, inside of the manager's."""
         injected = injected_names(function)
         self.codec = ArgumentCodec(name, function, injected)
+        self.returns = ResultCodec(name, function)
         self.dependencies = Dependencies(name, function, injected) if injected else None
         self._function = function
         self.__doc__ = function.__doc__
@@ -145,6 +147,8 @@ def make_job(name: str | None, function: Callable[..., Any], options: JobOptions
     kind: type[Job[..., Any]] = AsyncJob if is_async else ThreadJob
     job = kind(own_name, function, options)
     job.codec.prepare()
+    if options.retain is not None:
+        job.returns.prepare()
     return job
 
 

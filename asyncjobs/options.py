@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from asyncjobs.clock import check_wait
-from asyncjobs.config import MAX_PRIORITY, check_whole
+from asyncjobs.config import MAX_PRIORITY, check_retain, check_whole
 from asyncjobs.errors import ConfigError, UnknownOptionError, WaitError
 from asyncjobs.types import Extras, tuple_of
 
@@ -43,6 +43,8 @@ class LaterOptions(TypedDict, total=False):
     expires: float | timedelta | datetime | None
     """Seconds or a timedelta from now, or a moment, after which nobody needs the job: not
     started by then, it becomes `cancelled`, with the error ExpiredError."""
+    retain: float | timedelta | None
+    """Keep the row with the job's result for so long after its end: seconds, or a timedelta."""
     connection: object | None
     """A connection in whose transaction the job is stored."""
 
@@ -91,18 +93,29 @@ def chosen(options: LaterOptions) -> Chosen:
 
 def extras_of(options: LaterOptions) -> Extras | None:
     """Return what few calls ask for; None if this one does not."""
-    tags = check_tags(options.get("tags") or ())
-    extra = {}
-    if (meta := options.get("meta")) is not None:
-        extra["meta"] = check_meta(meta)
-    expires = options.get("expires")
-    extras = Extras(
-        tags,
-        json.dumps(extra) if extra else None,
+    meta, expires, retain = options.get("meta"), options.get("expires"), options.get("retain")
+    return make_extras(
+        tags=check_tags(options.get("tags") or ()),
         expires=None if isinstance(expires, datetime) else check_expires(expires),
         expires_at=check_wait(None, expires)[1] if isinstance(expires, datetime) else None,
+        retain=None if retain is None else check_retain(retain),
+        meta=None if meta is None else check_meta(meta),
     )
-    return extras if any(extra is not None and extra != () for extra in extras) else None
+
+
+def make_extras(
+    *,
+    tags: tuple[str, ...] = (),
+    expires: float | None = None,
+    expires_at: datetime | None = None,
+    retain: float | None = None,
+    meta: dict[str, Any] | None = None,
+) -> Extras | None:
+    """Return what is asked for, checked already; None if that is nothing."""
+    told = {"meta": meta, "retain": retain}
+    extra = {key: value for key, value in told.items() if value is not None}
+    extras = Extras(tags, json.dumps(extra) if extra else None, expires, expires_at, retain)
+    return None if extras == Extras() else extras
 
 
 def check_expires(expires: float | timedelta | None) -> float | None:
@@ -150,4 +163,5 @@ def joined(of_job: Extras | None, of_call: Extras | None) -> Extras | None:
         json.dumps(extra) if extra else None,
         expires=of_call.expires if own_end else of_job.expires,
         expires_at=of_call.expires_at,
+        retain=of_job.retain if of_call.retain is None else of_call.retain,
     )

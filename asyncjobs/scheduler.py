@@ -9,34 +9,37 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
-from asyncjobs.batching import Batcher
 from asyncjobs.config import check_whole
 from asyncjobs.enqueueing import store_inside
 from asyncjobs.errors import (
     ArgumentError,
     BatchTooLargeError,
+    JobGoneError,
     NotAJobError,
     NotOpenError,
     RowRefusedError,
     UnknownQueueError,
 )
+from asyncjobs.gathering import Gatherer
 from asyncjobs.job import Job, JobCall
 from asyncjobs.options import LaterOptions, chosen, joined
-from asyncjobs.types import Extras, JobState, NewJob, ScheduledJob, StoredJob, tuple_of
+from asyncjobs.scheduled import ScheduledJob, from_record, wait_all
+from asyncjobs.types import Extras, NewJob, StoredJob, tuple_of
+from asyncjobs.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import timedelta
 
     from asyncjobs.options import Chosen
     from asyncjobs.registry import JobRegistry
     from asyncjobs.storage.protocol import Storage
     from asyncjobs.types import JobRecord
 
-STATES = {state.value: state for state in JobState}
-GATHERED = 1_000
-"""Rows in one gathered insert."""
+R = TypeVar("R")
+
 MAX_MANY = 100_000
 """Calls in one `later.many`."""
 
@@ -55,20 +58,19 @@ class Scheduler:
         self.adapter = adapter
         """The storage's name among the adapters of its manager."""
         self._storage, self._registry, self._queues = storage, registry, queues
-        self._gathered: Batcher[tuple[NewJob, asyncio.Future[StoredJob]]] = Batcher(
-            self._store, GATHERED
-        )
+        self._watch = Watch(storage)
+        self._gatherer = Gatherer(self._put)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @overload
     async def __call__(
-        self, call: JobCall[Any], /, **options: Unpack[LaterOptions]
-    ) -> ScheduledJob: ...
+        self, call: JobCall[R], /, **options: Unpack[LaterOptions]
+    ) -> ScheduledJob[R]: ...
 
     @overload
     async def __call__(
-        self, job: Job[..., Any], args: Sequence[Any] = (), /, **options: Unpack[LaterOptions]
-    ) -> ScheduledJob: ...
+        self, job: Job[..., R], args: Sequence[Any] = (), /, **options: Unpack[LaterOptions]
+    ) -> ScheduledJob[R]: ...
 
     async def __call__(
         self,
@@ -76,7 +78,7 @@ class Scheduler:
         args: Sequence[Any] | None = None,
         /,
         **options: Unpack[LaterOptions],
-    ) -> ScheduledJob:
+    ) -> ScheduledJob[Any]:
         """Store a call and return it once it is durable. `LaterOptions` has the options.
 
         *wait* is seconds or a timedelta from now, *wait_until* a moment with a time zone; at
@@ -95,13 +97,13 @@ class Scheduler:
             [scheduled] = await self._store_watched([taken.job], [row], connection)
             return scheduled
         if connection is None:
-            return _scheduled(row, await self._gather(row))
+            return self._scheduled(row, await self._gather(row))
         [stored] = await self._enqueue([row], connection)
-        return _scheduled(row, stored)
+        return self._scheduled(row, stored)
 
     async def many(
-        self, calls: Iterable[JobCall[Any]], /, **options: Unpack[LaterOptions]
-    ) -> list[ScheduledJob]:
+        self, calls: Iterable[JobCall[R]], /, **options: Unpack[LaterOptions]
+    ) -> list[ScheduledJob[R]]:
         """Store all *calls* or none, in one statement; the options are for each of them.
 
         Takes up to 100 000 calls. Raises as a single call does, and BatchTooLargeError.
@@ -118,11 +120,11 @@ class Scheduler:
 
     def from_thread(
         self,
-        call: JobCall[Any] | Job[..., Any],
+        call: JobCall[R] | Job[..., R],
         args: Sequence[Any] | None = None,
         /,
         **options: Unpack[LaterOptions],
-    ) -> ScheduledJob:
+    ) -> ScheduledJob[R]:
         """Do what ``await later(…)`` does from a thread, as in a job that is a plain ``def``.
 
         Raises NotOpenError if the manager is not open, and RuntimeError in the event loop
@@ -150,6 +152,35 @@ class Scheduler:
         found = await self._storage.get([job_id])
         return found[0] if found else None
 
+    @overload
+    async def job(self, job_id: int, /) -> ScheduledJob[Any]: ...
+    @overload
+    async def job(self, job_id: int, job: Job[..., R], /) -> ScheduledJob[R]: ...
+
+    async def job(self, job_id: int, job: Job[..., Any] | None = None, /) -> ScheduledJob[Any]:
+        """Return a stored job by its id, from wherever that comes, to wait for or to follow.
+
+        With *job*, the definition, its result has the right type. Raises JobGoneError if
+        nothing is stored of it, and NotAJobError if it is another job's.
+        """
+        record = await self.get(job_id)
+        if record is None:
+            raise JobGoneError(job_id, "unknown" if job is None else job.name)
+        if job is not None and job.name != record.name:
+            raise NotAJobError(f"job {job_id} is a {record.name!r}, not a {job.name!r}")
+        found = job or self._registry.get(record.name)
+        return from_record(record, self._watch, None if found is None else found.returns)
+
+    async def wait_all(
+        self, jobs: Iterable[ScheduledJob[R]], /, *, timeout: float | timedelta | None = None
+    ) -> list[R]:
+        """Wait until all *jobs* have ended and return their results, in the order given.
+
+        At most *timeout* for all together. Raises what `ScheduledJob.result` raises, for
+        the first job that has no result, without waiting for the others, which go on.
+        """
+        return await wait_all(jobs, timeout)
+
     def provide(self) -> Scheduler:
         """Return this scheduler, for ``Annotated[Scheduler, Depends(later.provide)]``."""
         return self
@@ -157,6 +188,8 @@ class Scheduler:
     def use_storage(self, storage: Storage) -> Storage:
         """Store in *storage* from now on, and return what it replaces; for tests."""
         before, self._storage = self._storage, storage
+        self._watch.stop()
+        self._watch = Watch(storage)
         return before
 
     def use_loop(self, loop: asyncio.AbstractEventLoop | None) -> None:
@@ -165,7 +198,12 @@ class Scheduler:
 
     async def drain(self) -> None:
         """Wait until every gathered call is stored or refused."""
-        await self._gathered.drain()
+        await self._gatherer.drain()
+
+    async def close(self) -> None:
+        """Store what is being gathered, and let nobody wait for a job any longer."""
+        await self.drain()
+        await self._watch.close()
 
     def _chosen(self, options: LaterOptions) -> Chosen:
         found = chosen(options)
@@ -187,75 +225,54 @@ class Scheduler:
                 job.codec.encode(call.args, call.kwargs),
                 wait,
                 wait_until,
-                self._extras(job.extras, extras),
+                self._extras(job, extras),
             ),
         )
 
-    def _extras(self, of_job: Extras | None, of_call: Extras | None) -> Extras | None:
-        extras = joined(of_job, of_call) if of_job or of_call else None
+    def _scheduled(self, row: NewJob, stored: StoredJob) -> ScheduledJob[Any]:
+        job = None if row.extras is None else self._registry.get(row.name)
+        return ScheduledJob(row, stored, self._watch, None if job is None else job.returns)
+
+    def _extras(self, job: Job[..., Any], of_call: Extras | None) -> Extras | None:
+        extras = joined(job.extras, of_call) if job.extras or of_call else None
+        if extras is not None and extras.retain is not None:
+            job.returns.prepare()
         carrier = self._registry.carrier
         if carrier.is_idle or (carried := carrier.collect()) is None:
             return extras
         return joined(Extras(extra=json.dumps({"context": carried})), extras)
+
+    async def _put(self, rows: list[NewJob]) -> list[StoredJob]:
+        return await self._storage.enqueue(rows)
 
     def _gather(self, row: NewJob) -> asyncio.Future[StoredJob]:
         loop = self._loop
         if loop is None or not loop.is_running():
             loop = asyncio.get_running_loop()  # asks the kernel each time, before Python 3.12
         future: asyncio.Future[StoredJob] = loop.create_future()
-        self._gathered.add((row, future))
+        self._gatherer.add((row, future))
         return future
 
     async def _store_all(
         self, rows: Sequence[NewJob], connection: object | None
-    ) -> list[ScheduledJob]:
+    ) -> list[ScheduledJob[Any]]:
         if connection is None and len(rows) == 1:
-            return [_scheduled(rows[0], await self._gather(rows[0]))]
+            return [self._scheduled(rows[0], await self._gather(rows[0]))]
         stored = await self._enqueue(list(rows), connection)
-        return [_scheduled(row, one) for row, one in zip(rows, stored, strict=True)]
+        return [self._scheduled(row, one) for row, one in zip(rows, stored, strict=True)]
 
     async def _store_watched(
         self, jobs: Sequence[Job[..., Any]], rows: Sequence[NewJob], connection: object | None
-    ) -> list[ScheduledJob]:
+    ) -> list[ScheduledJob[Any]]:
         holders = {job.name: (self._registry.hooks, job.hooks) for job in jobs}
 
-        async def store(changed: Sequence[NewJob]) -> list[ScheduledJob]:
+        async def store(changed: Sequence[NewJob]) -> list[ScheduledJob[Any]]:
             for row in changed:
                 if row.queue not in self._queues:
                     raise UnknownQueueError(row.queue, self._queues)
             return await self._store_all(changed, connection)
 
         return await store_inside(holders, rows, store)
-
-    async def _store(self, batch: list[tuple[NewJob, asyncio.Future[StoredJob]]]) -> None:
-        wanted = [pair for pair in batch if not pair[1].cancelled()]
-        try:
-            stored = await self._storage.enqueue([row for row, _ in wanted])
-        except RowRefusedError as error:
-            await self._store_in_halves(wanted, error)
-        except asyncio.CancelledError:  # the event loop is being ended
-            for _, future in wanted:
-                future.cancel()
-            raise
-        except Exception as error:  # noqa: BLE001 - every caller gets it
-            for _, future in wanted:
-                _refuse(future, error)
-        else:
-            for (_, future), one in zip(wanted, stored, strict=True):
-                if not future.done():  # or its caller was cancelled meanwhile
-                    future.set_result(one)
-
-    async def _store_in_halves(
-        self, batch: list[tuple[NewJob, asyncio.Future[StoredJob]]], error: RowRefusedError
-    ) -> None:
-        # A bad row fails only its own caller.
-        if len(batch) == 1:
-            [(row, future)] = batch
-            _refuse(future, ArgumentError(row.name, error.problem))
-            return
-        middle = len(batch) // 2
-        await self._store(batch[:middle])
-        await self._store(batch[middle:])
 
     async def _enqueue(self, rows: list[NewJob], connection: object | None) -> list[StoredJob]:
         try:
@@ -279,15 +296,3 @@ def _as_call(call: object, args: Sequence[Any] | None) -> JobCall[Any]:
         call.close()
         raise NotAJobError("later takes the call of a job, got a coroutine: is it decorated?")
     raise NotAJobError(f"later takes the call of a job, got {call!r}")
-
-
-def _refuse(future: asyncio.Future[StoredJob], error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)
-
-
-def _scheduled(row: NewJob, stored: StoredJob) -> ScheduledJob:
-    job_id, state, run_at = stored
-    return tuple_of(
-        ScheduledJob, (job_id, row.name, row.queue, row.priority, STATES[state], run_at)
-    )

@@ -31,17 +31,8 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
 
 
-class ScheduledJob(NamedTuple):
-    """What `later` returns: a job that is stored."""
-
-    id: int
-    name: str
-    queue: str
-    priority: int
-    state: JobState
-    """As it was when stored: `scheduled` or `available`."""
-    run_at: datetime
-    """The earliest start, by the database's clock."""
+FINAL = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
+"""The states of a job that has ended."""
 
 
 class Extras(NamedTuple):
@@ -54,6 +45,8 @@ class Extras(NamedTuple):
     expires: float | None = None
     """Seconds from now after which the job is not started any more, by the database's clock."""
     expires_at: datetime | None = None
+    retain: float | None = None
+    """Seconds that the row stays after the job ended; then it is pruned."""
 
 
 class NewJob(NamedTuple):
@@ -99,6 +92,14 @@ class ClaimedJob(NamedTuple):
     """See `Extras`; `EXPIRED` for a job that expired before it was claimed."""
 
 
+class Kept(NamedTuple):
+    """What stays of an attempt of a job that keeps a result, told of progress, or is watched."""
+
+    result: Json | None = None
+    progress: Json | None = None
+    """None leaves what was stored before."""
+
+
 @dataclass(slots=True)
 class Outcome:
     """What became of an attempt; recorded only while the worker still holds it."""
@@ -116,6 +117,8 @@ class Outcome:
     """The attempt is not counted."""
     error: Json | None = None
     """An `AttemptRecord` to append to the row's errors."""
+    kept: Kept | None = None
+    """None for most. With it, those who watch are told, and a row to *delete* stays a minute."""
 
 
 class WorkerInfo(NamedTuple):
@@ -182,8 +185,46 @@ class Signal(NamedTuple):
     due_in: float | None = None
     """Seconds until the earliest of the new future jobs."""
     cancel: tuple[int, ...] = ()
+    watched: tuple[int, ...] = ()
+    """Running jobs that somebody wants to hear of from now on."""
+    changed: tuple[int, ...] = ()
+    """Watched jobs whose state or progress changed."""
     missed: bool = False
     """Signals may have been lost, or there will be none: look at everything."""
+
+
+class JobStatus(NamedTuple):
+    """How it stands with a job that somebody waits for."""
+
+    id: int
+    name: str
+    state: str
+    attempt: int
+    run_at: datetime
+    keeps: bool
+    """Whether the job was asked to keep its result."""
+    watched: bool
+    """Whether its worker knows that somebody waits."""
+    progress: Json | None = None
+    """An object: done (0 to 1), message."""
+    result: Json | None = None
+    """Of a job that succeeded and kept it."""
+    error: Json | None = None
+    """The record of the last attempt of a job that failed."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more will become of the job."""
+        return self.state in FINAL
+
+
+class Progress(NamedTuple):
+    """How far an attempt is."""
+
+    id: int
+    attempt: int
+    progress: Json | None = None
+    """An object: done (0 to 1), message. None says only that a watched job has begun."""
 
 
 class JobRecord(NamedTuple):
@@ -206,6 +247,10 @@ class JobRecord(NamedTuple):
     extra: Json | None = None
     """See `Extras`."""
     expires_at: datetime | None = None
+    progress: Json | None = None
+    """How far it is, if it said so; an object: done (0 to 1), message."""
+    result: Json | None = None
+    """What it returned, if it was to be kept."""
 
     @property
     def meta(self) -> dict[str, Any]:

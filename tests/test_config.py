@@ -18,12 +18,13 @@ BOUNDS = [
     ("concurrency", 1, 10_000),
     ("max_attempts", 1, 32_766),
     ("max_runtime", 0.001, 315_360_000),
+    ("max_result", 4, 100_000_000),
     ("sleep_delay", 0.01, 3_600),
     ("heartbeat_interval", 0.05, 10),  # at a lease of 30 s
     ("lease", 15, 86_400),  # at heartbeats every 5 s
     ("shutdown_timeout", 0, 86_400),
 ]
-WHOLE = ("count", "concurrency", "max_attempts")
+WHOLE = ("count", "concurrency", "max_attempts", "max_result")
 
 each_bound = pytest.mark.parametrize(("option", "least", "most"), BOUNDS)
 each_option = pytest.mark.parametrize("option", [option for option, _, _ in BOUNDS])
@@ -45,6 +46,8 @@ def test_a_group_needs_nothing_but_its_adapter() -> None:
         "max_runtime": 14_400,
         "delete_failed_jobs": False,
         "delete_successful_jobs": True,
+        "retain": None,
+        "max_result": 1_000_000,
         "sleep_delay": 5,
         "lease": 30,
         "heartbeat_interval": 5,

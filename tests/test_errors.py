@@ -44,6 +44,16 @@ SPEAKING = [  # with a sentence of their own
     errors.ExpiredError(),
     errors.ProcessDiedError(),
     errors.StoredArgumentsError("send", "missing a required argument: 'user_id'"),
+    errors.ResultError("add", "it has no JSON"),
+    errors.ProgressError("got 1.5"),
+    errors.WaitingError(7, "add"),
+    errors.JobFailedError(7, "add", {"error": "ValueError", "message": "no", "attempt": 3}),
+    errors.JobCancelledError(7, "add"),
+    errors.JobGoneError(7, "add"),
+    errors.ResultNotKeptError(7, "add"),
+    errors.ResultTimeoutError(7, "add", 10.0),
+    errors.StoredResultError("add", "input should be a valid integer"),
+    errors.DetachedJobError(7, "add"),
     errors.JobTimeoutError(14_400.0),
     errors.SelfCancelledError(),
     errors.AttemptsExhaustedError(24),
@@ -86,7 +96,8 @@ def test_an_error_is_one_readable_line_with_its_facts(error: errors.AsyncJobsErr
     assert len(text) > 15
     assert "\n" not in text
     for fact in vars(error).values():
-        for part in fact if isinstance(fact, list) else [fact]:
+        parts = list(fact.values()) if isinstance(fact, dict) else fact
+        for part in parts if isinstance(parts, list) else [parts]:
             shown = f"{part:g}" if isinstance(part, float) else str(part)
             assert shown in text
 

@@ -160,7 +160,7 @@ class JobManager:
         self._entered -= 1
         if self._entered == 0:
             for scheduler in self.schedulers:
-                await scheduler.drain()
+                await scheduler.close()
                 scheduler.use_loop(None)
             await self._stack.aclose()
 

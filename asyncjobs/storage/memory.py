@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from asyncjobs.errors import ConnectionKindError, NotOpenError
+from asyncjobs.storage.memory_results import MemoryResults, keep
 from asyncjobs.storage.memory_rows import Future, Row, Waiting, WorkerRow
 from asyncjobs.storage.memory_statistics import MemoryStatistics
 from asyncjobs.types import (
@@ -68,6 +69,8 @@ class MemoryAdapter:
         self._waiting = Waiting()
         self._future = Future()
         self._listeners: list[OnSignal] = []
+        self.results = MemoryResults(self._rows, clock, self._tell)
+        """See `ResultStorage`."""
 
     async def open(self) -> None:
         """Count one more user."""
@@ -106,6 +109,7 @@ class MemoryAdapter:
         for row in unfinished:
             if row.state is not JobState.RUNNING:
                 self._put(row, JobState.CANCELLED)
+        self.results.tell(row.id for row in unfinished if row.finished_at is not None)
         if running and interrupt:
             self._tell(Signal(cancel=tuple(row.id for row in running)))
         return [row.id for row in unfinished]
@@ -188,6 +192,7 @@ class MemoryAdapter:
         """Record those of *outcomes* whose job *worker* holds at that attempt."""
         recorded = [outcome.id for outcome in outcomes if self._record(worker, outcome)]
         self._wake(self._rows[number] for number in recorded if number in self._rows)
+        self.results.tell(outcome.id for outcome in outcomes if outcome.kept is not None)
         return recorded
 
     async def promote(self, limit: int) -> Promotion:
@@ -243,6 +248,8 @@ class MemoryAdapter:
         run_at = now + timedelta(seconds=job.wait) if job.wait else job.wait_until or now
         number = next(self._numbers)
         row = self._rows[number] = Row(number, job, number, run_at, created_at=now)
+        if job.extras and job.extras.retain is not None:
+            row.retain = timedelta(seconds=job.extras.retain)
         self._put(row, JobState.SCHEDULED if run_at > now else JobState.AVAILABLE)
         return row
 
@@ -254,7 +261,9 @@ class MemoryAdapter:
         row.attempt -= outcome.refund
         if outcome.error is not None:
             row.errors.append(outcome.error)
-        if outcome.delete:
+        if outcome.kept is not None:
+            keep(row, outcome)
+        if outcome.delete and outcome.kept is None:
             del self._rows[row.id]
         else:
             is_postponed = outcome.state == "postponed"

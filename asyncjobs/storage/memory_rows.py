@@ -55,6 +55,21 @@ class Row:
             self.errors.append(lost_record(attempt, at, worker.info.name))
             self.losses += 1
 
+    watched: bool = False
+    """Somebody wants to hear what becomes of it."""
+    retain: timedelta | None = None
+    """How long it stays after its end; None: until somebody removes it."""
+    result: Json | None = None
+    progress: Json | None = None
+
+    @property
+    def extra(self) -> Json | None:
+        """What the worker must know beyond the arguments."""
+        extra = self.job.extras and self.job.extras.extra
+        if not self.watched:
+            return extra
+        return json.dumps({**json.loads(extra or "{}"), "watched": True})
+
     @property
     def expires_at(self) -> datetime | None:
         """The moment from which the job is not started any more."""
@@ -66,7 +81,7 @@ class Row:
     def claimed(self) -> ClaimedJob:
         """Return what the worker that holds the job is told."""
         job, end = self.job, self.expires_at
-        extra = job.extras and job.extras.extra
+        extra = self.extra
         if end is not None and self.attempted_at is not None and end < self.attempted_at:
             extra = EXPIRED
         return ClaimedJob(
@@ -98,8 +113,10 @@ class Row:
             args=self.job.args,
             errors=f"[{', '.join(self.errors)}]",
             tags=list(self.job.extras.tags) if self.job.extras else [],
-            extra=self.job.extras and self.job.extras.extra,
+            extra=self.extra,
             expires_at=self.expires_at,
+            progress=self.progress,
+            result=self.result,
         )
 
 

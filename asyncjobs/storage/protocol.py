@@ -35,6 +35,7 @@ from asyncjobs.types import (
 
 if TYPE_CHECKING:
     from asyncjobs.statistics import StatisticsStorage
+    from asyncjobs.storage.results import ResultStorage
 
 OnSignal: TypeAlias = Callable[[Signal], None]
 
@@ -45,6 +46,11 @@ class Storage(Protocol):
     @property
     def statistics(self) -> StatisticsStorage:
         """Counts of what ended; to be used while the storage is open."""
+        ...
+
+    @property
+    def results(self) -> ResultStorage:
+        """What is kept of jobs, and who waits for it."""
         ...
 
     async def open(self) -> None:

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from asyncjobs.context import JobContext
     from asyncjobs.hooks import Store
     from asyncjobs.manager import JobManager
-    from asyncjobs.types import JobRecord, NewJob, ScheduledJob
+    from asyncjobs.scheduled import ScheduledJob
+    from asyncjobs.types import JobRecord, NewJob
 
 MAX_ROUNDS = 1_000
 """Times that a drain moves the clock: a job that always schedules itself never ends."""
@@ -115,7 +116,7 @@ class JobsKit:
         A job's error is raised by its `later`. Jobs for the future are only stored.
         """
 
-        async def inline(rows: Sequence[NewJob], store: Store) -> list[ScheduledJob]:
+        async def inline(rows: Sequence[NewJob], store: Store) -> list[ScheduledJob[Any]]:
             stored = await store(rows)
             if not self._draining:
                 await self.drain()

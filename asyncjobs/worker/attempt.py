@@ -12,6 +12,7 @@ from asyncjobs.worker.stacks import stack_of_task, stack_of_thread
 if TYPE_CHECKING:
     import asyncio
 
+    from asyncjobs.context import OnProgress
     from asyncjobs.errors import AttemptError
     from asyncjobs.hooks import Around
     from asyncjobs.job import Job
@@ -36,6 +37,7 @@ class Attempt:
         "job",
         "limit",
         "log",
+        "on_progress",
         "refusal",
         "reported",
         "row",
@@ -49,8 +51,16 @@ class Attempt:
     is_stuck: bool
     """Whether it was found not to end."""
 
-    def __init__(self, row: ClaimedJob, job: Job[..., Any], limit: Limits, log: Any) -> None:
+    def __init__(
+        self,
+        row: ClaimedJob,
+        job: Job[..., Any],
+        limit: Limits,
+        log: Any,
+        on_progress: OnProgress | None = None,
+    ) -> None:
         self.row, self.job, self.limit, self.log = row, job, limit, log
+        self.on_progress = on_progress
         self.around: Around | None = None
         """What runs around it; None for most."""
         self.refusal: AttemptError | None = None
@@ -98,6 +108,7 @@ class Attempt:
                 began=self.began,
                 logger=self.log,
                 extra=row.extra,
+                on_progress=self.on_progress,
             )
         return self._context
 

@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from asyncjobs.config import WorkerGroup
     from asyncjobs.job import Job
     from asyncjobs.registry import JobRegistry
-    from asyncjobs.types import ClaimedJob
+    from asyncjobs.types import ClaimedJob, Json
     from asyncjobs.worker.bookkeeper import Bookkeeper
     from asyncjobs.worker.finisher import Finisher
+    from asyncjobs.worker.keeper import Keeper
 
 CANCEL_GRACE = 5.0
 """Seconds that a cancelled job has to clean up at shutdown."""
@@ -51,21 +52,21 @@ class Executor:
         bookkeeper: Bookkeeper,
         log: Any,
         *,
+        keeper: Keeper,
         worker: str,
         on_room: Callable[[], None],
         on_stuck: Callable[[], None],
         is_torn_down: Callable[[], bool],
     ) -> None:
         self._registry, self._group, self._finisher = registry, group, finisher
-        self._log, self._on_room, self._on_stuck = log, on_room, on_stuck
+        self._keeper, self._log, self._on_room, self._on_stuck = keeper, log, on_room, on_stuck
+        self._on_progress = keeper.progress.put
         self._loop = asyncio.get_running_loop()
         self._deadlines = Deadlines(self._loop, log, self._give_up)
         self.reporter = Reporter(
-            finisher, bookkeeper, log, worker=worker, is_torn_down=is_torn_down
+            finisher, bookkeeper, keeper, log, worker=worker, is_torn_down=is_torn_down
         )
-        self._performer = Performer(
-            registry, group, self.reporter, log, on_start=self._deadlines.begin
-        )
+        self._performer = Performer(registry, group, self.reporter, log, on_start=self._begin)
         self._plans: dict[str, tuple[outcome.Limits, hooks.Around | None]] = {}
         self._buffer: deque[ClaimedJob] = deque()
         self._closing = False
@@ -191,6 +192,11 @@ class Executor:
         self.lease_end = lease_end
         self._fill()
 
+    def _begin(self, attempt: Attempt) -> None:
+        if attempt.row.extra is not None:
+            self._keeper.begin(attempt.row)
+        self._deadlines.begin(attempt)
+
     def _fill(self) -> None:
         while self._buffer and len(self.running) < self._group.concurrency:
             if time.monotonic() > self.lease_end:  # paused or cut off: first hear what is ours
@@ -206,7 +212,7 @@ class Executor:
             self._finisher.add(outcome.postponed(row, self._suspects.delay()))
             return
         limit, around = self._plan(job)
-        attempt = Attempt(row, job, limit, self._log)
+        attempt = Attempt(row, job, limit, self._log, self._on_progress)
         attempt.around = around
         if row.attempt > limit.max_attempts:
             attempt.refusal = AttemptsExhaustedError(limit.max_attempts)
@@ -225,10 +231,13 @@ class Executor:
     async def _run(self, attempt: Attempt) -> None:
         failure: BaseException | None = None
         result: Any = None
+        stored: Json | None = None
         attempt.begun = True
         if attempt.interruption is None:
             try:
                 result = await self._performer.perform(attempt)
+                if attempt.row.extra is not None:
+                    stored = self._keeper.encoded(attempt, result)
             except GeneratorExit:  # the event loop is being torn down
                 raise
             except KeyboardInterrupt as error:
@@ -241,19 +250,31 @@ class Executor:
             if attempt.timer is not None:
                 attempt.timer.cancel()
         try:
-            if attempt.reported:
-                pass
-            elif attempt.around is None:
-                self.reporter.report(attempt, failure)
-            else:
-                decision = self.reporter.decide(attempt, failure)
-                await afterwards.run_hooks(attempt, attempt.around, decision, result, self._log)
-                self.reporter.publish(attempt, decision)
+            if attempt.around is not None:
+                await self._run_hooks(attempt, attempt.around, failure, result, stored)
+            elif not attempt.reported:
+                self.reporter.report(attempt, failure, stored)
         finally:  # a log line that cannot be written must not cost the slot
-            if self.running.get(attempt.row.id) is attempt:
-                del self.running[attempt.row.id]
-            self._fill()
-            self._on_room()
+            self._release(attempt)
+
+    def _release(self, attempt: Attempt) -> None:
+        if self.running.get(attempt.row.id) is attempt:
+            del self.running[attempt.row.id]
+        self._fill()
+        self._on_room()
+
+    async def _run_hooks(
+        self,
+        attempt: Attempt,
+        around: hooks.Around,
+        failure: BaseException | None,
+        result: Any,
+        stored: Json | None,
+    ) -> None:
+        if not attempt.reported:
+            decision = self.reporter.decide(attempt, failure)
+            await afterwards.run_hooks(attempt, around, decision, result, self._log)
+            self.reporter.publish(attempt, decision, stored)
 
     def _give_back(self, attempt: Attempt) -> None:
         attempt.interruption = attempt.interruption or Interruption.SHUTDOWN

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from asyncjobs.batching import Batcher
 from asyncjobs.errors import RowRefusedError, StorageError
-from asyncjobs.types import Outcome
+from asyncjobs.types import Kept, Outcome
 from asyncjobs.worker.delays import growing_delays
 
 if TYPE_CHECKING:
@@ -102,7 +102,9 @@ class Finisher:
             "error": "RowRefusedError", "message": "its outcome could not be stored",
             "traceback": None, "worker": None,
         })  # fmt: skip
-        plain = Outcome(outcome.id, outcome.attempt, "failed", error=record)
+        plain = Outcome(
+            outcome.id, outcome.attempt, "failed", error=record, kept=outcome.kept and Kept()
+        )
         with contextlib.suppress(StorageError):  # then its lease decides, when this worker ends
             await self._storage.finish(worker, [plain])
 

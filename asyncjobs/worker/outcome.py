@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from asyncjobs.errors import AttemptsExhaustedError, StoredArgumentsError
+from asyncjobs.errors import AttemptsExhaustedError, ResultError, StoredArgumentsError
 from asyncjobs.types import Outcome
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MAX_MESSAGE = 2_000
 MAX_TRACEBACK = 16_000
 """Characters kept of each."""
-LAST = (StoredArgumentsError, AttemptsExhaustedError)
+LAST = (StoredArgumentsError, AttemptsExhaustedError, ResultError)
 """Errors that another attempt cannot mend."""
 
 

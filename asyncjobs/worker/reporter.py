@@ -13,10 +13,11 @@ from asyncjobs.worker.outcome import Interruption
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from asyncjobs.types import Outcome
+    from asyncjobs.types import Json, Outcome
     from asyncjobs.worker.attempt import Attempt
     from asyncjobs.worker.bookkeeper import Bookkeeper
     from asyncjobs.worker.finisher import Finisher
+    from asyncjobs.worker.keeper import Keeper
 
 LAST_WORD_DELAY = 10.0
 """Seconds at least until a job is tried again that runs here until this process ends."""
@@ -39,21 +40,27 @@ class Reporter:
         self,
         finisher: Finisher,
         bookkeeper: Bookkeeper,
+        keeper: Keeper,
         log: Any,
         *,
         worker: str,
         is_torn_down: Callable[[], bool],
     ) -> None:
-        self._finisher, self._note = finisher, bookkeeper.note
+        self._finisher, self._note, self._keeper = finisher, bookkeeper.note, keeper
         self._log, self._worker = log, worker
         self._is_torn_down = is_torn_down
 
-    def report(self, attempt: Attempt, failure: BaseException | None) -> None:
-        """Record the end of *attempt*, which raised *failure* or returned. To be called once."""
+    def report(
+        self, attempt: Attempt, failure: BaseException | None, result: Json | None = None
+    ) -> None:
+        """Record the end of *attempt*, which raised *failure* or returned. To be called once.
+
+        *result* is what it returned, if that is to be kept.
+        """
         row = attempt.row
         if failure is None and attempt.interruption is None:
             attempt.reported = True
-            self._finisher.add(outcome.succeeded(row, attempt.limit))
+            self._record(attempt, outcome.succeeded(row, attempt.limit), result)
             self._note(row, "succeeded", attempt.began)
             self._log.debug("job.succeeded", job=row.name, id=row.id, attempt=row.attempt)
         else:
@@ -73,12 +80,12 @@ class Reporter:
             return self._dropped(attempt, failure)
         return self._failed(attempt, failure)
 
-    def publish(self, attempt: Attempt, decision: Decision) -> None:
+    def publish(self, attempt: Attempt, decision: Decision, result: Json | None = None) -> None:
         """Record and log *decision*, unless the lease is lost: then the job is others'."""
         attempt.reported = True
         if attempt.interruption is Interruption.LEASE_LOST:
             return
-        self._finisher.add(decision.outcome)
+        self._record(attempt, decision.outcome, result)
         if not decision.outcome.refund:
             self._note(attempt.row, decision.outcome.state, attempt.began)
         self.say(attempt, decision)
@@ -102,6 +109,11 @@ class Reporter:
         decision = self._failed(attempt, error, timed_out=True)
         decision.outcome.delay = max(decision.outcome.delay, least_delay)
         return decision
+
+    def _record(self, attempt: Attempt, found: Outcome, result: Json | None) -> None:
+        if attempt.row.extra is not None or self._keeper.has_notes:
+            self._keeper.complete(found, attempt.row, result)
+        self._finisher.add(found)
 
     def _interrupted(self, attempt: Attempt, failure: BaseException | None) -> Decision:
         if attempt.interruption is Interruption.CANCELLED:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from asyncjobs.config import check_retain
 from asyncjobs.errors import AsyncJobsError, StorageError, WorkerStuckError
 from asyncjobs.logs import FoldingLog
 from asyncjobs.worker.bookkeeper import Bookkeeper
@@ -16,8 +17,11 @@ from asyncjobs.worker.claimer import Claimer
 from asyncjobs.worker.executor import Executor
 from asyncjobs.worker.finisher import Finisher
 from asyncjobs.worker.identity import this_process
+from asyncjobs.worker.keeper import Keeper
 from asyncjobs.worker.lease import Lease
+from asyncjobs.worker.progress import ProgressWriter
 from asyncjobs.worker.promoter import Promoter
+from asyncjobs.worker.pruner import Pruner
 from asyncjobs.worker.reconciler import Reconciler
 from asyncjobs.worker.rescuer import Rescuer
 from asyncjobs.worker.waiting import outlast
@@ -65,12 +69,14 @@ class Worker:
             storage, self._log, on_doubt=self._on_doubt, on_recorded=self._on_room
         )
         self._bookkeeper = Bookkeeper(storage, self._log)
+        self._keeper = Keeper(ProgressWriter(storage, self._log), max_result=group.max_result)
         self._executor = Executor(
             registry,
             group,
             self._finisher,
             self._bookkeeper,
             self._log,
+            keeper=self._keeper,
             worker=name,
             on_room=self._on_room,
             on_stuck=self._on_stuck,
@@ -83,6 +89,8 @@ class Worker:
             storage, self._claimer, self._executor, self._finisher, queues=queues, log=self._log
         )
         self._promoter = Promoter(storage, group.sleep_delay, self._log)
+        retain = None if group.retain is None else check_retain(group.retain)
+        self._pruner = Pruner(storage, self._queues, retain, self._log)
         watch = LoopWatch(self._executor, self._finisher, self._log, kill_stuck=group.kill_stuck)
         self._lease = Lease(
             storage,
@@ -146,6 +154,8 @@ class Worker:
                     self._promoter.run,
                     self._rescuer.run,
                     self._bookkeeper.run,
+                    self._keeper.progress.run,
+                    self._pruner.run,
                     self._tick,
                 ):
                     services.start_soon(service)
@@ -192,7 +202,7 @@ class Worker:
         asked_at = time.monotonic()
         worker = await self._storage.register(info)
         self._finisher.begin(worker)
-        self._claimer.worker = self._lease.worker = worker
+        self._claimer.worker = self._lease.worker = self._keeper.progress.worker = worker
         self._executor.renew(asked_at + self._group.lease)
         self._claimer.look()
         # What others could not run, we may.
@@ -245,6 +255,8 @@ class Worker:
             self._promoter.expect(0)
         elif signal.due_in is not None:
             self._promoter.expect(signal.due_in)
+        if signal.watched:
+            self._keeper.watch(signal.watched, self._executor.holds())
         if self._checking is None and self._executor.holds().intersection(signal.cancel):
             self._checking = asyncio.get_running_loop().create_task(self._check_cancelled())
 

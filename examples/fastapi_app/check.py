@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from visitor import PATIENCE, Visitor
@@ -34,12 +35,14 @@ async def _check_as(visitor: Visitor, email: str, say: Say) -> None:
     began = time.monotonic()
     user_page = await visitor.sign_up("Ada Lovelace", email)
     waiting = await visitor.jobs(user_page)
-    expect(len(waiting) == 4, f"the page lists 4 jobs, not {list(waiting)}")
+    expect(len(waiting) == 5, f"the page lists 5 jobs, not {list(waiting)}")
     say(f"signed up as {email}: {len(waiting)} jobs stored in the user's transaction")
+    following = asyncio.create_task(visitor.follow(user_page, "gather_places"))
     await _check_welcome(visitor, user_page, email, say)
     await _check_avatar(visitor, user_page, say)
     await _check_duplicate(visitor, email, say)
     await _check_retries(visitor, user_page, say)
+    _check_progress(await following, say)
     await _check_delay(visitor, user_page, email, began, say)
 
 
@@ -48,6 +51,14 @@ async def _check_welcome(visitor: Visitor, user_page: str, email: str, say: Say)
     expect(mail["Subject"] == "Welcome, Ada Lovelace", f"a welcome, not {mail['Subject']!r}")
     await visitor.wait_for_job(user_page, "send_welcome_email")
     say(f"send_welcome_email succeeded: {str(mail['Subject'])!r} is in the inbox")
+
+
+def _check_progress(events: list[dict[str, Any]], say: Say) -> None:
+    steps = [event["progress"] for event in events if event["progress"]]
+    expect(len(set(steps)) > 2, f"the bar moves several times, not {steps}")
+    expect(steps == sorted(steps), f"the bar only grows, not {steps}")
+    expect(events[-1]["state"] == "succeeded", f"success at the end, not {events[-1]}")
+    say(f"gather_places told its progress {len(steps)} times, from {steps[0]:g} to {steps[-1]:g}")
 
 
 async def _check_avatar(visitor: Visitor, user_page: str, say: Say) -> None:

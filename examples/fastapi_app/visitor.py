@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from email import policy
 from email.parser import BytesParser
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import anyio
 
@@ -24,6 +25,7 @@ LOOK_AGAIN = 0.05
 
 JOB = re.compile(r'data-job="(\w+)" data-state="(\w+)" data-attempt="(\d+)"')
 ERROR = re.compile(r'data-error-of="(\w+)"')
+EVENTS = re.compile(r'data-events="([^"]+)"')
 MAIL = re.compile(r'data-mail="([^"]+)"')
 
 
@@ -75,6 +77,19 @@ class Visitor:
             return job, job.state == state
 
         return await look_until(f"{name} is {state}", look)
+
+    async def follow(self, user_page: str, name: str) -> list[dict[str, Any]]:
+        """Return the events of a job to its end, as its page's script is told them."""
+        html = await self.read(user_page)
+        _, _, item = html.partition(f'data-job="{name}"')
+        address = EVENTS.findall(item)[0]
+        events = []
+        async with self.client.stream("GET", address) as answer:
+            answer.raise_for_status()
+            async for line in answer.aiter_lines():
+                if line.startswith("data: "):
+                    events.append(json.loads(line.removeprefix("data: ")))
+        return events
 
     async def mails_to(self, email: str) -> list[EmailMessage]:
         """Return the mails in the inbox that are for *email*, the newest first."""

@@ -6,7 +6,8 @@
 --
 -- Returns the ids of the jobs that were not finished yet. Those that do not run are
 -- cancelled at once and kept. A running one is marked: it never goes back to the queue,
--- and with interrupt its worker is told to cancel it.
+-- and with interrupt its worker is told to cancel it. Whoever watches a job hears that it is
+-- cancelled.
 with wanted as materialized (
     select jobs.id, jobs.state
     from :"schema".jobs
@@ -27,14 +28,23 @@ changed as (
         interrupt = jobs.interrupt or $2
     from wanted
     where jobs.id = wanted.id
-    returning jobs.id, jobs.state
+    returning
+        jobs.id,
+        jobs.state,
+        jobs.state = 'running' and $2 as interrupted,
+        false
+        or coalesce(jobs.state = 'cancelled' and jobs.extra ? 'watched', false) -- since: 2
+        as told
 ),
 
 news as (
     select
-        pg_notify($3, json_build_object('cancel', array_agg(id))::text) as sent
+        pg_notify($3, json_strip_nulls(json_build_object(
+            'cancel', array_agg(id) filter (where interrupted),
+            'changed', array_agg(id) filter (where told)
+        ))::text) as sent
     from changed
-    where state = 'running' and $2
+    where interrupted or told
     having count(*) > 0
 )
 

@@ -4,8 +4,8 @@
 --
 -- $1 jobs text   (a JSON list of objects, a job each:
 --     name, queue, priority, args (JSON as text), wait (seconds), moment (ISO 8601),
---     tags, extra (a JSON object as text), expires (seconds), expires_at (ISO 8601);
---     what is absent is null)
+--     tags, extra (a JSON object as text), expires (seconds), expires_at (ISO 8601),
+--     retain (seconds); what is absent is null)
 -- $2 channel text
 --
 -- Returns id, state and run_at of each job, ids ascending in the order of the list.
@@ -23,10 +23,12 @@ with incoming as materialized (
             name text, queue text, priority smallint, args text,
             wait double precision, moment timestamptz,
             tags text[], extra text,
-            expires double precision, expires_at timestamptz
+            expires double precision, expires_at timestamptz,
+            retain double precision
         )
     ) with ordinality as new (
-        name, queue, priority, args, wait, moment, tags, extra, expires, expires_at, place
+        name, queue, priority, args, wait, moment, tags, extra, expires, expires_at,
+        retain, place
     )
     order by new.place
 ),
@@ -34,6 +36,7 @@ with incoming as materialized (
 stored as (
     insert into :"schema".jobs (
         id, position, name, queue, priority, args, run_at, state, tags, extra, expires_at
+        , retain -- since: 5
     )
     select
         incoming.id,
@@ -53,6 +56,7 @@ stored as (
             incoming.expires_at,
             statement_timestamp() + incoming.expires * interval '1 second'
         )
+        , incoming.retain * interval '1 second' -- since: 5
     from incoming
     returning id, state, run_at
 ),

@@ -17,6 +17,8 @@ select
     , coalesce(jobs.tags, '{}') as tags -- since: 2
     , jobs.extra::text as extra -- since: 2
     , jobs.expires_at -- since: 2
+    , jobs.progress::text as progress -- since: 5
+    , jobs.result::text as result -- since: 5
 from :"schema".jobs
 where jobs.id = any($1::bigint[])
 order by jobs.id;

@@ -172,6 +172,28 @@ async def test_an_extra_field_of_a_migration_is_its_number(dsn: str) -> None:
     assert numbers == list(range(1, len(numbers) + 1))
 
 
+async def test_a_schema_without_results_refuses_to_keep_one_and_takes_all_else(
+    empty_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = all_migrations()
+    before = next(number for number, step in enumerate(every) if step.name.endswith("_results"))
+    with monkeypatch.context() as older:
+        older.setattr(migrate, "all_migrations", lambda: every[:before])
+        await migrate_database(empty_dsn)
+    adapter = PostgresAdapter(empty_dsn)
+    await adapter.open()
+    keeping = NewJob("x", "default", 50, "{}", extras=Extras(extra='{"retain": 60}', retain=60.0))
+    with pytest.raises(NotMigratedError):
+        await adapter.enqueue([keeping])
+    [stored] = await adapter.enqueue([keeping._replace(extras=Extras(tags=("vip",)))])
+    assert [record.result for record in await adapter.get([stored.id])] == [None]
+    await adapter.close()
+    await migrate_database(empty_dsn)
+    await adapter.open()
+    await adapter.enqueue([keeping])
+    await adapter.close()
+
+
 async def test_the_schema_before_the_last_works_for_what_it_knows(
     empty_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

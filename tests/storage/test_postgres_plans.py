@@ -34,6 +34,12 @@ from (values
 ) as kind (state, many)
 cross join lateral generate_series(1, many) as number
 """
+RETAIN = """
+update asyncjobs.jobs set retain = interval '1 hour', finished_at = now() - number * interval '1 s'
+from (
+    select id as number from asyncjobs.jobs where state = 'succeeded' order by id limit 100000
+) as old where id = number
+"""
 WORKER = ("w", "*", ["default"], "h", "h", 1, 1.0, 3600.0)
 INDEXES = {
     "claim_queue": {"jobs_available"},
@@ -48,6 +54,12 @@ INDEXES = {
     "free_jobs": {"jobs_running"},
     "cancel_jobs": {"jobs_pkey"},
     "get_jobs": {"jobs_pkey"},
+    "finish_kept": {"jobs_pkey"},
+    "watch_jobs": {"jobs_pkey"},
+    "look_at_jobs": {"jobs_pkey"},
+    "report_progress": {"jobs_pkey"},
+    "prune_retained": {"jobs_retained"},
+    "prune_ended": {"jobs_ended"},
 }
 
 
@@ -61,6 +73,7 @@ def million(migrated_database: Callable[[], Any]) -> Iterator[str]:
 async def fill(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     await connection.execute(FILL)
+    await connection.execute(RETAIN)
     await connection.execute("vacuum analyze asyncjobs.jobs")
     await connection.close()
 
@@ -103,6 +116,15 @@ async def arguments(connection: Any, name: str) -> list[Any]:
         "free_jobs": [[worker], ["w"], [False], "channel"],
         "cancel_jobs": [ids, True, "channel"],
         "get_jobs": [ids],
+        "finish_kept": [
+            worker, ids, ones, ["succeeded"] * len(ids), [0.0] * len(ids), [False] * len(ids),
+            [None] * len(ids), ["1"] * len(ids), [None] * len(ids), [True] * len(ids), "channel",
+        ],
+        "watch_jobs": [ids, "channel"],
+        "look_at_jobs": [ids],
+        "report_progress": [worker, ids, ones, ['{"done": 0.5}'] * len(ids), ids, "channel"],
+        "prune_retained": [50],
+        "prune_ended": [["default", "email"], 0.0, 50],
     }[name]  # fmt: skip
 
 
@@ -138,7 +160,7 @@ async def test_a_hot_statement_reads_what_it_changes(connection: Any, name: str)
     assert not [node for node in found if node.get("Sort Method", "").startswith("external")]
 
 
-@pytest.mark.parametrize("name", ["finish_by_delete", "finish_by_update"])
+@pytest.mark.parametrize("name", ["finish_by_delete", "finish_by_update", "finish_kept"])
 async def test_statistics_from_before_the_claims_do_not_mislead_the_finish(
     dsn: str, name: str
 ) -> None:
@@ -155,10 +177,11 @@ async def test_statistics_from_before_the_claims_do_not_mislead_the_finish(
     ids = [row["id"] for row in claimed[:1_000]]
     ones = [1] * len(ids)
     values: list[Any] = [worker, ids, ones]
-    if name == "finish_by_update":
-        values += [
-            ["succeeded"] * 1_000, [0.0] * 1_000, [False] * 1_000, [None] * 1_000, "channel",
-        ]  # fmt: skip
+    if name != "finish_by_delete":
+        values += [["succeeded"] * 1_000, [0.0] * 1_000, [False] * 1_000, [None] * 1_000]
+        if name == "finish_kept":
+            values += [["1"] * 1_000, [None] * 1_000, [False] * 1_000]
+        values.append("channel")
     statement = await connection.prepare(
         f"explain (analyze, timing off, format json) {getattr(SQL, name)}"
     )

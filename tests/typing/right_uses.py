@@ -11,8 +11,10 @@ from asyncjobs import (
     AsyncJob,
     JobCall,
     JobContext,
+    JobEvent,
     JobManager,
     JobRecord,
+    JobState,
     MemoryAdapter,
     PostgresAdapter,
     Retry,
@@ -125,25 +127,46 @@ async def perform_them() -> None:
 
 
 async def schedule_them(connection: object) -> None:
-    assert_type(await later(send(7)), ScheduledJob)
-    assert_type(await later(send(7), wait=60), ScheduledJob)
-    assert_type(await later(send(7), wait=timedelta(days=2), queue="email"), ScheduledJob)
-    assert_type(await later(send(7), wait_until=datetime.now(UTC), priority=5), ScheduledJob)
-    assert_type(await later(resize("a"), connection=connection), ScheduledJob)
-    assert_type(await later(send, [7], wait=60), ScheduledJob)
-    assert_type(await later(send, (7, "x")), ScheduledJob)
-    assert_type(await later(sweep), ScheduledJob)
+    assert_type(await later(send(7)), ScheduledJob[str])
+    assert_type(await later(send(7), wait=60), ScheduledJob[str])
+    assert_type(await later(send(7), wait=timedelta(days=2), queue="email"), ScheduledJob[str])
+    assert_type(await later(send(7), wait_until=datetime.now(UTC)), ScheduledJob[str])
+    assert_type(await later(resize("a"), connection=connection), ScheduledJob[bytes])
+    assert_type(await later(send, [7], wait=60), ScheduledJob[str])
+    assert_type(await later(send, (7, "x")), ScheduledJob[str])
+    assert_type(await later(sweep), ScheduledJob[None])
     job_id: int = (await later(sweep())).id
 
-    assert_type(await later.many([send(7), send(8)], wait=60), list[ScheduledJob])
-    assert_type(await later.many(send(user) for user in range(5)), list[ScheduledJob])
-    assert_type(await later.many([send(7), resize("a"), sweep()]), list[ScheduledJob])
+    assert_type(await later.many([send(7), send(8)], wait=60), list[ScheduledJob[str]])
+    assert_type(await later.many(send(user) for user in range(5)), list[ScheduledJob[str]])
+    await later.many([send(7), resize("a"), sweep()])
     mixed: list[JobCall[Any]] = [send(7), sweep()]
-    assert_type(await later.many(mixed, connection=connection), list[ScheduledJob])
+    assert_type(await later.many(mixed, connection=connection), list[ScheduledJob[Any]])
 
     assert_type(await later.cancel(job_id), bool)
     assert_type(await later.cancel(job_id, interrupt=False), bool)
     assert_type(await later.get(job_id), JobRecord | None)
+
+
+async def wait_for_them(job_id: int) -> None:
+    job = await later(send_with_options(7), retain=timedelta(hours=1))
+    assert_type(await job.result(), list[int])
+    assert_type(await job.result(timeout=10), list[int])
+    assert_type(await (await later(resize, ["a"], retain=60)).result(timedelta(seconds=1)), bytes)
+    assert_type(await later.job(job_id, send), ScheduledJob[str])
+    assert_type(await later.job(job_id), ScheduledJob[Any])
+    assert_type(await later.wait_all([job, job], timeout=10), list[list[int]])
+    assert_type((await job.refresh()).state, JobState)
+    async for event in job.events():
+        assert_type(event, JobEvent)
+        assert_type(event.progress, float | None)
+
+
+@jobs.job(retain=timedelta(days=1))
+async def count(pages: int) -> int:
+    current_job().progress(0.5)
+    current_job().progress(1, f"{pages} of {pages}")
+    return pages
 
 
 async def use_the_manager() -> None:
@@ -192,6 +215,6 @@ async def told_too(job: JobContext, result: bytes) -> None: ...
 async def use_them() -> None:
     assert_type(await fetch("a"), bytes)
     assert_type(await crunch(5), int)
-    assert_type(later.from_thread(crunch(5), expires=60), ScheduledJob)
+    assert_type(later.from_thread(crunch(5), expires=60), ScheduledJob[int])
     told_again: Callable[[JobContext, BaseException], None] = told
     print(told_again)

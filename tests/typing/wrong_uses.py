@@ -5,7 +5,7 @@ Read by test_typing.py, never run.
 
 from __future__ import annotations
 
-from asyncjobs import JobManager, MemoryAdapter, WorkerGroup
+from asyncjobs import JobManager, MemoryAdapter, WorkerGroup, current_job
 
 jobs = JobManager(adapters={"memory": MemoryAdapter()}, queues=["default", "email"])
 later = jobs.create_scheduler(adapter="memory")
@@ -90,6 +90,12 @@ async def schedule_them() -> None:
     number: int = (await later(send(7))).name  # wrong: type of an attribute
     print(later(send(7)).id)  # wrong: not awaited
     await later.cancel("7")  # wrong: type of an id
+    total: int = await (await later(send(7))).result()  # wrong: type of a result
+    await (await later(send(7))).result("10")  # wrong: type of a timeout
+    await later(send(7), retain="1h")  # wrong: type of an option
+    totals: list[int] = await later.wait_all([await later(send(7))])  # wrong: type of results
+    current_job().progress("half")  # wrong: type of progress
+    print(total, totals)
     print(text, number)
 
 

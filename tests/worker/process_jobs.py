@@ -19,6 +19,11 @@ def crunch(number: int) -> int:
     return number * number + 0 * os.getpid()
 
 
+@registered.job(process=True, retain=60, max_attempts=1)
+def advance() -> None:
+    current_job().progress(0.5)
+
+
 @registered.job(process=True)
 def tell(path: str) -> None:
     job = current_job()

@@ -15,6 +15,7 @@ import pytest
 
 from asyncjobs import (
     ConfigError,
+    JobFailedError,
     JobManager,
     MemoryAdapter,
     NotOpenError,
@@ -37,6 +38,16 @@ async def make_process_bench(make_bench: Any) -> Any:
         return bench
 
     return make
+
+
+async def test_a_process_has_a_result_but_tells_no_progress(make_process_bench: Any) -> None:
+    bench = await make_process_bench()
+    squared = await bench.later(process_jobs.crunch(12), retain=60)
+    advanced = await bench.later(process_jobs.advance())
+    await bench.jobs.workoff()
+    assert await squared.result(20) == 144
+    with pytest.raises(JobFailedError, match=r"ProgressError: .*process=True cannot tell it"):
+        await advanced.result(20)
 
 
 async def test_a_job_runs_in_a_process_of_its_own(make_process_bench: Any, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from asyncjobs.storage.postgres.lanes import Lanes
 from asyncjobs.storage.postgres.listener import Listener
 from asyncjobs.storage.postgres.migrate import migrate
 from asyncjobs.storage.postgres.opening import get_to_know
+from asyncjobs.storage.postgres.results import Results
 from asyncjobs.storage.postgres.source import ConnectionSource, DsnSource, PoolSource
 from asyncjobs.storage.postgres.statements import channel_name, check_schema
 from asyncjobs.storage.postgres.statistics import PostgresStatistics
@@ -50,8 +51,8 @@ class PostgresAdapter:
     *dsn* is the database's address; without it ``ASYNCJOBS_DATABASE_URL`` counts, then
     ``DATABASE_URL``, read when the adapter opens. *connect* holds further options of
     `asyncpg.connect`, such as ``ssl``. Connections are made when they are first needed:
-    scheduling takes one, asking about jobs another, and working four more, and one for the
-    heartbeat of each worker.
+    scheduling takes one, asking about jobs another, waiting for them two, and working four
+    more, and one for the heartbeat of each worker.
 
     With *pool* the connections are borrowed from there and kept; heartbeats then share the
     event loop with the jobs, so that a job that blocks the loop for a whole lease loses it.
@@ -95,6 +96,7 @@ class PostgresAdapter:
         self._fleet_table: Fleet | None = None
         self._claims_made: Claims | None = None
         self._statistics: PostgresStatistics | None = None
+        self._results_table: Results | None = None
         self._listeners: list[OnSignal] = []
         self._listening: asyncio.Task[None] | None = None
         self._beats_only = False
@@ -119,6 +121,7 @@ class PostgresAdapter:
                 self._jobs_table = JobsTable(lanes, statements, self.schema, self._channel)
                 self._fleet_table = Fleet(lanes, statements, self._channel)
                 self._statistics = PostgresStatistics(lanes, statements)
+                self._results_table = Results(lanes, statements, self._channel)
                 self._claims_made = Claims(
                     lanes.claim, statements, self._tell, take_turns=not found.skip_locked
                 )
@@ -132,6 +135,7 @@ class PostgresAdapter:
                 lanes, self._lanes = self._lanes, None
                 self._claims.close()
                 self._jobs_table = self._fleet_table = self._claims_made = self._found = None
+                self._results_table = None
                 await lanes.close()
 
     async def migrate(self) -> list[str]:
@@ -272,6 +276,13 @@ class PostgresAdapter:
         if self._pool is not None:
             return PoolSource(self._pool)
         return DsnSource(self._dsn, self._connect, self._primary)
+
+    @property
+    def results(self) -> Results:
+        """What is kept, and who waits for it; see `ResultStorage`."""
+        if self._results_table is None:
+            raise NotOpenError
+        return self._results_table
 
     @property
     def _jobs(self) -> JobsTable:

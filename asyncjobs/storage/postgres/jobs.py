@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from asyncjobs.errors import NotMigratedError
 from asyncjobs.storage.postgres.external import driver_connection
 from asyncjobs.storage.postgres.failures import translated
 from asyncjobs.storage.postgres.transactions import HOT_TIMEOUT
@@ -33,6 +34,8 @@ class JobsTable:
     def __init__(self, lanes: Lanes, statements: Statements, schema: str, channel: str) -> None:
         self._lanes, self._sql = lanes, statements
         self._schema, self._channel = schema, channel
+        self._keeps = "incoming.retain" in statements.enqueue_special
+        """Whether the schema is new enough to keep results; older ones do without that line."""
 
     async def enqueue(
         self, jobs: Sequence[NewJob], connection: object | None = None
@@ -57,6 +60,8 @@ class JobsTable:
     async def _enqueue_special(
         self, jobs: Sequence[NewJob], connection: object | None
     ) -> list[StoredJob]:
+        if not self._keeps and any(j.extras and j.extras.retain for j in jobs):
+            raise NotMigratedError(self._schema)
         records = json.dumps([as_record(job) for job in jobs])
         rows = await self._insert(self._sql.enqueue_special, [records], len(jobs), connection)
         return [StoredJob._make(row) for row in rows]
@@ -75,14 +80,18 @@ class JobsTable:
             return rows
 
     async def finish(self, worker: int, outcomes: Sequence[Outcome]) -> list[int]:
-        """Record *outcomes*: one statement for the rows that go, one for those that stay."""
-        gone = [outcome for outcome in outcomes if outcome.delete]
-        kept = [outcome for outcome in outcomes if not outcome.delete]
+        """Record *outcomes*: a statement each for rows that go, that stay, and that say more."""
+        gone = [outcome for outcome in outcomes if outcome.delete and outcome.kept is None]
         recorded: list[int] = []
         if gone:
             recorded += await self._delete(worker, gone)
-        if kept:
-            recorded += await self._update(worker, kept)
+        if len(gone) < len(outcomes):
+            stay = [out for out in outcomes if not out.delete and out.kept is None]
+            if stay:
+                recorded += await self._update(worker, stay)
+            if len(gone) + len(stay) < len(outcomes):
+                kept = [outcome for outcome in outcomes if outcome.kept is not None]
+                recorded += await self._keep(worker, kept)
         return recorded
 
     async def _delete(self, worker: int, outcomes: list[Outcome]) -> list[int]:
@@ -104,6 +113,23 @@ class JobsTable:
             [outcome.delay for outcome in outcomes],
             [outcome.refund for outcome in outcomes],
             [outcome.error for outcome in outcomes],
+            self._channel,
+        )
+        return [row[0] for row in rows]
+
+    async def _keep(self, worker: int, outcomes: list[Outcome]) -> list[int]:
+        rows = await self._lanes.finish.fetch(
+            self._sql.finish_kept,
+            worker,
+            [outcome.id for outcome in outcomes],
+            [outcome.attempt for outcome in outcomes],
+            [outcome.state for outcome in outcomes],
+            [outcome.delay for outcome in outcomes],
+            [outcome.refund for outcome in outcomes],
+            [outcome.error for outcome in outcomes],
+            [outcome.kept and outcome.kept.result for outcome in outcomes],
+            [outcome.kept and outcome.kept.progress for outcome in outcomes],
+            [outcome.delete for outcome in outcomes],
             self._channel,
         )
         return [row[0] for row in rows]
@@ -161,5 +187,6 @@ def as_record(job: NewJob) -> dict[str, Any]:
         "extra": extras.extra,
         "expires": extras.expires,
         "expires_at": extras.expires_at and extras.expires_at.isoformat(),
+        "retain": extras.retain,
     }
     return {key: value for key, value in record.items() if value not in (None, ())}

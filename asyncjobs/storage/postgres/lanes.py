@@ -201,7 +201,16 @@ class Lanes:
         """Heartbeats, rescue and promotion: short, and never behind the jobs themselves."""
         self.admin = make("admin", timeout=STATEMENT_TIMEOUT)
         """What people ask for; it may take long."""
-        self._all = (self.enqueue, self.claim, self.finish, self.fleet, self.admin)
+        self.watch = make("watch", timeout=STATEMENT_TIMEOUT)
+        """What waits for jobs: short, and never behind what takes long."""
+        self._all = (
+            self.enqueue,
+            self.claim,
+            self.finish,
+            self.fleet,
+            self.admin,
+            self.watch,
+        )
 
     def suspect(self) -> None:
         """Make new connections: one of ours went silent, as all do when a router forgets them."""

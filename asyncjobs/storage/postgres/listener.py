@@ -174,7 +174,7 @@ class Listener:
             self._log.warning("notification.refused", payload=str(payload)[:200])
 
     def _signal(self, news: dict[str, Any]) -> Signal | None:
-        if not news.keys() & {"ready", "due", "cancel"}:
+        if not news.keys() & {"ready", "due", "cancel", "watched", "changed"}:
             return None
         due = news.get("due")
         now = time.monotonic() + self._offset
@@ -183,4 +183,6 @@ class Listener:
             priority=news.get("priority", 0),
             due_in=None if due is None else due - now,
             cancel=tuple(news.get("cancel", ())),
+            watched=tuple(news.get("watched", ())),
+            changed=tuple(news.get("changed", ())),
         )

@@ -81,6 +81,7 @@ class Statements:
     enqueue_special: str
     finish_by_delete: str
     finish_by_update: str
+    finish_kept: str
     free_jobs: str
     get_jobs: str
     heartbeat: str
@@ -88,9 +89,12 @@ class Statements:
     leave_worker: str
     local_workers: str
     offer_jobs: str
+    look_at_jobs: str
     probe_server: str
     promote_jobs: str
     prove_listening: str
+    prune_ended: str
+    prune_retained: str
     prune_statistics: str
     read_counts: str
     read_durations: str
@@ -99,7 +103,9 @@ class Statements:
     register_worker: str
     remove_dead_workers: str
     remove_worker: str
+    report_progress: str
     return_jobs: str
+    watch_jobs: str
 
     @classmethod
     @cache

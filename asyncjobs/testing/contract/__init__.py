@@ -27,6 +27,7 @@ from asyncjobs.testing.contract.listening import Listening
 from asyncjobs.testing.contract.postponing import Postponing
 from asyncjobs.testing.contract.promoting import Promoting
 from asyncjobs.testing.contract.rescuing import Rescuing
+from asyncjobs.testing.contract.watching import Telling, Watching
 from asyncjobs.testing.contract.workers import Workers
 
 
@@ -40,9 +41,10 @@ class QuietStorageContract(
     Workers,
     Rescuing,
     Counting,
+    Watching,
 ):
     """The contract of an adapter whose `listen` tells nothing, so that workers poll."""
 
 
-class StorageContract(QuietStorageContract, Listening):
+class StorageContract(QuietStorageContract, Listening, Telling):
     """Everything that `asyncjobs.storage.protocol.Storage` promises. See the module."""

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
+
 from app import avatar, mail, users
 from app.database import connect
 from app.settings import settings
 from asyncjobs import JobManager, PostgresAdapter, WorkerGroup, current_job
 
 CRM_ANSWERS_AT_ATTEMPT = 3
+PLACES = ("Lisbon", "Tbilisi", "Oaxaca", "Kyoto", "Bergen", "Valparaíso", "Luang Prabang", "Fes")
 
 jobs = JobManager(
     adapters={"postgres": PostgresAdapter()},
     queues=["default", "email"],
     workers=[
-        # Succeeded jobs are kept, so that the page can show them.
-        WorkerGroup(adapter="postgres", concurrency=20, delete_successful_jobs=False)
+        # Succeeded jobs are kept for a day, so that the page can show them.
+        WorkerGroup(
+            adapter="postgres",
+            concurrency=20,
+            delete_successful_jobs=False,
+            retain=timedelta(days=1),
+        )
     ],
 )
 later = jobs.create_scheduler(adapter="postgres")
@@ -53,6 +62,19 @@ async def sync_to_crm(user_id: int) -> None:
 def make_avatar(user_id: int, email: str) -> None:
     """Draw a picture. This is work for the processor: a plain ``def`` runs in a thread."""
     avatar.save(settings.avatars, user_id, avatar.draw(seed=email.lower()))
+
+
+@jobs.job(retain=timedelta(days=1))
+async def gather_places(user_id: int) -> list[str]:
+    """Ask for places to go, one by one, and say how far that is. The result is kept."""
+    job = current_job()
+    found: list[str] = []
+    for place in PLACES:
+        job.progress(len(found) / len(PLACES), f"asking about {place}")
+        await asyncio.sleep(settings.place_pause)  # some slow service answers
+        found.append(place)
+    job.progress(1, f"{len(found)} places")
+    return found
 
 
 async def get_user(user_id: int) -> users.User:

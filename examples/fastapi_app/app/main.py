@@ -15,10 +15,19 @@ from fastapi.templating import Jinja2Templates
 from app import inbox, users
 from app.database import create_pool
 from app.forms import SignUp
-from app.jobs import jobs, later, make_avatar, send_tips, send_welcome_email, sync_to_crm
+from app.jobs import (
+    gather_places,
+    jobs,
+    later,
+    make_avatar,
+    send_tips,
+    send_welcome_email,
+    sync_to_crm,
+)
 from app.progress import load_steps
 from app.settings import settings
 from app.users import User
+from asyncjobs.integrations.starlette import job_events
 
 HERE = Path(__file__).parent
 CONTENT_POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -109,6 +118,7 @@ async def create_user(pool: asyncpg.Pool, form: SignUp) -> User:
             await later(send_welcome_email(user.id), connection=conn),
             await later(make_avatar(user.id, user.email), connection=conn),
             await later(sync_to_crm(user.id), connection=conn),
+            await later(gather_places(user.id), connection=conn),
             await later(send_tips(user.id), wait=settings.tips_wait, connection=conn),
         ]
         await users.remember_jobs(conn, user, [job.id for job in scheduled])
@@ -134,6 +144,16 @@ async def cancel_job(job_id: Id, user: KnownUser) -> RedirectResponse:
         raise HTTPException(404, "This user has no such job.")
     await later.cancel(job_id)
     return RedirectResponse(f"/users/{user.id}", status_code=303)
+
+
+async def may_follow(request: Request, job_id: int) -> bool:
+    """Whether the page that asks is that of the job's own user."""
+    user_id = request.path_params["user_id"]
+    user = await users.find_user(get_pool(request), user_id) if user_id < 2**63 else None
+    return user is not None and job_id in user.job_ids
+
+
+app.add_route("/users/{user_id:int}/jobs/{id}/events", job_events(later, authorize=may_follow))
 
 
 @app.get("/users/{user_id}/avatar.svg")

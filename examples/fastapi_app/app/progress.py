@@ -19,6 +19,7 @@ TITLES = {
     "send_welcome_email": "Send the welcome e-mail",
     "make_avatar": "Draw an avatar",
     "sync_to_crm": "Tell the CRM",
+    "gather_places": "Find places to go",
     "send_tips": "Send some tips later",
 }
 UNFINISHED = {JobState.SCHEDULED, JobState.AVAILABLE, JobState.RUNNING}
@@ -44,6 +45,30 @@ class Step:
     def is_waiting(self) -> bool:
         """Whether it has a time in the future."""
         return self.record.state == JobState.SCHEDULED
+
+    @property
+    def tells_progress(self) -> bool:
+        """Whether the page shows a bar for it."""
+        return self.record.name == "gather_places"
+
+    @property
+    def done(self) -> float:
+        """How far it is, from 0 to 1."""
+        return float(self._progress.get("done", 0))
+
+    @property
+    def message(self) -> str:
+        """What it said last."""
+        return self._progress.get("message") or ""
+
+    @property
+    def result(self) -> list[str]:
+        """What it returned, if that is kept."""
+        return list(json.loads(self.record.result or "null") or [])
+
+    @property
+    def _progress(self) -> dict[str, Any]:
+        return dict(json.loads(self.record.progress or "{}"))
 
     @property
     def errors(self) -> list[dict[str, Any]]:

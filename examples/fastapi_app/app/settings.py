@@ -20,6 +20,8 @@ class Settings:
     """Time between the sign-up and the second mail."""
     crm_backoff: float
     """Time between two attempts to reach the CRM."""
+    place_pause: float
+    """Time that the answer about one place takes."""
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -32,6 +34,7 @@ class Settings:
             folder=Path(read("DEMO_FOLDER", ".asyncjobs/demo")),
             tips_wait=float(read("TIPS_WAIT", "10")),
             crm_backoff=float(read("CRM_BACKOFF", "1")),
+            place_pause=float(read("PLACE_PAUSE", "0.5")),
         )
 
     @property

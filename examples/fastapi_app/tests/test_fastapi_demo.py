@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("fastapi_demo")]
 
+JOBS = ("send_welcome_email", "make_avatar", "sync_to_crm", "gather_places", "send_tips")
 HOSTILE = "Eve <script>alert(1)</script>, \"the\" & '1'"
 
 
@@ -32,7 +33,7 @@ async def test_a_sign_up_brings_a_mail_as_the_server_received_it(
 async def test_the_page_follows_each_job_to_its_end(visitor: Visitor, email: str) -> None:
     user_page = await visitor.sign_up("Ada", email)
 
-    for name in ("send_welcome_email", "make_avatar", "sync_to_crm", "send_tips"):
+    for name in JOBS:
         await visitor.wait_for_job(user_page, name)
 
     assert "data-unfinished" not in await visitor.read(user_page)
@@ -49,6 +50,32 @@ async def test_a_job_that_fails_twice_shows_both_errors_and_then_success(
     html = await visitor.read(f"{user_page}/jobs")
     assert "CrmUnavailableError: 503: come back later (this was attempt 1)" in html
     assert "CrmUnavailableError: 503: come back later (this was attempt 2)" in html
+
+
+async def test_the_page_can_show_a_bar_that_moves(visitor: Visitor, email: str) -> None:
+    user_page = await visitor.sign_up("Ada", email)
+
+    events = await visitor.follow(user_page, "gather_places")
+
+    told = [event["progress"] for event in events if event["progress"] is not None]
+    assert told == sorted(told)
+    assert len(set(told)) > 2
+    assert (events[-1]["state"], events[-1]["message"]) == ("succeeded", "8 places")
+    html = await visitor.read(user_page)
+    assert '<progress max="1" value="1.0"' in html
+    assert "Lisbon, Tbilisi" in html
+
+
+async def test_the_bar_of_somebody_else_is_not_shown(visitor: Visitor, email: str) -> None:
+    pages = [await visitor.sign_up("Ada", f"{n}.{email}") for n in range(2)]
+    _, _, item = (await visitor.read(pages[0])).partition('data-job="gather_places"')
+    address = item.partition('data-events="')[2].partition('"')[0]
+
+    answer = await visitor.client.get(address.replace(pages[0], pages[1]))
+
+    assert answer.status_code == 403
+    huge = await visitor.client.get(address.replace(pages[0], f"/users/{2**70}"))
+    assert huge.status_code == 403
 
 
 async def test_the_tips_come_when_they_are_due_and_not_before(
