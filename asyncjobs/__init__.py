@@ -10,6 +10,7 @@ from asyncjobs.errors import (
     AttemptError,
     AttemptsExhaustedError,
     BatchTooLargeError,
+    ConcurrencyKeyError,
     ConfigError,
     ConnectionKindError,
     DaemonError,
@@ -53,12 +54,13 @@ from asyncjobs.errors import (
 )
 from asyncjobs.hooks import Hooks
 from asyncjobs.job import AsyncJob, Job, JobCall, ThreadJob
+from asyncjobs.limits import Queue, RateLimit
 from asyncjobs.manager import JobManager
 from asyncjobs.scheduled import JobEvent, ScheduledJob
 from asyncjobs.scheduler import Scheduler
 from asyncjobs.storage.memory import MemoryAdapter
 from asyncjobs.storage.postgres import Capabilities, PostgresAdapter
-from asyncjobs.types import JobRecord, JobState, NewJob
+from asyncjobs.types import JobRecord, JobState, NewJob, Pause
 from asyncjobs.verdicts import Cancel, Retry, Snooze
 
 __all__ = [
@@ -71,6 +73,7 @@ __all__ = [
     "BatchTooLargeError",
     "Cancel",
     "Capabilities",
+    "ConcurrencyKeyError",
     "ConfigError",
     "ConnectionKindError",
     "DaemonError",
@@ -99,10 +102,13 @@ __all__ = [
     "NotMigratedError",
     "NotOpenError",
     "NotPermittedError",
+    "Pause",
     "PostgresAdapter",
     "PostgresNotFoundError",
     "ProcessDiedError",
     "ProgressError",
+    "Queue",
+    "RateLimit",
     "ResultError",
     "ResultNotKeptError",
     "ResultTimeoutError",

@@ -18,6 +18,7 @@ from asyncjobs.config import (
     check_whole,
 )
 from asyncjobs.errors import ConfigError
+from asyncjobs.limits import check_limits, make_limit
 from asyncjobs.options import check_expires, check_tags, make_extras
 from asyncjobs.verdicts import Retry
 
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
-    from asyncjobs.types import Extras
-
+    from asyncjobs.limits import ConcurrencyKey, RateLimit
+    from asyncjobs.types import Extras, Limit
 
 ErrorClasses: TypeAlias = "type[BaseException] | tuple[type[BaseException], ...]"
 
@@ -50,6 +51,10 @@ class DefinitionOptions(TypedDict, total=False):
     expires: float | timedelta | None
     process: bool
     retain: float | timedelta | None
+    concurrency_key: ConcurrencyKey | None
+    concurrency: int | None
+    rate_limit: RateLimit | None
+    strict_order: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +85,15 @@ class JobOptions:
     """Run a plain ``def`` in a process of its own instead of a thread."""
     retain: float | timedelta | None = None
     """Keep each job with its result for so long after its end, however it ended."""
+    concurrency_key: ConcurrencyKey | None = None
+    """By what *concurrency* and *rate_limit* count: a template of the job's arguments, as
+    ``"tenant:{tenant_id}"``, or a function of them. Without it all jobs of the name count."""
+    concurrency: int | None = None
+    """How many may run at once, over all workers. With a key and no rate_limit it is 1."""
+    rate_limit: RateLimit | None = None
+    """How many may start in a time, over all workers."""
+    strict_order: bool = False
+    """While one waits for its retry, those behind it wait too."""
 
     def __post_init__(self) -> None:
         check_whole("priority", self.priority, -MAX_PRIORITY, MAX_PRIORITY)
@@ -104,6 +118,16 @@ class JobOptions:
                     "a job with retain is kept: give no delete_successful=True or "
                     "delete_failed=True beside it"
                 )
+        check_limits(self.concurrency, self.rate_limit)
+        if self.strict_order and not (self.concurrency_key or self.concurrency):
+            raise ConfigError("strict_order needs a concurrency_key or a concurrency")
+
+    def limit(self, job: str) -> Limit | None:
+        """Return what limits the job named *job*; None if nothing does."""
+        concurrency = self.concurrency
+        if self.concurrency_key is not None and self.rate_limit is None:
+            concurrency = concurrency or 1
+        return make_limit(f"job:{job}", concurrency, self.rate_limit)
 
     @property
     def extras(self) -> Extras | None:

@@ -15,6 +15,7 @@
     ├── ScheduleError: nothing was stored
     │   ├── WaitError (ValueError)
     │   ├── ArgumentError (TypeError)
+    │   ├── ConcurrencyKeyError (ValueError)
     │   ├── BatchTooLargeError (ValueError)
     │   ├── NotAJobError (TypeError)
     │   ├── ConnectionKindError (TypeError)
@@ -154,6 +155,18 @@ class ArgumentError(ScheduleError, TypeError):
 
     def __str__(self) -> str:
         return f"job {self.job!r}: {self.problem}"
+
+
+class ConcurrencyKeyError(ScheduleError, ValueError):
+    """A concurrency key that cannot be one, or could not be made from the arguments."""
+
+    def __init__(self, job: str | None, problem: str) -> None:
+        self.job, self.problem = job, problem
+        super().__init__(job, problem)
+
+    def __str__(self) -> str:
+        where = "" if self.job is None else f"job {self.job!r}: "
+        return f"{where}the concurrency key {self.problem}"
 
 
 class BatchTooLargeError(ScheduleError, ValueError):

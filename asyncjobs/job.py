@@ -16,6 +16,7 @@ from asyncjobs.codec import ArgumentCodec
 from asyncjobs.dependencies import Dependencies, injected_names
 from asyncjobs.errors import ConfigError
 from asyncjobs.hooks import Hooks
+from asyncjobs.limits import KeyMaker
 from asyncjobs.result_codec import ResultCodec
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ class Job(Generic[P, R_co]):
         self.codec = ArgumentCodec(name, function, injected)
         self.returns = ResultCodec(name, function)
         self.dependencies = Dependencies(name, function, injected) if injected else None
+        self.limit = options.limit(name)
+        key, signature = options.concurrency_key, self.codec.signature
+        self.key = None if key is None else KeyMaker(name, key, signature)
         self._function = function
         self.__doc__ = function.__doc__
         self.__name__ = getattr(function, "__name__", name)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 from asyncjobs.clock import check_wait
 from asyncjobs.config import MAX_PRIORITY, check_retain, check_whole
 from asyncjobs.errors import ConfigError, UnknownOptionError, WaitError
+from asyncjobs.limits import check_key
 from asyncjobs.types import Extras, tuple_of
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ class LaterOptions(TypedDict, total=False):
     started by then, it becomes `cancelled`, with the error ExpiredError."""
     retain: float | timedelta | None
     """Keep the row with the job's result for so long after its end: seconds, or a timedelta."""
+    concurrency_key: str | None
+    """In place of the one that the job's definition makes. One at a time, unless the job says
+    otherwise."""
     connection: object | None
     """A connection in whose transaction the job is stored."""
 
@@ -52,7 +56,7 @@ class LaterOptions(TypedDict, total=False):
 OPTIONS = tuple(LaterOptions.__annotations__)
 KNOWN = frozenset(OPTIONS)
 TIMES = frozenset({"wait", "wait_until"})
-COMMON = frozenset({*TIMES, "queue", "priority", "connection"})
+COMMON = frozenset({*TIMES, "queue", "priority", "concurrency_key", "connection"})
 """The options that do not make `Extras`."""
 
 
@@ -64,6 +68,7 @@ class Chosen(NamedTuple):
     wait: float | None = None
     wait_until: datetime | None = None
     extras: Extras | None = None
+    concurrency_key: str | None = None
 
 
 NOTHING = Chosen()
@@ -72,7 +77,7 @@ NOTHING = Chosen()
 def chosen(options: LaterOptions) -> Chosen:
     """Return *options*, checked.
 
-    Raises UnknownOptionError, ConfigError and WaitError.
+    Raises UnknownOptionError, ConfigError, WaitError and ConcurrencyKeyError.
     """
     if not options:
         return NOTHING
@@ -88,7 +93,10 @@ def chosen(options: LaterOptions) -> Chosen:
         extras = extras_of(options)
     if extras is not None and wait is not None and (extras.expires or math.inf) <= wait:
         raise WaitError(f"expires after {extras.expires:g} s, but waits for {wait:g} s")
-    return tuple_of(Chosen, (options.get("queue"), priority, wait, wait_until, extras))
+    key = options.get("concurrency_key")
+    if key is not None:
+        check_key(key)
+    return tuple_of(Chosen, (options.get("queue"), priority, wait, wait_until, extras, key))
 
 
 def extras_of(options: LaterOptions) -> Extras | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from asyncjobs.config import check_whole
@@ -24,19 +25,21 @@ from asyncjobs.errors import (
 )
 from asyncjobs.gathering import Gatherer
 from asyncjobs.job import Job, JobCall
+from asyncjobs.limiting import Limiter
 from asyncjobs.options import LaterOptions, chosen, joined
+from asyncjobs.pausing import Pausing
 from asyncjobs.scheduled import ScheduledJob, from_record, wait_all
 from asyncjobs.types import Extras, NewJob, StoredJob, tuple_of
 from asyncjobs.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import timedelta
 
     from asyncjobs.options import Chosen
     from asyncjobs.registry import JobRegistry
     from asyncjobs.storage.protocol import Storage
-    from asyncjobs.types import JobRecord
+    from asyncjobs.types import JobRecord, Limit
 
 R = TypeVar("R")
 
@@ -44,7 +47,7 @@ MAX_MANY = 100_000
 """Calls in one `later.many`."""
 
 
-class Scheduler:
+class Scheduler(Pausing):
     """Stores calls in one adapter. Made by `JobManager.create_scheduler`, called ``later``."""
 
     def __init__(
@@ -54,11 +57,13 @@ class Scheduler:
         queues: Sequence[str],
         *,
         adapter: str = "",
+        queue_limits: Mapping[str, Limit] = MappingProxyType({}),
     ) -> None:
         self.adapter = adapter
         """The storage's name among the adapters of its manager."""
         self._storage, self._registry, self._queues = storage, registry, queues
         self._watch = Watch(storage)
+        self._limiter = Limiter(queue_limits)
         self._gatherer = Gatherer(self._put)
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -92,6 +97,8 @@ class Scheduler:
         """
         taken = _as_call(call, args)
         row = self._row(taken, self._chosen(options))
+        if self._limiter.undeclared:
+            await self._limiter.declare(self._storage.limits)
         connection = options.get("connection")
         if self._registry.hooks.watch_enqueue or taken.job.hooks.watch_enqueue:
             [scheduled] = await self._store_watched([taken.job], [row], connection)
@@ -113,6 +120,8 @@ class Scheduler:
         rows = [self._row(call, chosen) for call in taken]
         if len(rows) > MAX_MANY:
             raise BatchTooLargeError(MAX_MANY, len(rows))
+        if self._limiter.undeclared:
+            await self._limiter.declare(self._storage.limits)
         jobs, connection = {call.job for call in taken}, options.get("connection")
         if self._registry.hooks.watch_enqueue or any(job.hooks.watch_enqueue for job in jobs):
             return await self._store_watched([call.job for call in taken], rows, connection)
@@ -190,6 +199,7 @@ class Scheduler:
         before, self._storage = self._storage, storage
         self._watch.stop()
         self._watch = Watch(storage)
+        self._limiter = Limiter(self._limiter.queue_limits)
         return before
 
     def use_loop(self, loop: asyncio.AbstractEventLoop | None) -> None:
@@ -215,8 +225,8 @@ class Scheduler:
         job, options = call.job, call.job.options
         if self._registry.get(job.name) is not job:
             raise NotAJobError(f"the job {job.name!r} belongs to another JobManager")
-        queue, priority, wait, wait_until, extras = chosen
-        return tuple_of(
+        queue, priority, wait, wait_until, extras, key = chosen
+        row = tuple_of(
             NewJob,
             (
                 job.name,
@@ -228,6 +238,9 @@ class Scheduler:
                 self._extras(job, extras),
             ),
         )
+        if job.limit is not None or key is not None or self._limiter.queue_limits:
+            return self._limiter.limited(row, call, key)
+        return row
 
     def _scheduled(self, row: NewJob, stored: StoredJob) -> ScheduledJob[Any]:
         job = None if row.extras is None else self._registry.get(row.name)
@@ -270,7 +283,10 @@ class Scheduler:
             for row in changed:
                 if row.queue not in self._queues:
                     raise UnknownQueueError(row.queue, self._queues)
-            return await self._store_all(changed, connection)
+            moved = [self._limiter.follow(row) for row in changed]
+            if self._limiter.undeclared:
+                await self._limiter.declare(self._storage.limits)
+            return await self._store_all(moved, connection)
 
         return await store_inside(holders, rows, store)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
 tuple_of = tuple.__new__
@@ -24,6 +25,8 @@ class JobState(StrEnum):
 
     SCHEDULED = "scheduled"
     """For the future, or waiting for a retry."""
+    WAITING = "waiting"
+    """Until the lane that limits it lets it in, or until what is paused is resumed."""
     AVAILABLE = "available"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
@@ -47,6 +50,10 @@ class Extras(NamedTuple):
     expires_at: datetime | None = None
     retain: float | None = None
     """Seconds that the row stays after the job ended; then it is pruned."""
+    lane: str | None = None
+    """The lane of its own that limits it: `key:…` or `job:…`."""
+    queue_lane: str | None = None
+    """The lane of its queue, if that is limited: `queue:…`."""
 
 
 class NewJob(NamedTuple):
@@ -119,6 +126,10 @@ class Outcome:
     """An `AttemptRecord` to append to the row's errors."""
     kept: Kept | None = None
     """None for most. With it, those who watch are told, and a row to *delete* stays a minute."""
+    lanes: tuple[str, ...] = ()
+    """The lanes that it leaves, where the next may be let in once this is recorded."""
+    keeps_lane: bool = False
+    """If it is `scheduled`: it holds its own lane until then."""
 
 
 class WorkerInfo(NamedTuple):
@@ -189,6 +200,10 @@ class Signal(NamedTuple):
     """Running jobs that somebody wants to hear of from now on."""
     changed: tuple[int, ...] = ()
     """Watched jobs whose state or progress changed."""
+    lanes: tuple[str, ...] = ()
+    """Lanes with room, or with a new job in the line; "*" for all."""
+    pauses: bool = False
+    """Something was paused or resumed."""
     missed: bool = False
     """Signals may have been lost, or there will be none: look at everything."""
 
@@ -251,9 +266,62 @@ class JobRecord(NamedTuple):
     """How far it is, if it said so; an object: done (0 to 1), message."""
     result: Json | None = None
     """What it returned, if it was to be kept."""
+    lane: str | None = None
+    """See `Extras`."""
+    waits_in: str | None = None
+    """The lane in whose line it stands while it is `waiting`."""
 
     @property
     def meta(self) -> dict[str, Any]:
         """What `later` was given as *meta*."""
         found: dict[str, Any] = json.loads(self.extra).get("meta", {}) if self.extra else {}
         return found
+
+
+ALL_LANES = "*"
+"""In place of the names of lanes: every lane where jobs wait."""
+
+
+class Limit(NamedTuple):
+    """How many jobs of one name, or of one queue, may run or start at once."""
+
+    name: str
+    """`job:…`, which holds for each key of that job, or `queue:…`."""
+    concurrency: int | None = None
+    """How many are let in at once; None for any number."""
+    burst: int | None = None
+    """How many may start at once; None, with *gap*, if there is no rate."""
+    gap: float | None = None
+    """Seconds until one more may start."""
+
+
+class Admission(NamedTuple):
+    """What lanes let in, and when to look again."""
+
+    jobs: int
+    """How many became available."""
+    queues: tuple[str, ...] = ()
+    """Their queues."""
+    again: tuple[str, ...] = ()
+    """Lanes to look at again at once."""
+    later: Mapping[str, float] = MappingProxyType({})
+    """Lanes to look at again after so many seconds, when their rate allows another start."""
+
+
+class Pause(NamedTuple):
+    """Something that is paused."""
+
+    kind: Literal["queue", "job", "key"]
+    name: str
+    since: datetime
+
+    @property
+    def lane(self) -> str:
+        """The name of its lane."""
+        return f"{self.kind}:{self.name}"
+
+
+def as_pause(lane: str, since: datetime) -> Pause:
+    """Return the pause of *lane*."""
+    kind, _, name = lane.partition(":")
+    return Pause(cast("Literal['queue', 'job', 'key']", kind), name, since)

@@ -39,6 +39,7 @@ SPEAKING = [  # with a sentence of their own
     errors.DatabaseNotConfiguredError(),
     errors.ArgumentError("send", "argument 'user_id': input should be a valid integer"),
     errors.BatchTooLargeError(100_000, 100_001),
+    errors.ConcurrencyKeyError("send", "must have at most 200 characters, got 201"),
     errors.NotOpenError(),
     errors.MiddlewareError(2, 1),
     errors.ExpiredError(),

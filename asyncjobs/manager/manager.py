@@ -19,6 +19,7 @@ from asyncjobs.errors import (
 )
 from asyncjobs.fleet import run_embedded, run_groups
 from asyncjobs.job import AsyncJob, Job, ThreadJob, make_job
+from asyncjobs.limits import Queue
 from asyncjobs.logs import get_logger
 from asyncjobs.manager.checks import check_manager, refuse_kill_stuck
 from asyncjobs.registry import JobRegistry
@@ -46,8 +47,9 @@ R = TypeVar("R")
 class JobManager:
     """Holds what belongs together: where jobs are kept, which queues there are, who works.
 
-    *adapters* are storages by name, *queues* the names that jobs may use, *workers* the
-    groups that `asyncjobs work` and the lifespan run. *logger* is a structlog logger.
+    *adapters* are storages by name, *queues* the names that jobs may use, or a `Queue` for one
+    that is limited, *workers* the groups that `asyncjobs work` and the lifespan run. *logger*
+    is a structlog logger.
 
     *carry* names what goes with each job from where it is scheduled to where it runs: context
     variables of structlog by name, and `contextvars.ContextVar` objects. *worker_lifespan* is
@@ -61,7 +63,7 @@ class JobManager:
         self,
         *,
         adapters: Mapping[str, Storage],
-        queues: Sequence[str] = ("default",),
+        queues: Sequence[str | Queue] = ("default",),
         workers: Sequence[WorkerGroup] = (),
         logger: Any = None,
         carry: Sequence[str | ContextVar[Any]] = (),
@@ -72,7 +74,9 @@ class JobManager:
         if isinstance(queues, str):
             raise ConfigError(f"queues must be a list of names, got the text {queues!r}")
         self.adapters: dict[str, Storage] = dict(adapters)
-        self.queues = tuple(queues)
+        self.queues = tuple(queue.name if isinstance(queue, Queue) else queue for queue in queues)
+        limits = {queue.name: queue.limit for queue in queues if isinstance(queue, Queue)}
+        self.queue_limits = {name: limit for name, limit in limits.items() if limit is not None}
         self.workers = tuple(workers)
         self.registry = JobRegistry(carry)
         self._worker_lifespan = worker_lifespan
@@ -102,7 +106,9 @@ class JobManager:
         random. After *max_runtime* seconds the job is cancelled, and fails unless
         *retry_on_timeout*. *delete_successful* and *delete_failed* say whether the row goes
         when the job ends. What is None here, the worker group decides. *tags* are words to find
-        the jobs by.
+        the jobs by. *concurrency* and *rate_limit* say how many may run at once and start in a
+        time, over all workers, for each *concurrency_key* if there is one; with *strict_order*
+        the others also wait for a retry.
 
         Raises UnknownQueueError, UnknownOptionError, DuplicateJobError, ConfigError.
         """
@@ -132,7 +138,13 @@ class JobManager:
 
     def create_scheduler(self, *, adapter: str) -> Scheduler:
         """Return what stores calls in the adapter named *adapter*; call it ``later``."""
-        scheduler = Scheduler(self._adapter(adapter), self.registry, self.queues, adapter=adapter)
+        scheduler = Scheduler(
+            self._adapter(adapter),
+            self.registry,
+            self.queues,
+            adapter=adapter,
+            queue_limits=self.queue_limits,
+        )
         self.schedulers.append(scheduler)
         return scheduler
 

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING
 import anyio
 
 from asyncjobs.errors import ConnectionKindError, NotOpenError
+from asyncjobs.storage.memory_limits import MemoryLimits
 from asyncjobs.storage.memory_results import MemoryResults, keep
-from asyncjobs.storage.memory_rows import Future, Row, Waiting, WorkerRow
+from asyncjobs.storage.memory_rows import Future, Row, Waiting, WorkerRow, news_of
 from asyncjobs.storage.memory_statistics import MemoryStatistics
 from asyncjobs.types import (
+    ALL_LANES,
     ClaimedJob,
     Heartbeat,
     JobRecord,
@@ -71,6 +73,12 @@ class MemoryAdapter:
         self._listeners: list[OnSignal] = []
         self.results = MemoryResults(self._rows, clock, self._tell)
         """See `ResultStorage`."""
+        self.limits = MemoryLimits(
+            clock=clock,
+            rows=self._rows.values,
+            settle=self._settle,
+            tell=self._tell,
+        )
 
     async def open(self) -> None:
         """Count one more user."""
@@ -106,9 +114,12 @@ class MemoryAdapter:
         for row in running:
             row.cancel_requested = True
             row.interrupt = row.interrupt or interrupt
-        for row in unfinished:
-            if row.state is not JobState.RUNNING:
-                self._put(row, JobState.CANCELLED)
+        waiting = [row for row in unfinished if row.state is not JobState.RUNNING]
+        for row in waiting:
+            row.lane_kept = False
+            self._put(row, JobState.CANCELLED)
+        if any(row.lane or row.queue_lane for row in waiting):
+            self._tell(Signal(lanes=(ALL_LANES,)))
         self.results.tell(row.id for row in unfinished if row.finished_at is not None)
         if running and interrupt:
             self._tell(Signal(cancel=tuple(row.id for row in running)))
@@ -118,6 +129,7 @@ class MemoryAdapter:
         """Remove all jobs. Their ids are not given again."""
         removed = len(self._rows)
         self._rows.clear()
+        self.limits.clear()
         self._waiting = Waiting()
         self._future = Future()
         for worker in self._workers.values():
@@ -200,7 +212,7 @@ class MemoryAdapter:
         due = self._future.take_due(self._clock(), limit)
         for row in due:
             row.position = next(self._numbers)
-            self._put(row, JobState.AVAILABLE)
+            self._enter(row, row.queue_lane if row.lane_kept else row.lane or row.queue_lane)
         self._wake(due)
         next_at = self._future.next_at()
         return Promotion(len(due), None if next_at is None else self._seconds_until(next_at))
@@ -250,7 +262,10 @@ class MemoryAdapter:
         row = self._rows[number] = Row(number, job, number, run_at, created_at=now)
         if job.extras and job.extras.retain is not None:
             row.retain = timedelta(seconds=job.extras.retain)
-        self._put(row, JobState.SCHEDULED if run_at > now else JobState.AVAILABLE)
+        if run_at > now:
+            self._put(row, JobState.SCHEDULED)
+        else:
+            self._enter(row, row.lane or row.queue_lane)
         return row
 
     def _record(self, worker: int, outcome: Outcome) -> bool:
@@ -264,12 +279,14 @@ class MemoryAdapter:
         if outcome.kept is not None:
             keep(row, outcome)
         if outcome.delete and outcome.kept is None:
+            row.stored = False
             del self._rows[row.id]
         else:
             is_postponed = outcome.state == "postponed"
             state = JobState.SCHEDULED if is_postponed else JobState(outcome.state)
             if is_postponed:
                 row.position = -abs(row.position)
+            row.lane_kept = outcome.keeps_lane and state is JobState.SCHEDULED
             if state is JobState.SCHEDULED and not row.cancel_requested:
                 row.run_at = self._clock() + timedelta(seconds=outcome.delay)
             self._put(row, state)
@@ -277,9 +294,13 @@ class MemoryAdapter:
 
     def _put(self, row: Row, state: JobState) -> None:
         """Move *row*, which nobody holds any more, to *state*; to cancelled if that was asked."""
-        given_back = state in {JobState.SCHEDULED, JobState.AVAILABLE}
+        given_back = state in {JobState.SCHEDULED, JobState.WAITING, JobState.AVAILABLE}
         row.state = JobState.CANCELLED if given_back and row.cancel_requested else state
         row.worker = None
+        if row.state is JobState.WAITING:
+            self.limits.add(row)
+            return
+        row.waits_in = None
         if row.state is JobState.AVAILABLE:
             self._waiting.add(row)
         elif row.state is JobState.SCHEDULED:
@@ -287,14 +308,21 @@ class MemoryAdapter:
         else:
             row.finished_at = self._clock()
 
+    def _enter(self, row: Row, lane: str | None) -> None:
+        row.lane_kept, row.waits_in = False, lane
+        self._put(row, JobState.WAITING if lane else JobState.AVAILABLE)
+
+    def _settle(self, row: Row, state: JobState) -> None:
+        # For a row that was let into a lane, or put back into its line.
+        if row.worker is not None:
+            del self._workers[row.worker].holds[row.id]
+        if state is JobState.AVAILABLE:
+            row.position = next(self._numbers)
+        self._put(row, state)
+
     def _wake(self, rows: Iterable[Row]) -> None:
-        rows = list(rows)
-        ready = [row.job for row in rows if row.state is JobState.AVAILABLE]
-        future = [row.run_at for row in rows if row.state is JobState.SCHEDULED]
-        if ready or future:
-            due_in = self._seconds_until(min(future)) if future else None
-            priority = min((job.priority for job in ready), default=0)
-            self._tell(Signal(frozenset(job.queue for job in ready), priority, due_in))
+        if signal := news_of(list(rows), self._seconds_until):
+            self._tell(signal)
 
     def _seconds_until(self, moment: datetime) -> float:
         return max(0.0, (moment - self._clock()).total_seconds())

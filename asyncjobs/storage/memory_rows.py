@@ -12,10 +12,19 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from asyncjobs.types import EXPIRED, ClaimedJob, JobRecord, JobState, Json, NewJob, WorkerInfo
+from asyncjobs.types import (
+    EXPIRED,
+    ClaimedJob,
+    JobRecord,
+    JobState,
+    Json,
+    NewJob,
+    Signal,
+    WorkerInfo,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
 
@@ -70,6 +79,23 @@ class Row:
             return extra
         return json.dumps({**json.loads(extra or "{}"), "watched": True})
 
+    waits_in: str | None = None
+    """The lane in whose line it stands; None unless it is waiting."""
+    lane_kept: bool = False
+    """It goes on to hold its own lane while it waits for a retry."""
+    stored: bool = True
+    """False once it was removed."""
+
+    @property
+    def lane(self) -> str | None:
+        """The lane of its own."""
+        return self.job.extras and self.job.extras.lane
+
+    @property
+    def queue_lane(self) -> str | None:
+        """The lane of its queue."""
+        return self.job.extras and self.job.extras.queue_lane
+
     @property
     def expires_at(self) -> datetime | None:
         """The moment from which the job is not started any more."""
@@ -117,6 +143,8 @@ class Row:
             expires_at=self.expires_at,
             progress=self.progress,
             result=self.result,
+            lane=self.lane,
+            waits_in=self.waits_in,
         )
 
 
@@ -198,3 +226,15 @@ def lost_record(attempt: int, at: datetime, worker: str) -> Json:
             "worker": worker,
         }
     )
+
+
+def news_of(rows: Sequence[Row], seconds_until: Callable[[datetime], float]) -> Signal | None:
+    """Return what listeners are told of *rows* that have just come where they are."""
+    ready = [row.job for row in rows if row.state is JobState.AVAILABLE]
+    future = [row.run_at for row in rows if row.state is JobState.SCHEDULED]
+    lanes = tuple({row.waits_in for row in rows if row.waits_in})
+    if not (ready or future or lanes):
+        return None
+    due_in = seconds_until(min(future)) if future else None
+    priority = min((job.priority for job in ready), default=0)
+    return Signal(frozenset(job.queue for job in ready), priority, due_in, lanes=lanes)

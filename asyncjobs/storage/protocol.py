@@ -35,6 +35,7 @@ from asyncjobs.types import (
 
 if TYPE_CHECKING:
     from asyncjobs.statistics import StatisticsStorage
+    from asyncjobs.storage.limits import LimitStorage
     from asyncjobs.storage.results import ResultStorage
 
 OnSignal: TypeAlias = Callable[[Signal], None]
@@ -51,6 +52,11 @@ class Storage(Protocol):
     @property
     def results(self) -> ResultStorage:
         """What is kept of jobs, and who waits for it."""
+        ...
+
+    @property
+    def limits(self) -> LimitStorage:
+        """What is limited, and what is paused."""
         ...
 
     async def open(self) -> None:

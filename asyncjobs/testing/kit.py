@@ -100,7 +100,8 @@ class JobsKit:
         with self._watching(ends, errors):
             await self._work_off()
             for _ in range(MAX_ROUNDS if scheduled else 0):
-                due = [record.run_at for record in await self.enqueued()]
+                moments = [await storage.next_at() for storage in self.storages.values()]
+                due = [moment for moment in moments if moment is not None]
                 if not due or (errors and raises):
                     break
                 self.clock.move_to(min(due))

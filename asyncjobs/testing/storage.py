@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from asyncjobs.storage.memory import MemoryAdapter
@@ -9,11 +10,12 @@ from asyncjobs.types import JobRecord, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from asyncjobs.testing.clock import MovableClock
     from asyncjobs.types import NewJob, StoredJob
 
-WAITING = (JobState.AVAILABLE.value, JobState.SCHEDULED.value)
+WAITING = (JobState.AVAILABLE.value, JobState.SCHEDULED.value, JobState.WAITING.value)
 
 
 class TestStorage(MemoryAdapter):
@@ -46,3 +48,17 @@ class TestStorage(MemoryAdapter):
     async def waiting(self) -> list[JobRecord]:
         """Return the jobs that have not been run, by id."""
         return [record for record in await self.get(self.stored) if record.state in WAITING]
+
+    async def next_at(self) -> datetime | None:
+        """Return when the next job may run; None if none will, as while all are paused."""
+        paused = {pause.lane for pause in await self.limits.pauses()}
+        waiting = await self.waiting()
+        lanes = {record.waits_in for record in waiting if record.waits_in is not None}
+        admission = await self.limits.admit(sorted(lanes), 1)
+        moments = [
+            record.run_at
+            for record in waiting
+            if record.waits_in is None and f"queue:{record.queue}" not in paused
+        ]
+        waits = [0.0] if admission.jobs else list(admission.later.values())
+        return min([*moments, *(self.clock() + timedelta(seconds=w) for w in waits)], default=None)

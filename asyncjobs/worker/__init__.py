@@ -10,10 +10,11 @@ How a job passes through, and which file has it:
    `finisher`, which records it, in batches, and does not give up while storage is away.
 
 Beside them, for as long as the worker lives: `lease` sends heartbeats from a thread of its
-own, `promoter` makes future jobs available when they are due, `rescuer` frees the jobs of
-workers that fell silent, `reconciler` those of its own claims whose answer was lost, and a
-listener tells the claimer when to look. `worker` ties them together; the nesting there is
-the order of shutdown, inside out.
+own, `promoter` makes future jobs available when they are due, `admitter` lets limited jobs
+in, `pauses` knows what is paused, `rescuer` frees the jobs of workers that fell silent,
+`reconciler` those of its own claims whose answer was lost, and a listener tells the claimer
+when to look. `worker` ties them together; the nesting there is the order of shutdown, inside
+out.
 """
 
 from asyncjobs.worker.worker import Worker

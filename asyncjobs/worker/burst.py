@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from asyncjobs.storage.protocol import Storage
+    from asyncjobs.worker.admitter import Admitter
     from asyncjobs.worker.claimer import Claimer
     from asyncjobs.worker.executor import Executor
     from asyncjobs.worker.finisher import Finisher
+    from asyncjobs.worker.pauses import Pauses
 
 LOOK = 0.02
 PROMOTED = 1_000
@@ -31,14 +33,17 @@ class Burst:
         executor: Executor,
         finisher: Finisher,
         *,
+        admitter: Admitter,
+        pauses: Pauses,
         queues: Sequence[str],
         log: Any,
     ) -> None:
-        self._storage, self._queues, self._log = storage, queues, log
+        self._storage, self._queues, self._log = storage, list(queues), log
         self._claimer, self._executor, self._finisher = claimer, executor, finisher
+        self._admitter, self._pauses = admitter, pauses
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Set *stop* when nothing is eligible any more."""
+        """Set *stop* once nothing is eligible. What is future, paused or has to wait is not."""
         while True:
             await self._claimer.dry.wait()
             try:
@@ -51,7 +56,7 @@ class Burst:
 
     async def _nothing_left(self) -> bool:
         await self._finisher.drain(DRAIN_TIMEOUT)
-        if (await self._storage.promote(PROMOTED)).count:
+        if (await self._storage.promote(PROMOTED)).count or await self._admitter.settle():
             return False
         self._claimer.dry.clear()
         self._claimer.look()
@@ -60,4 +65,5 @@ class Burst:
             return False
         # A claim may leave out what it could reach only slowly; the table has the last word.
         counts = await self._storage.counts()
-        return not any(counts.get((queue, JobState.AVAILABLE.value)) for queue in self._queues)
+        queues = self._pauses.open(self._queues)
+        return not any(counts.get((queue, JobState.AVAILABLE.value)) for queue in queues)

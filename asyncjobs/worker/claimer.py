@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from asyncjobs.types import Signal
     from asyncjobs.worker.executor import Executor
     from asyncjobs.worker.finisher import Finisher
+    from asyncjobs.worker.pauses import Pauses
 
 MAX_CLAIM = 1_000
 MAX_UNRECORDED = 5_000
@@ -49,11 +50,12 @@ class Claimer:
         finisher: Finisher,
         log: Any,
         *,
+        pauses: Pauses,
         on_doubt: Callable[[], None],
     ) -> None:
         self._storage, self._queues, self._wanted = storage, list(queues), frozenset(queues)
         self._executor, self._finisher, self._log = executor, finisher, log
-        self._on_doubt = on_doubt
+        self._pauses, self._on_doubt = pauses, on_doubt
         self._pace = Pace()
         self._counted = 0
         self._may_be_more = True
@@ -83,7 +85,7 @@ class Claimer:
         """Claim until *stop*. A claim under way is always carried through."""
         delays = growing_delays()
         while not stop.is_set():
-            room = self._room() if self._may_be_more else 0
+            room = self._room() if self._may_be_more and self._pauses.known else 0
             if room <= 0:
                 await self._wake.wait()
                 self._wake.clear()
@@ -104,7 +106,8 @@ class Claimer:
     async def _claim(self, room: int) -> None:
         self._may_be_more = False  # before the statement: a signal meanwhile must count
         worker = self.worker
-        rows = await self._storage.claim(worker, self._queues, room)
+        queues = self._pauses.open(self._queues)
+        rows = await self._storage.claim(worker, queues, room) if queues else []
         if worker != self.worker:
             return  # declared dead meanwhile: these are others' already
         if len(rows) >= room:
@@ -112,7 +115,10 @@ class Claimer:
             self.dry.clear()
         else:
             self.dry.set()
-        self._executor.submit(rows)
+        allowed, paused = self._pauses.split(rows)
+        self._executor.submit(allowed)
+        if paused:
+            await self._pauses.park(worker, paused)
 
     def _room(self) -> int:
         executor = self._executor

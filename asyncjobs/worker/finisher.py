@@ -14,7 +14,7 @@ from asyncjobs.types import Kept, Outcome
 from asyncjobs.worker.delays import growing_delays
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from asyncjobs.storage.protocol import Storage
 
@@ -31,9 +31,11 @@ class Finisher:
         *,
         on_doubt: Callable[[], None],
         on_recorded: Callable[[], None],
+        on_freed: Callable[[Iterable[str]], None],
     ) -> None:
         self._storage, self._log = storage, log
         self._on_doubt, self._on_recorded = on_doubt, on_recorded
+        self._on_freed = on_freed
         self._outcomes: Batcher[Outcome] = Batcher(self._record, BATCH)
         self.worker = 0
         """The registration whose outcomes these are."""
@@ -81,10 +83,15 @@ class Finisher:
                         self.add(outcome)
                 raise
             else:
-                if len(recorded) < len(outcomes):
-                    self._report_lost(outcomes, set(recorded))
+                self._learn(outcomes, recorded)
                 break
         self._on_recorded()
+
+    def _learn(self, outcomes: list[Outcome], recorded: list[int]) -> None:
+        if len(recorded) < len(outcomes):
+            self._report_lost(outcomes, set(recorded))
+        if freed := {lane for outcome in outcomes for lane in outcome.lanes}:
+            self._on_freed(freed)
 
     async def _record_in_halves(
         self, worker: int, outcomes: list[Outcome], error: RowRefusedError

@@ -77,6 +77,21 @@ def process_started(pid: int) -> float:
     return float(psutil.Process(pid).create_time() - psutil.boot_time())
 
 
+def describe(name: str, group: WorkerGroup, queues: list[str], host: str) -> WorkerInfo:
+    """Return what the worker *name* of this process says of itself; *host* is a `host_id`."""
+    pid = os.getpid()
+    return WorkerInfo(
+        name=name,
+        group=group.label,
+        queues=queues,
+        host=socket.gethostname(),
+        host_id=host,
+        pid=pid,
+        started=process_started(pid),
+        lease=group.lease,
+    )
+
+
 def gone(workers: Iterable[LocalWorker]) -> list[int]:
     """Return the ids of those *workers* of this machine whose process ended."""
     return [worker.id for worker in workers if not _lives(worker)]

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncjobs.errors import AttemptsExhaustedError, ResultError, StoredArgumentsError
-from asyncjobs.types import Outcome
+from asyncjobs.types import ALL_LANES, EXPIRED, Outcome
 
 if TYPE_CHECKING:
     from asyncjobs.config import WorkerGroup
@@ -54,7 +54,8 @@ def limits(job: Job[..., Any], group: WorkerGroup) -> Limits:
 
 def succeeded(row: ClaimedJob, limit: Limits) -> Outcome:
     """Return the outcome of an attempt that returned."""
-    return Outcome(row.id, row.attempt, "succeeded", delete=limit.delete_successful)
+    lanes = () if row.extra is None else lanes_of(row)
+    return Outcome(row.id, row.attempt, "succeeded", delete=limit.delete_successful, lanes=lanes)
 
 
 def failed(
@@ -76,20 +77,40 @@ def failed(
             # Both are told, and the default applies: a broken backoff must not lose a job.
             backoff_error.__cause__ = error
             error, delay = backoff_error, min(row.attempt**4, 3600.0)
-    record = describe(error, row.attempt, worker)
+    record, lanes = describe(error, row.attempt, worker), lanes_of(row)
     if delay is None:
-        return Outcome(row.id, row.attempt, "failed", delete=limit.delete_failed, error=record)
-    return Outcome(row.id, row.attempt, "scheduled", delay=delay, error=record)
+        return Outcome(
+            row.id, row.attempt, "failed", delete=limit.delete_failed, error=record, lanes=lanes
+        )
+    strict = bool(lanes) and job.options.strict_order
+    return Outcome(
+        row.id,
+        row.attempt,
+        "scheduled",
+        delay=delay,
+        error=record,
+        lanes=lanes,
+        keeps_lane=strict,
+    )
 
 
 def cancelled(row: ClaimedJob, error: Json | None = None) -> Outcome:
     """Return the outcome of an attempt that a user cancelled, or the job itself."""
-    return Outcome(row.id, row.attempt, "cancelled", error=error)
+    return Outcome(row.id, row.attempt, "cancelled", error=error, lanes=lanes_of(row))
 
 
-def snoozed(row: ClaimedJob, delay: float) -> Outcome:
+def snoozed(row: ClaimedJob, job: Job[..., Any], delay: float) -> Outcome:
     """Return the outcome of an attempt that asked to be made later, at no cost."""
-    return Outcome(row.id, row.attempt, "scheduled", delay=delay, refund=True)
+    lanes = lanes_of(row)
+    return Outcome(
+        row.id,
+        row.attempt,
+        "scheduled",
+        delay=delay,
+        refund=True,
+        lanes=lanes,
+        keeps_lane=bool(lanes) and job.options.strict_order,
+    )
 
 
 def returned(row: ClaimedJob) -> Outcome:
@@ -99,7 +120,16 @@ def returned(row: ClaimedJob) -> Outcome:
 
 def postponed(row: ClaimedJob, delay: float) -> Outcome:
     """Return the outcome of a claim of a job that others are to run, or we later."""
-    return Outcome(row.id, row.attempt, "postponed", delay=delay, refund=True)
+    return Outcome(row.id, row.attempt, "postponed", delay=delay, refund=True, lanes=lanes_of(row))
+
+
+def lanes_of(row: ClaimedJob) -> tuple[str, ...]:
+    """Return the lanes that a claimed job holds; mostly none."""
+    if row.extra is None:
+        return ()
+    if row.extra == EXPIRED:  # nothing else is known of it
+        return (ALL_LANES,)
+    return tuple(json.loads(row.extra).get("lanes", ()))
 
 
 def represent(error: BaseException) -> str:

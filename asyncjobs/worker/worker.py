@@ -11,6 +11,8 @@ import anyio
 from asyncjobs.config import check_retain
 from asyncjobs.errors import AsyncJobsError, StorageError, WorkerStuckError
 from asyncjobs.logs import FoldingLog
+from asyncjobs.types import Signal
+from asyncjobs.worker.admitter import Admitter
 from asyncjobs.worker.bookkeeper import Bookkeeper
 from asyncjobs.worker.burst import Burst
 from asyncjobs.worker.claimer import Claimer
@@ -19,6 +21,7 @@ from asyncjobs.worker.finisher import Finisher
 from asyncjobs.worker.identity import this_process
 from asyncjobs.worker.keeper import Keeper
 from asyncjobs.worker.lease import Lease
+from asyncjobs.worker.pauses import Pauses
 from asyncjobs.worker.progress import ProgressWriter
 from asyncjobs.worker.promoter import Promoter
 from asyncjobs.worker.pruner import Pruner
@@ -28,12 +31,12 @@ from asyncjobs.worker.waiting import outlast
 from asyncjobs.worker.watch import LoopWatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from asyncjobs.config import WorkerGroup
     from asyncjobs.registry import JobRegistry
     from asyncjobs.storage.protocol import Storage
-    from asyncjobs.types import Heartbeat, Signal
+    from asyncjobs.types import Heartbeat
 
 RECORD_TIMEOUT = 10.0
 """Seconds at shutdown to record what ended. What cannot be recorded is rescued and runs again."""
@@ -65,11 +68,19 @@ class Worker:
         self._all_ended = False
         self._main: asyncio.Task[None] | None = None
         self._reconciler = Reconciler(storage, self._log)
-        self._finisher = Finisher(
-            storage, self._log, on_doubt=self._on_doubt, on_recorded=self._on_room
-        )
         self._bookkeeper = Bookkeeper(storage, self._log)
         self._keeper = Keeper(ProgressWriter(storage, self._log), max_result=group.max_result)
+        self._admitter = Admitter(storage, group.sleep_delay, self._log, on_ready=self._on_admitted)
+        look = self._admitter.look
+        beat, on_pauses = group.heartbeat_interval, self._on_pauses
+        self._pauses = Pauses(storage, beat, self._log, on_change=on_pauses, on_freed=look)
+        self._finisher = Finisher(
+            storage,
+            self._log,
+            on_doubt=self._on_doubt,
+            on_recorded=self._on_room,
+            on_freed=look,
+        )
         self._executor = Executor(
             registry,
             group,
@@ -83,10 +94,23 @@ class Worker:
             is_torn_down=self._is_torn_down,
         )
         self._claimer = Claimer(
-            storage, queues, self._executor, self._finisher, self._log, on_doubt=self._on_doubt
+            storage,
+            queues,
+            self._executor,
+            self._finisher,
+            self._log,
+            pauses=self._pauses,
+            on_doubt=self._on_doubt,
         )
         self._burst = Burst(
-            storage, self._claimer, self._executor, self._finisher, queues=queues, log=self._log
+            storage,
+            self._claimer,
+            self._executor,
+            self._finisher,
+            admitter=self._admitter,
+            pauses=self._pauses,
+            queues=queues,
+            log=self._log,
         )
         self._promoter = Promoter(storage, group.sleep_delay, self._log)
         retain = None if group.retain is None else check_retain(group.retain)
@@ -94,7 +118,7 @@ class Worker:
         watch = LoopWatch(self._executor, self._finisher, self._log, kill_stuck=group.kill_stuck)
         self._lease = Lease(
             storage,
-            group.heartbeat_interval,
+            beat,
             self._log,
             on_answer=self._on_heartbeat,
             watch=watch,
@@ -152,6 +176,8 @@ class Worker:
                 for service in (
                     self._listen,
                     self._promoter.run,
+                    self._admitter.run,
+                    self._pauses.run,
                     self._rescuer.run,
                     self._bookkeeper.run,
                     self._keeper.progress.run,
@@ -247,11 +273,23 @@ class Worker:
     def _on_room(self) -> None:
         self._claimer.wake()
 
+    def _on_admitted(self, queues: Iterable[str]) -> None:
+        self._claimer.on_signal(Signal(ready=frozenset(queues)))
+
+    def _on_pauses(self) -> None:
+        self._executor.return_buffered()
+        self._claimer.look()
+
     def _on_signal(self, signal: Signal) -> None:
         self._claimer.on_signal(signal)
+        if signal.lanes:
+            self._admitter.look(signal.lanes)
+        if signal.pauses or signal.missed:
+            self._pauses.look()
         if signal.missed:
             # Perhaps a failover: what was recorded last may be forgotten, and be ours again.
             self._reconciler.doubt()
+            self._admitter.look_everywhere()
             self._promoter.expect(0)
         elif signal.due_in is not None:
             self._promoter.expect(signal.due_in)

@@ -11,7 +11,7 @@
 with wanted as materialized (
     select jobs.id, jobs.state
     from :"schema".jobs
-    where jobs.id = any($1::bigint[]) and jobs.state in ('scheduled', 'available', 'running')
+    where jobs.id = any($1::bigint[]) and jobs.state not in ('succeeded', 'failed', 'cancelled')
     order by jobs.id
     for update
 ),
@@ -26,6 +26,7 @@ changed as (
         finished_at = case when wanted.state = 'running' then null else clock_timestamp() end,
         cancel_requested = true,
         interrupt = jobs.interrupt or $2
+        , waits_in = null, lane_kept = null -- since: 6
     from wanted
     where jobs.id = wanted.id
     returning
@@ -34,17 +35,23 @@ changed as (
         jobs.state = 'running' and $2 as interrupted,
         false
         or coalesce(jobs.state = 'cancelled' and jobs.extra ? 'watched', false) -- since: 2
-        as told
+        as told,
+        false
+        or jobs.state = 'cancelled' -- since: 6
+        and coalesce(jobs.lane, jobs.queue_lane) is not null -- since: 6
+        as freed
 ),
 
+-- A job that held a lane makes room there: workers look at all of them.
 news as (
     select
         pg_notify($3, json_strip_nulls(json_build_object(
             'cancel', array_agg(id) filter (where interrupted),
-            'changed', array_agg(id) filter (where told)
+            'changed', array_agg(id) filter (where told),
+            'lanes', case when bool_or(freed) then array['*'] end
         ))::text) as sent
     from changed
-    where interrupted or told
+    where interrupted or told or freed
     having count(*) > 0
 )
 

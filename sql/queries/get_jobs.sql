@@ -19,6 +19,8 @@ select
     , jobs.expires_at -- since: 2
     , jobs.progress::text as progress -- since: 5
     , jobs.result::text as result -- since: 5
+    , jobs.lane -- since: 6
+    , jobs.waits_in -- since: 6
 from :"schema".jobs
 where jobs.id = any($1::bigint[])
 order by jobs.id;

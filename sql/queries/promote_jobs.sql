@@ -7,13 +7,20 @@
 -- Returns one row: how many became available, and the seconds until the next future job is
 -- due (null if there is none; 0 or less if more are due already). The clock is that of the
 -- transaction's start, so no job is early. Promoted jobs go to the end of their queue, the
--- earliest first.
+-- earliest first. A limited one goes into the line of its first lane; one that kept its own
+-- lane through a retry goes on to that of its queue.
 with due as materialized (
     select
         earliest.id,
+        earliest.first_lane, -- since: 6
         nextval((select (quote_ident(:'schema') || '.jobs_id_seq')::regclass)) as position
     from (
-        select jobs.id
+        select
+            jobs.id
+            , case -- since: 6
+                when jobs.lane_kept then jobs.queue_lane -- since: 6
+                else coalesce(jobs.lane, jobs.queue_lane) -- since: 6
+            end as first_lane -- since: 6
         from :"schema".jobs
         where jobs.state = 'scheduled' and jobs.run_at <= now()
         order by jobs.run_at
@@ -24,19 +31,36 @@ with due as materialized (
 
 promoted as (
     update :"schema".jobs
-    set state = 'available', position = due.position
+    set
+        position = due.position,
+        waits_in = due.first_lane, -- since: 6
+        lane_kept = null, -- since: 6
+        state = cast(coalesce(
+            case when due.first_lane is not null then 'waiting' end, -- since: 6
+            'available'
+        ) as :"schema".job_state)
     from due
     where jobs.id = due.id
-    returning jobs.queue, jobs.priority
+    returning
+        jobs.queue
+        , jobs.waits_in -- since: 6
+        , jobs.priority
+        , jobs.state
 ),
 
 news as (
     select
         count(*) as jobs,
         case when count(*) > 0 then
-            pg_notify($2, json_build_object(
-                'ready', array_agg(distinct queue), 'priority', min(priority)
-            )::text)
+            pg_notify($2, json_strip_nulls(json_build_object(
+                'ready', array_agg(distinct queue) filter (where state = 'available'),
+                'priority', min(priority) filter (where state = 'available')
+                , 'lanes', case -- since: 6
+                    when count(waits_in) = 0 then null -- since: 6
+                    when octet_length(string_agg(distinct waits_in, ',')) > 1500 then array['*'] -- since: 6
+                    else array_agg(distinct waits_in) filter (where waits_in is not null) -- since: 6
+                end -- since: 6
+            ))::text)
         end as sent
     from promoted
 )

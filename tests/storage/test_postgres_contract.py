@@ -47,7 +47,10 @@ class Reduced:
     @pytest.fixture
     async def storage(self, shared_dsn: str) -> AsyncIterator[Storage]:
         connection = await asyncpg.connect(shared_dsn)
-        await connection.execute("truncate asyncjobs.jobs, asyncjobs.workers, asyncjobs.statistics")
+        await connection.execute(
+            "truncate asyncjobs.jobs, asyncjobs.workers, asyncjobs.statistics, "
+            "asyncjobs.limits, asyncjobs.lanes"
+        )
         await connection.close()
         adapter = PostgresAdapter(shared_dsn, capabilities=self.capabilities)
         await adapter.open()

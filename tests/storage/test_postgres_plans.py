@@ -40,6 +40,19 @@ from (
     select id as number from asyncjobs.jobs where state = 'succeeded' order by id limit 100000
 ) as old where id = number
 """
+FILL_LANES = """
+insert into asyncjobs.jobs (
+    position, run_at, state, name, queue, priority, args, lane, queue_lane, waits_in, locked_by
+)
+select
+    number, now(), state::asyncjobs.job_state, 'note', 'default', 50, '{}', lane, 'queue:default',
+    case when state = 'waiting' then lane end, case when state = 'running' then 1 end
+from (values
+    ('running', 'key:full', 5), ('waiting', 'key:full', 100000),
+    ('running', 'key:free', 4), ('waiting', 'key:free', 1000), ('available', 'key:let_in', 5)
+) as kind (state, lane, many)
+cross join lateral generate_series(1, many) as number
+"""
 WORKER = ("w", "*", ["default"], "h", "h", 1, 1.0, 3600.0)
 INDEXES = {
     "claim_queue": {"jobs_available"},
@@ -47,6 +60,11 @@ INDEXES = {
     "claim_after": {"jobs_available"},
     "promote_jobs": {"jobs_scheduled"},
     "offer_jobs": {"jobs_scheduled"},
+    "admit_jobs": {"jobs_waiting", "jobs_in_lane", "jobs_in_queue_lane", "limits_pkey"},
+    "waiting_lanes": {"jobs_waiting"},
+    "park_key": {"jobs_in_lane"},
+    "park_claimed": {"jobs_pkey"},
+    "keep_lanes": {"jobs_pkey"},
     "finish_by_delete": {"jobs_pkey"},
     "finish_by_update": {"jobs_pkey"},
     "heartbeat": {"jobs_interrupted"},
@@ -74,6 +92,8 @@ async def fill(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     await connection.execute(FILL)
     await connection.execute(RETAIN)
+    await connection.execute(FILL_LANES)
+    await connection.execute("insert into asyncjobs.limits values ('job:note', 5)")
     await connection.execute("vacuum analyze asyncjobs.jobs")
     await connection.close()
 
@@ -106,6 +126,11 @@ async def arguments(connection: Any, name: str) -> list[Any]:
         "claim_after": [worker, ["default"] * 2, [50, 51], [100_000, 90_000], 50],
         "promote_jobs": [50, "channel"],
         "offer_jobs": [["note", "greet"], "channel"],
+        "admit_jobs": [["key:full", "key:free", "key:none"], 50, "channel"],
+        "waiting_lanes": ["", 50],
+        "park_key": ["key:let_in"],
+        "park_claimed": [worker, ids, ones, ["job:note"] * len(ids)],
+        "keep_lanes": [ids],
         "finish_by_delete": [worker, ids, ones],
         "finish_by_update": [
             worker, ids, ones, ["succeeded"] * len(ids), [0.0] * len(ids), [False] * len(ids),
@@ -151,7 +176,7 @@ async def test_a_hot_statement_reads_what_it_changes(connection: Any, name: str)
     assert not [node for node in scans if node["Node Type"] == "Seq Scan"], plan
     used = {node["Index Name"] for node in found if "Index Name" in node}
     assert used >= INDEXES[name], plan
-    assert used - INDEXES[name] <= {"jobs_pkey", "workers_pkey"}, plan
+    assert used - INDEXES[name] <= {"jobs_pkey", "workers_pkey", "lanes_pkey"}, plan
     read = sum(
         (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
         for node in scans
@@ -196,9 +221,10 @@ async def test_statistics_from_before_the_claims_do_not_mislead_the_finish(
 
 async def test_every_statement_of_the_hot_path_is_looked_at() -> None:
     rare = {
-        "applied_migrations", "clear_jobs", "count_jobs", "current_migration", "enqueue_alike",
-        "enqueue_jobs", "enqueue_special", "leave_worker", "local_workers", "prune_statistics",
+        "applied_migrations", "clear_jobs", "count_jobs", "current_migration", "declare_limits",
+        "enqueue_alike", "enqueue_jobs", "enqueue_special", "forget_lanes", "leave_worker",
+        "local_workers", "park_jobs", "pause_lane", "paused_lanes", "prune_statistics",
         "read_counts", "read_durations", "record_migration", "record_statistics",
-        "register_worker", "remove_dead_workers", "remove_worker", "return_jobs",
+        "register_worker", "remove_dead_workers", "remove_worker", "resume_lane", "return_jobs",
     }  # fmt: skip
     assert INDEXES.keys() | rare == set(Statements.__dataclass_fields__)

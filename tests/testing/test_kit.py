@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from asyncjobs import JobManager, MemoryAdapter, PostgresAdapter, WorkerGroup, current_job
+from asyncjobs import (
+    JobManager,
+    MemoryAdapter,
+    PostgresAdapter,
+    RateLimit,
+    WorkerGroup,
+    current_job,
+)
 from asyncjobs.testing import JobsKit, MovableClock, in_memory
 
 if TYPE_CHECKING:
@@ -199,3 +206,28 @@ def test_the_fixture_needs_no_configuration(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+async def test_a_drain_moves_the_clock_on_to_what_a_rate_allows() -> None:
+    jobs = JobManager(adapters={"main": MemoryAdapter()}, queues=["default", "email"])
+    later = jobs.create_scheduler(adapter="main")
+    started: list[datetime] = []
+
+    @jobs.job(rate_limit=RateLimit(1, per=60), concurrency_key="{number}")
+    async def note(number: int) -> None:
+        started.append(kit.clock())
+
+    @jobs.job(queue="email")
+    async def mail() -> None: ...
+
+    async with in_memory(jobs) as kit:
+        await later.many([note(1)] * 3)
+        await later.pause(queue="email")
+        await later(mail())
+        assert len(await kit.enqueued()) == 4
+        assert await kit.drain() == {"succeeded": 1}
+        assert await kit.drain(scheduled=True) == {"succeeded": 2}
+        assert [moment - started[0] for moment in started[1:]] == [
+            timedelta(seconds=60), timedelta(seconds=120)
+        ]  # fmt: skip
+        assert [record.name for record in await kit.enqueued()] == ["mail"]

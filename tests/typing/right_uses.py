@@ -16,7 +16,10 @@ from asyncjobs import (
     JobRecord,
     JobState,
     MemoryAdapter,
+    Pause,
     PostgresAdapter,
+    Queue,
+    RateLimit,
     Retry,
     ScheduledJob,
     Scheduler,
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
 
 jobs = JobManager(
     adapters={"postgres": PostgresAdapter("postgresql://localhost/app"), "m": MemoryAdapter()},
-    queues=["default", "email"],
+    queues=["default", Queue("email", concurrency=5, rate_limit=RateLimit(10, per=60))],
     workers=[
         WorkerGroup(adapter="postgres", queue="*", count=1, concurrency=100, lease=30),
         WorkerGroup(adapter="m", queue=["default", "email"], shutdown_timeout=2.5),
@@ -72,6 +75,19 @@ async def send(user: int, note: str = "", *, urgent: bool = False) -> str:
 )
 async def send_with_options(user: int) -> list[int]:
     return [user]
+
+
+@jobs.job(
+    concurrency_key="user:{user}",
+    concurrency=3,
+    rate_limit=RateLimit(10, per=timedelta(minutes=1), smooth=True),
+    strict_order=True,
+)
+async def send_in_turn(user: int) -> None: ...
+
+
+@jobs.job(concurrency_key=lambda user: f"user:{user}" if user else None)
+async def send_by_key(user: int) -> None: ...
 
 
 @jobs.job(backoff=wait_a_minute)
@@ -146,6 +162,12 @@ async def schedule_them(connection: object) -> None:
     assert_type(await later.cancel(job_id), bool)
     assert_type(await later.cancel(job_id, interrupt=False), bool)
     assert_type(await later.get(job_id), JobRecord | None)
+
+    await later(send(7), concurrency_key="user:7")
+    assert_type(await later.pause(job=send), bool)
+    assert_type(await later.pause(job="mail.send"), bool)
+    assert_type(await later.resume(key="user:7"), bool)
+    assert_type(await later.pauses(), list[Pause])
 
 
 async def wait_for_them(job_id: int) -> None:

@@ -5,7 +5,7 @@ Read by test_typing.py, never run.
 
 from __future__ import annotations
 
-from asyncjobs import JobManager, MemoryAdapter, WorkerGroup, current_job
+from asyncjobs import JobManager, MemoryAdapter, Queue, RateLimit, WorkerGroup, current_job
 
 jobs = JobManager(adapters={"memory": MemoryAdapter()}, queues=["default", "email"])
 later = jobs.create_scheduler(adapter="memory")
@@ -133,6 +133,13 @@ async def picky() -> None: ...
 def divided() -> None: ...
 
 
+@jobs.job(concurrency="two")  # wrong: type of an option
+async def crowded() -> None: ...
+
+
+RateLimit(10)  # wrong: missing option
+RateLimit(10, per="minute")  # wrong: type of an option
+Queue(concurrency=5)  # wrong: missing option
 later.from_thread(send("7"))  # wrong: type of an argument
 jobs.hooks.after_success(5)  # wrong: no function
 jobs.hooks.after_failure(lambda job: None)  # wrong: a hook takes two arguments

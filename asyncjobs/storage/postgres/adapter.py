@@ -15,6 +15,7 @@ from asyncjobs.storage.postgres.fleet import Fleet
 from asyncjobs.storage.postgres.hosts import Primary
 from asyncjobs.storage.postgres.jobs import JobsTable
 from asyncjobs.storage.postgres.lanes import Lanes
+from asyncjobs.storage.postgres.limits import LimitTables
 from asyncjobs.storage.postgres.listener import Listener
 from asyncjobs.storage.postgres.migrate import migrate
 from asyncjobs.storage.postgres.opening import get_to_know
@@ -97,6 +98,7 @@ class PostgresAdapter:
         self._claims_made: Claims | None = None
         self._statistics: PostgresStatistics | None = None
         self._results_table: Results | None = None
+        self._limit_tables: LimitTables | None = None
         self._listeners: list[OnSignal] = []
         self._listening: asyncio.Task[None] | None = None
         self._beats_only = False
@@ -111,7 +113,7 @@ class PostgresAdapter:
                 lanes = Lanes(self._source(), self.schema, self._on_return)
                 try:
                     first = lanes.fleet if self._beats_only else lanes.enqueue
-                    statements, found = await get_to_know(
+                    statements, version, found = await get_to_know(
                         lanes, first, self.schema, self._wanted, self._found
                     )
                 except BaseException:
@@ -125,6 +127,9 @@ class PostgresAdapter:
                 self._claims_made = Claims(
                     lanes.claim, statements, self._tell, take_turns=not found.skip_locked
                 )
+                self._limit_tables = LimitTables(
+                    lanes, statements, self.schema, version, self._channel
+                )
             self._opened += 1
 
     async def close(self) -> None:
@@ -136,6 +141,7 @@ class PostgresAdapter:
                 self._claims.close()
                 self._jobs_table = self._fleet_table = self._claims_made = self._found = None
                 self._results_table = None
+                self._limit_tables = None
                 await lanes.close()
 
     async def migrate(self) -> list[str]:
@@ -283,6 +289,13 @@ class PostgresAdapter:
         if self._results_table is None:
             raise NotOpenError
         return self._results_table
+
+    @property
+    def limits(self) -> LimitTables:
+        """Lanes, their limits and what is paused; see `LimitStorage`."""
+        if self._limit_tables is None:
+            raise NotOpenError
+        return self._limit_tables
 
     @property
     def _jobs(self) -> JobsTable:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from asyncjobs.errors import NotMigratedError
 from asyncjobs.storage.postgres.external import driver_connection
 from asyncjobs.storage.postgres.failures import translated
-from asyncjobs.storage.postgres.transactions import HOT_TIMEOUT
+from asyncjobs.storage.postgres.transactions import HOT_TIMEOUT, transaction
 from asyncjobs.types import Extras, JobRecord, NewJob, Promotion, StoredJob, tuple_of
 
 if TYPE_CHECKING:
@@ -104,35 +104,52 @@ class JobsTable:
         return [row[0] for row in rows]
 
     async def _update(self, worker: int, outcomes: list[Outcome]) -> list[int]:
-        rows = await self._lanes.finish.fetch(
-            self._sql.finish_by_update,
-            worker,
-            [outcome.id for outcome in outcomes],
-            [outcome.attempt for outcome in outcomes],
-            [outcome.state for outcome in outcomes],
-            [outcome.delay for outcome in outcomes],
-            [outcome.refund for outcome in outcomes],
-            [outcome.error for outcome in outcomes],
-            self._channel,
-        )
-        return [row[0] for row in rows]
+        arguments = [*self._told(worker, outcomes), self._channel]
+        return await self._record(self._sql.finish_by_update, arguments, outcomes)
 
     async def _keep(self, worker: int, outcomes: list[Outcome]) -> list[int]:
-        rows = await self._lanes.finish.fetch(
-            self._sql.finish_kept,
-            worker,
-            [outcome.id for outcome in outcomes],
-            [outcome.attempt for outcome in outcomes],
-            [outcome.state for outcome in outcomes],
-            [outcome.delay for outcome in outcomes],
-            [outcome.refund for outcome in outcomes],
-            [outcome.error for outcome in outcomes],
+        arguments = [
+            *self._told(worker, outcomes),
             [outcome.kept and outcome.kept.result for outcome in outcomes],
             [outcome.kept and outcome.kept.progress for outcome in outcomes],
             [outcome.delete for outcome in outcomes],
             self._channel,
-        )
+        ]
+        return await self._record(self._sql.finish_kept, arguments, outcomes)
+
+    def _told(self, worker: int, outcomes: list[Outcome]) -> list[Any]:
+        return [
+            worker,
+            [outcome.id for outcome in outcomes],
+            [outcome.attempt for outcome in outcomes],
+            [outcome.state for outcome in outcomes],
+            [outcome.delay for outcome in outcomes],
+            [outcome.refund for outcome in outcomes],
+            [outcome.error for outcome in outcomes],
+        ]
+
+    async def _record(
+        self, statement: str, arguments: list[Any], outcomes: list[Outcome]
+    ) -> list[int]:
+        if strict := [outcome.id for outcome in outcomes if outcome.keeps_lane]:
+            rows = await self._record_and_keep_lanes(statement, arguments, strict)
+        else:
+            rows = await self._lanes.finish.fetch(statement, *arguments)
         return [row[0] for row in rows]
+
+    async def _record_and_keep_lanes(
+        self, statement: str, arguments: list[Any], strict: list[int]
+    ) -> Sequence[Any]:
+        # In one transaction: nobody may take the lane of a retry in between.
+        async with (
+            self._lanes.finish.connection() as connection,
+            transaction(connection),
+        ):
+            rows: Sequence[Any] = await connection.fetch(statement, *arguments, timeout=HOT_TIMEOUT)
+            recorded = {row[0] for row in rows}
+            kept = [job for job in strict if job in recorded]
+            await connection.fetch(self._sql.keep_lanes, kept, timeout=HOT_TIMEOUT)
+            return rows
 
     async def promote(self, limit: int) -> Promotion:
         """Make due jobs available."""
@@ -188,5 +205,7 @@ def as_record(job: NewJob) -> dict[str, Any]:
         "expires": extras.expires,
         "expires_at": extras.expires_at and extras.expires_at.isoformat(),
         "retain": extras.retain,
+        "lane": extras.lane,
+        "queue_lane": extras.queue_lane,
     }
     return {key: value for key, value in record.items() if value not in (None, ())}

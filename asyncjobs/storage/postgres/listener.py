@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 PROBE_INTERVAL = 4.0
 """Seconds between two proofs of life. Until a loss is seen, polling carries on."""
+NEWS = {"ready", "due", "cancel", "watched", "changed", "lanes", "pauses"}
+"""What a notification may tell."""
 PROBE_TIMEOUT = 4.0
 LEAVE_TIMEOUT = 2.0
 FIRST_DELAY, LONGEST_DELAY = 0.1, 5.0
@@ -174,7 +176,7 @@ class Listener:
             self._log.warning("notification.refused", payload=str(payload)[:200])
 
     def _signal(self, news: dict[str, Any]) -> Signal | None:
-        if not news.keys() & {"ready", "due", "cancel", "watched", "changed"}:
+        if not news.keys() & NEWS:
             return None
         due = news.get("due")
         now = time.monotonic() + self._offset
@@ -185,4 +187,6 @@ class Listener:
             cancel=tuple(news.get("cancel", ())),
             watched=tuple(news.get("watched", ())),
             changed=tuple(news.get("changed", ())),
+            lanes=tuple(news.get("lanes", ())),
+            pauses=bool(news.get("pauses")),
         )

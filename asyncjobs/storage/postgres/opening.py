@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 async def get_to_know(
     lanes: Lanes, first: Lane, schema: str, wanted: Capabilities, known: Capabilities | None
-) -> tuple[Statements, Capabilities]:
-    """Return the statements that the server takes, and what it can do; prepare *lanes* for it.
+) -> tuple[Statements, int, Capabilities]:
+    """Return the statements that the server takes, the version of its schema, and what it can
+    do; prepare *lanes* for it.
 
     *first* asks, unless the answer is *known*. Raises StorageError.
     """
@@ -30,4 +31,4 @@ async def get_to_know(
     statements = Statements.load(schema, version)
     if not known.skip_locked or not known.notify:
         statements = statements.without(skip_locked=not known.skip_locked, notify=not known.notify)
-    return statements, known
+    return statements, version, known

@@ -67,6 +67,7 @@ def for_version(text: str, version: int) -> str:
 class Statements:
     """Every statement of ``sql/queries``; a field is named as its file."""
 
+    admit_jobs: str
     applied_migrations: str
     await_turn: str
     cancel_jobs: str
@@ -76,20 +77,28 @@ class Statements:
     clear_jobs: str
     count_jobs: str
     current_migration: str
+    declare_limits: str
     enqueue_alike: str
     enqueue_jobs: str
     enqueue_special: str
     finish_by_delete: str
     finish_by_update: str
     finish_kept: str
+    forget_lanes: str
     free_jobs: str
     get_jobs: str
     heartbeat: str
     held_jobs: str
+    keep_lanes: str
     leave_worker: str
     local_workers: str
-    offer_jobs: str
     look_at_jobs: str
+    offer_jobs: str
+    park_claimed: str
+    park_jobs: str
+    park_key: str
+    pause_lane: str
+    paused_lanes: str
     probe_server: str
     promote_jobs: str
     prove_listening: str
@@ -98,13 +107,15 @@ class Statements:
     prune_statistics: str
     read_counts: str
     read_durations: str
-    record_statistics: str
     record_migration: str
+    record_statistics: str
     register_worker: str
     remove_dead_workers: str
     remove_worker: str
     report_progress: str
+    resume_lane: str
     return_jobs: str
+    waiting_lanes: str
     watch_jobs: str
 
     @classmethod

@@ -23,9 +23,13 @@ from asyncjobs.testing.contract.claiming import Claiming
 from asyncjobs.testing.contract.counting import Counting
 from asyncjobs.testing.contract.enqueueing import Enqueueing
 from asyncjobs.testing.contract.finishing import Finishing
+from asyncjobs.testing.contract.hearing import HearingOfLanes
+from asyncjobs.testing.contract.limiting import Limiting
 from asyncjobs.testing.contract.listening import Listening
+from asyncjobs.testing.contract.pausing import Pausing
 from asyncjobs.testing.contract.postponing import Postponing
 from asyncjobs.testing.contract.promoting import Promoting
+from asyncjobs.testing.contract.rating import Rating
 from asyncjobs.testing.contract.rescuing import Rescuing
 from asyncjobs.testing.contract.watching import Telling, Watching
 from asyncjobs.testing.contract.workers import Workers
@@ -42,9 +46,12 @@ class QuietStorageContract(
     Rescuing,
     Counting,
     Watching,
+    Limiting,
+    Rating,
+    Pausing,
 ):
     """The contract of an adapter whose `listen` tells nothing, so that workers poll."""
 
 
-class StorageContract(QuietStorageContract, Listening, Telling):
+class StorageContract(QuietStorageContract, Listening, Telling, HearingOfLanes):
     """Everything that `asyncjobs.storage.protocol.Storage` promises. See the module."""

@@ -1,0 +1,55 @@
+"""Workers hear of lanes with news, and of pauses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asyncjobs.testing.contract.limiting import a_limited, let_in, limit, promoted
+from asyncjobs.testing.contract.steps import eventually, listening, store
+from asyncjobs.types import ALL_LANES
+
+if TYPE_CHECKING:
+    from asyncjobs.storage.protocol import Storage
+    from asyncjobs.types import Signal
+
+
+class HearingOfLanes:
+    """`listen`, for what `limits` is about."""
+
+    async def test_workers_hear_of_every_line_that_grew(self, storage: Storage) -> None:
+        await limit(storage)
+        for many in (2, 60, 400):
+            names = {f'key:{number}" \\ ü {"x" * 150}' for number in range(many)}
+            async with listening(storage) as heard:
+                await store(storage, *[a_limited(name) for name in names])
+
+                def all_told(_: Signal) -> bool:
+                    told = {lane for signal in heard.signals for lane in signal.lanes}
+                    return ALL_LANES in told or told >= names  # noqa: B023
+
+                await heard.first(all_told)
+
+    async def test_workers_hear_of_a_job_that_is_due_and_joins_a_line(
+        self, storage: Storage
+    ) -> None:
+        await store(storage, a_limited(wait=0.05))
+        async with listening(storage) as heard:
+            await eventually(lambda: promoted(storage))
+            await heard.first(lambda signal: "key:a" in signal.lanes)
+
+    async def test_workers_hear_of_the_room_that_a_cancellation_makes(
+        self, storage: Storage
+    ) -> None:
+        await limit(storage)
+        ids = await store(storage, a_limited())
+        await let_in(storage, "key:a")
+        async with listening(storage) as heard:
+            await storage.cancel(ids, interrupt=True)
+            await heard.first(lambda signal: ALL_LANES in signal.lanes)
+
+    async def test_workers_hear_of_pauses(self, storage: Storage) -> None:
+        async with listening(storage) as heard:
+            await storage.limits.pause("key:a")
+            await heard.first(lambda signal: signal.pauses)
+            await storage.limits.resume("key:a")
+            await heard.first(lambda signal: signal.pauses and "key:a" in signal.lanes)

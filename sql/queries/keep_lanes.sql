@@ -1,0 +1,9 @@
+-- keep_lanes: let jobs hold their lanes while they wait for a retry.
+--
+-- Run after finish_by_update in the same transaction, for the retries of jobs whose order is
+-- strict.
+--
+-- $1 ids bigint[]
+update :"schema".jobs
+set lane_kept = true
+where jobs.id = any($1::bigint[]) and jobs.state = 'scheduled';
