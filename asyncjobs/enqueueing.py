@@ -1,11 +1,14 @@
-"""The hooks and the middleware that run when calls are stored."""
+"""What `later` is given, as a call; and the hooks and the middleware around the storing."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
-from asyncjobs.errors import MiddlewareError
-from asyncjobs.hooks import around_enqueue, call, collected
+from asyncjobs.errors import ArgumentError, MiddlewareError, NotAJobError
+from asyncjobs.hooks import around_enqueue, collected
+from asyncjobs.hooks import call as call_hook
+from asyncjobs.job import Job, JobCall
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -13,6 +16,23 @@ if TYPE_CHECKING:
     from asyncjobs.hooks import EnqueueMiddleware, Hooks, Store
     from asyncjobs.scheduled import ScheduledJob
     from asyncjobs.types import NewJob
+
+
+def as_call(call: object, args: Sequence[Any] | None) -> JobCall[Any]:
+    """Return what was given to `later` as a call, which counts as used. Raises NotAJobError."""
+    if isinstance(call, JobCall):
+        if args is None:
+            return call.take()
+        call.take()
+        raise NotAJobError(f"{call!r} has its arguments already; give args with the job only")
+    if isinstance(call, Job):
+        if args is not None and not isinstance(args, list | tuple):
+            raise ArgumentError(call.name, f"args must be a list or a tuple, got {args!r}")
+        return JobCall(call, tuple(args or ()), {}).take()
+    if asyncio.iscoroutine(call):
+        call.close()
+        raise NotAJobError("later takes the call of a job, got a coroutine: is it decorated?")
+    raise NotAJobError(f"later takes the call of a job, got {call!r}")
 
 
 async def store_inside(
@@ -28,7 +48,7 @@ async def store_inside(
             raise MiddlewareError(len(rows), len(changed))
         for row in changed:
             for hook in collected("on_enqueue", holders[row.name]):
-                await call(hook, row)
+                await call_hook(hook, row)
         return await store(changed)
 
     storing: Store = innermost

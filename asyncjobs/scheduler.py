@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from asyncjobs.config import check_whole
-from asyncjobs.enqueueing import store_inside
+from asyncjobs.enqueueing import as_call, store_inside
 from asyncjobs.errors import (
     ArgumentError,
     BatchTooLargeError,
@@ -24,7 +24,6 @@ from asyncjobs.errors import (
     UnknownQueueError,
 )
 from asyncjobs.gathering import Gatherer
-from asyncjobs.job import Job, JobCall
 from asyncjobs.limiting import Limiter
 from asyncjobs.options import LaterOptions, chosen, joined
 from asyncjobs.pausing import Pausing
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import timedelta
 
+    from asyncjobs.job import Job, JobCall
     from asyncjobs.options import Chosen
     from asyncjobs.registry import JobRegistry
     from asyncjobs.storage.protocol import Storage
@@ -95,7 +95,7 @@ class Scheduler(Pausing):
         ConfigError, or a StorageError if the database does not take it; nothing is stored
         then, unless the connection broke while waiting for the answer.
         """
-        taken = _as_call(call, args)
+        taken = as_call(call, args)
         row = self._row(taken, self._chosen(options))
         if self._limiter.undeclared:
             await self._limiter.declare(self._storage.limits)
@@ -115,7 +115,7 @@ class Scheduler(Pausing):
 
         Takes up to 100 000 calls. Raises as a single call does, and BatchTooLargeError.
         """
-        taken = [_as_call(call, None) for call in calls]
+        taken = [as_call(call, None) for call in calls]
         chosen = self._chosen(options)
         rows = [self._row(call, chosen) for call in taken]
         if len(rows) > MAX_MANY:
@@ -139,7 +139,7 @@ class Scheduler(Pausing):
         Raises NotOpenError if the manager is not open, and RuntimeError in the event loop
         itself, which would wait for itself for ever.
         """
-        taken = _as_call(call, args)
+        taken = as_call(call, args)
         if self._loop is None or self._loop.is_closed():
             raise NotOpenError
         if asyncio._get_running_loop() is self._loop:
@@ -296,19 +296,3 @@ class Scheduler(Pausing):
         except RowRefusedError as error:
             names = ", ".join(sorted({row.name for row in rows}))
             raise ArgumentError(names, error.problem) from error
-
-
-def _as_call(call: object, args: Sequence[Any] | None) -> JobCall[Any]:
-    if isinstance(call, JobCall):
-        if args is None:
-            return call.take()
-        call.take()
-        raise NotAJobError(f"{call!r} has its arguments already; give args with the job only")
-    if isinstance(call, Job):
-        if args is not None and not isinstance(args, list | tuple):
-            raise ArgumentError(call.name, f"args must be a list or a tuple, got {args!r}")
-        return JobCall(call, tuple(args or ()), {}).take()
-    if asyncio.iscoroutine(call):
-        call.close()
-        raise NotAJobError("later takes the call of a job, got a coroutine: is it decorated?")
-    raise NotAJobError(f"later takes the call of a job, got {call!r}")

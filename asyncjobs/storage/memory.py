@@ -74,10 +74,7 @@ class MemoryAdapter:
         self.results = MemoryResults(self._rows, clock, self._tell)
         """See `ResultStorage`."""
         self.limits = MemoryLimits(
-            clock=clock,
-            rows=self._rows.values,
-            settle=self._settle,
-            tell=self._tell,
+            clock=clock, rows=self._rows.values, settle=self._settle, tell=self._tell
         )
 
     async def open(self) -> None:
@@ -114,12 +111,11 @@ class MemoryAdapter:
         for row in running:
             row.cancel_requested = True
             row.interrupt = row.interrupt or interrupt
-        waiting = [row for row in unfinished if row.state is not JobState.RUNNING]
-        for row in waiting:
+        for row in [row for row in unfinished if row.state is not JobState.RUNNING]:
             row.lane_kept = False
             self._put(row, JobState.CANCELLED)
-        if any(row.lane or row.queue_lane for row in waiting):
-            self._tell(Signal(lanes=(ALL_LANES,)))
+            if row.lane or row.queue_lane:
+                self._tell(Signal(lanes=(ALL_LANES,)))
         self.results.tell(row.id for row in unfinished if row.finished_at is not None)
         if running and interrupt:
             self._tell(Signal(cancel=tuple(row.id for row in running)))

@@ -75,7 +75,7 @@ class Rating:
     async def test_each_job_of_a_shared_lane_keeps_to_its_own_rate(self, storage: Storage) -> None:
         worker = await storage.register(a_worker())
         await rate(storage, 1, HOUR)
-        await storage.limits.declare([Limit("job:free", 9), Limit("job:alone", 1)])
+        await storage.limits.declare([Limit("job:free", 9)])
         free = a_limited(name="free")
         ids = await store(storage, a_limited(), free, free, a_limited(), free)
         assert await let_in(storage, "key:a") == 3
