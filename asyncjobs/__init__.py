@@ -20,9 +20,11 @@ from asyncjobs.errors import (
     EmbeddedPostgresError,
     ExpiredError,
     JobCancelledError,
+    JobExistsError,
     JobFailedError,
     JobGoneError,
     JobTimeoutError,
+    KeyInDoubtError,
     MiddlewareError,
     MigrationChangedError,
     NotAJobError,
@@ -52,6 +54,7 @@ from asyncjobs.errors import (
     WaitingError,
     WorkerStuckError,
 )
+from asyncjobs.filters import JobFilter
 from asyncjobs.hooks import Hooks
 from asyncjobs.job import AsyncJob, Job, JobCall, ThreadJob
 from asyncjobs.limits import Queue, RateLimit
@@ -88,12 +91,15 @@ __all__ = [
     "JobCancelledError",
     "JobContext",
     "JobEvent",
+    "JobExistsError",
     "JobFailedError",
+    "JobFilter",
     "JobGoneError",
     "JobManager",
     "JobRecord",
     "JobState",
     "JobTimeoutError",
+    "KeyInDoubtError",
     "MemoryAdapter",
     "MiddlewareError",
     "MigrationChangedError",

@@ -17,22 +17,30 @@ def seconds(value: float | timedelta) -> float:
 
 
 def check_wait(
-    wait: float | timedelta | None, wait_until: datetime | None, *, name: str = "wait"
+    wait: float | timedelta | None,
+    wait_until: datetime | None,
+    *,
+    name: str = "wait",
+    is_required: bool = False,
 ) -> tuple[float | None, datetime | None]:
     """Return *wait* in seconds and *wait_until*, at most one of them set.
 
     Errors about the first call it *name*.
 
-    Raises WaitError for both at once, a negative or endless wait, and a naive datetime.
+    Raises WaitError for both at once, a negative or endless wait, and a naive datetime; with
+    *is_required* also for neither.
     """
     if wait is not None and wait_until is not None:
         raise WaitError(f"give wait or wait_until, not both: got {wait!r} and {wait_until!r}")
+    if wait is None and wait_until is None and is_required:
+        raise WaitError("give wait or wait_until")
     if wait_until is not None:
         return None, _check_moment(wait_until)
-    return (None, None) if wait is None else (_check_duration(wait, name), None)
+    return (None, None) if wait is None else (check_duration(name, wait), None)
 
 
-def _check_duration(wait: float | timedelta, name: str) -> float:
+def check_duration(name: str, wait: float | timedelta) -> float:
+    """Return the duration *wait* in seconds. Raises WaitError that calls it *name*."""
     if isinstance(wait, bool) or not isinstance(wait, int | float | timedelta):
         raise WaitError(f"{name} must be seconds or a timedelta, got {wait!r}")
     try:

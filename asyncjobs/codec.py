@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from contextlib import suppress
 from functools import cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NotRequired, cast, get_type_hints
@@ -125,6 +126,20 @@ class ArgumentCodec:
         except NameError as error:
             raise StoredArgumentsError(self.job, str(error)) from None
         return arguments
+
+    @cached_property
+    def stored_defaults(self) -> dict[str, Any]:
+        """What would be stored of parameters that are given their defaults, as JSON has it.
+
+        Without those whose default JSON cannot hold.
+        """
+        found: dict[str, Any] = {}
+        for name, parameter in self.signature.parameters.items():
+            if parameter.default is not parameter.empty:
+                with suppress(PydanticSerializationError, UnicodeError, RecursionError):
+                    text = self._adapter.dump_json({name: parameter.default}, warnings=False)
+                    found |= json.loads(text)
+        return found
 
     def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         bound = dict(zip(self._names, args))  # noqa: B905 - what is left over is seen below

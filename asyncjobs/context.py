@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from asyncjobs.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
 
     from asyncjobs.types import Json
 
@@ -43,6 +45,8 @@ class JobContext:
     """See `asyncjobs.types.Extras`."""
     on_progress: OnProgress | None = None
     """The worker's, to be told by `progress`."""
+    shield: Callable[[float], AbstractAsyncContextManager[Any]] = nullcontext
+    """What `shielded` does: nothing where nobody cancels."""
 
     @property
     def state(self) -> Mapping[str, Any]:
@@ -52,7 +56,11 @@ class JobContext:
     def facts(self) -> dict[str, Any]:
         """Return what makes the same context in another process."""
         own = {each.name: getattr(self, each.name) for each in fields(self)}
-        return own | {"logger": None, "on_progress": _refuse_elsewhere}
+        return own | {
+            "logger": None,
+            "on_progress": _refuse_elsewhere,
+            "shield": nullcontext,
+        }
 
     @cached_property
     def meta(self) -> dict[str, Any]:
@@ -74,6 +82,15 @@ class JobContext:
             raise ProgressError(f"got {message!r} as the text")
         if self.on_progress is not None:
             self.on_progress(self.id, self.attempt, done, message)
+
+    def shielded(self, timeout: float = 30.0) -> AbstractAsyncContextManager[Any]:
+        """Return a block, for ``async with``, that ends before the job is cancelled.
+
+        A cancellation, a max_runtime that is over, and a shutdown wait for its end, for up to
+        *timeout* seconds, a shutdown for at most 4; then the job is cancelled inside. When the
+        worker has lost its lease nothing waits, because the job runs elsewhere already.
+        """
+        return self.shield(timeout)
 
     @cached_property
     def deadline(self) -> datetime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from asyncjobs.backoff import Backoff, retry_delay
 from asyncjobs.clock import seconds
@@ -20,6 +20,7 @@ from asyncjobs.config import (
 from asyncjobs.errors import ConfigError
 from asyncjobs.limits import check_limits, make_limit
 from asyncjobs.options import check_expires, check_tags, make_extras
+from asyncjobs.unique import UniqueOptions, unique_rule
 from asyncjobs.verdicts import Retry
 
 if TYPE_CHECKING:
@@ -27,12 +28,13 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from asyncjobs.limits import ConcurrencyKey, RateLimit
-    from asyncjobs.types import Extras, Limit
+    from asyncjobs.types import Extras, JobState, Limit
+    from asyncjobs.unique import OnConflict, UniqueRule
 
 ErrorClasses: TypeAlias = "type[BaseException] | tuple[type[BaseException], ...]"
 
 
-class DefinitionOptions(TypedDict, total=False):
+class DefinitionOptions(UniqueOptions, total=False):
     """The options of ``@jobs.job(…)``: the job's name, and the fields of `JobOptions`."""
 
     name: str | None
@@ -94,6 +96,11 @@ class JobOptions:
     """How many may start in a time, over all workers."""
     strict_order: bool = False
     """While one waits for its retry, those behind it wait too."""
+    unique: bool | str | Sequence[str] | None = None
+    unique_for: float | timedelta | None = None
+    unique_states: Sequence[JobState | str] | None = None
+    on_conflict: OnConflict | None = None
+    """See `asyncjobs.unique.UniqueOptions`, for the last four."""
 
     def __post_init__(self) -> None:
         check_whole("priority", self.priority, -MAX_PRIORITY, MAX_PRIORITY)
@@ -121,6 +128,7 @@ class JobOptions:
         check_limits(self.concurrency, self.rate_limit)
         if self.strict_order and not (self.concurrency_key or self.concurrency):
             raise ConfigError("strict_order needs a concurrency_key or a concurrency")
+        _ = self.unique_rule
 
     def limit(self, job: str) -> Limit | None:
         """Return what limits the job named *job*; None if nothing does."""
@@ -128,6 +136,12 @@ class JobOptions:
         if self.concurrency_key is not None and self.rate_limit is None:
             concurrency = concurrency or 1
         return make_limit(f"job:{job}", concurrency, self.rate_limit)
+
+    @property
+    def unique_rule(self) -> UniqueRule | None:
+        """What makes calls of the job equal; None if nothing does."""
+        said = {name: getattr(self, name) for name in UniqueOptions.__annotations__}
+        return unique_rule(cast("UniqueOptions", said))
 
     @property
     def extras(self) -> Extras | None:

@@ -17,6 +17,7 @@
     │   ├── ArgumentError (TypeError)
     │   ├── ConcurrencyKeyError (ValueError)
     │   ├── BatchTooLargeError (ValueError)
+    │   ├── JobExistsError
     │   ├── NotAJobError (TypeError)
     │   ├── ConnectionKindError (TypeError)
     │   ├── MiddlewareError
@@ -41,6 +42,7 @@
     ├── StorageError
     │   ├── StorageUnavailableError (ConnectionError)
     │   ├── RowRefusedError
+    │   ├── KeyInDoubtError
     │   ├── NotPermittedError (PermissionError)
     │   ├── NotMigratedError
     │   ├── SchemaTooNewError
@@ -178,6 +180,19 @@ class BatchTooLargeError(ScheduleError, ValueError):
 
     def __str__(self) -> str:
         return f"later.many takes at most {self.most} calls at once, got {self.found}"
+
+
+class JobExistsError(ScheduleError):
+    """An equal job is stored already, and a unique one was asked for with "raise"."""
+
+    def __init__(self, job: str, id: int | None) -> None:  # noqa: A002 - what jobs call it
+        self.job, self.id = job, id
+        super().__init__(job, id)
+
+    def __str__(self) -> str:
+        if self.id is None:
+            return f"two calls of the job {self.job!r} in one batch have the same unique key"
+        return f"the job {self.job!r} exists already, with the same unique key: {self.id}"
 
 
 class NotAJobError(ScheduleError, TypeError):
@@ -408,6 +423,16 @@ class RowRefusedError(StorageError):
 
     def __str__(self) -> str:
         return f"the database refuses a value: {self.problem}"
+
+
+class KeyInDoubtError(StorageError):
+    """A transaction that has not ended stores a job with the same unique key.
+
+    Whether that job exists is not known before; `later` waits for it.
+    """
+
+    def __str__(self) -> str:
+        return "another transaction, which has not ended, stores a job with the same unique key"
 
 
 class NotPermittedError(StorageError, PermissionError):

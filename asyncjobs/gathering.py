@@ -1,40 +1,60 @@
-"""Many rows of many callers in one insert, and to each caller his own answer."""
+"""Calls that come while an insert is in flight leave together with the next one."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from itertools import chain, repeat
+from typing import TYPE_CHECKING, TypeAlias
 
 from asyncjobs.batching import Batcher
-from asyncjobs.errors import ArgumentError, RowRefusedError
+from asyncjobs.errors import ArgumentError, KeyInDoubtError, RowRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from asyncjobs.types import NewJob, StoredJob
 
+    Waiting: TypeAlias = tuple[NewJob, asyncio.Future[StoredJob]]
+
 GATHERED = 1_000
 """Rows in one gathered insert."""
+PAUSES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+"""Seconds between two looks whether the transaction that holds a unique key has ended."""
 
 
 class Gatherer:
-    """Stores rows by *store*; those that come while it is under way go together next."""
+    """Stores jobs in batches. A job that is refused, or has to wait, disturbs no other."""
 
-    def __init__(self, store: Callable[[list[NewJob]], Awaitable[list[StoredJob]]]) -> None:
-        self._enqueue = store
-        self._batches: Batcher[tuple[NewJob, asyncio.Future[StoredJob]]] = Batcher(
-            self._store, GATHERED
-        )
-        self.add = self._batches.add
-        """Takes a row and the future of its caller, as a pair."""
-        self.drain = self._batches.drain
-        """Waits until every row is stored or refused."""
+    def __init__(self, put: Callable[[list[NewJob]], Awaitable[list[StoredJob]]]) -> None:
+        self._put = put
+        self._batcher: Batcher[Waiting] = Batcher(self._store, GATHERED)
+        self._doubtful: set[asyncio.Task[None]] = set()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """The one in which calls are made; None if that is not known before."""
 
-    async def _store(self, batch: list[tuple[NewJob, asyncio.Future[StoredJob]]]) -> None:
+    def add(self, row: NewJob) -> asyncio.Future[StoredJob]:
+        """Store *row* with the next batch; await what is returned.
+
+        That raises ArgumentError and StorageError.
+        """
+        loop = self.loop
+        if loop is None or not loop.is_running():
+            loop = asyncio.get_running_loop()  # asks the kernel each time, before Python 3.12
+        future: asyncio.Future[StoredJob] = loop.create_future()
+        self._batcher.add((row, future))
+        return future
+
+    async def drain(self) -> None:
+        """Wait until everything is stored or refused."""
+        await self._batcher.drain()
+        while self._doubtful:
+            await asyncio.wait(self._doubtful)
+
+    async def _store(self, batch: list[Waiting]) -> None:
         wanted = [pair for pair in batch if not pair[1].cancelled()]
         try:
-            stored = await self._enqueue([row for row, _ in wanted])
-        except RowRefusedError as error:
+            stored = await self._put([row for row, _ in wanted])
+        except (RowRefusedError, KeyInDoubtError) as error:
             await self._store_in_halves(wanted, error)
         except asyncio.CancelledError:  # the event loop is being ended
             for _, future in wanted:
@@ -42,25 +62,56 @@ class Gatherer:
             raise
         except Exception as error:  # noqa: BLE001 - every caller gets it
             for _, future in wanted:
-                _refuse(future, error)
+                _settle(future, error)
         else:
             for (_, future), one in zip(wanted, stored, strict=True):
                 if not future.done():  # or its caller was cancelled meanwhile
                     future.set_result(one)
 
     async def _store_in_halves(
-        self, batch: list[tuple[NewJob, asyncio.Future[StoredJob]]], error: RowRefusedError
+        self, batch: list[Waiting], error: RowRefusedError | KeyInDoubtError
     ) -> None:
-        # A bad row fails only its own caller.
-        if len(batch) == 1:
-            [(row, future)] = batch
-            _refuse(future, ArgumentError(row.name, error.problem))
+        # A bad row fails only its own caller, and one in doubt lets only that one wait.
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            await self._store(batch[:middle])
+            await self._store(batch[middle:])
             return
-        middle = len(batch) // 2
-        await self._store(batch[:middle])
-        await self._store(batch[middle:])
+        [(row, future)] = batch
+        if isinstance(error, RowRefusedError):
+            _settle(future, ArgumentError(row.name, error.problem))
+        else:
+            waiting = asyncio.get_running_loop().create_task(self._store_later(row, future))
+            self._doubtful.add(waiting)
+            waiting.add_done_callback(self._doubtful.discard)
+
+    async def _store_later(self, row: NewJob, future: asyncio.Future[StoredJob]) -> None:
+        for pause in pauses():
+            await asyncio.sleep(pause)
+            if future.cancelled():
+                return
+            try:
+                [stored] = await self._put([row])
+            except KeyInDoubtError:
+                continue
+            except RowRefusedError as error:
+                _settle(future, ArgumentError(row.name, error.problem))
+            except Exception as error:  # noqa: BLE001 - its caller gets it
+                _settle(future, error)
+            else:
+                _settle(future, stored)
+            return
 
 
-def _refuse(future: asyncio.Future[StoredJob], error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)
+def pauses() -> Iterator[float]:
+    """Return the seconds to wait before each look whether a key is still in doubt, for ever."""
+    return chain(PAUSES, repeat(PAUSES[-1]))
+
+
+def _settle(future: asyncio.Future[StoredJob], result: StoredJob | Exception) -> None:
+    if future.done():
+        return  # its caller was cancelled meanwhile
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)

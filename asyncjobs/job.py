@@ -46,6 +46,9 @@ class Job(Generic[P, R_co]):
         self.limit = options.limit(name)
         key, signature = options.concurrency_key, self.codec.signature
         self.key = None if key is None else KeyMaker(name, key, signature)
+        self.unique = options.unique_rule
+        if self.unique is not None:
+            self.unique.check(name, self.codec.signature.parameters)
         self._function = function
         self.__doc__ = function.__doc__
         self.__name__ = getattr(function, "__name__", name)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import math
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncjobs.clock import check_wait
 from asyncjobs.config import MAX_PRIORITY, check_retain, check_whole
 from asyncjobs.errors import ConfigError, UnknownOptionError, WaitError
 from asyncjobs.limits import check_key
 from asyncjobs.types import Extras, tuple_of
+from asyncjobs.unique import UniqueOptions, UniqueRule, unique_rule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +27,7 @@ MAX_TAG = 200
 """Characters of one tag."""
 
 
-class LaterOptions(TypedDict, total=False):
+class LaterOptions(UniqueOptions, total=False):
     """The options of `later` and `later.many`. What is not given, the job decides."""
 
     wait: float | timedelta | None
@@ -56,7 +57,8 @@ class LaterOptions(TypedDict, total=False):
 OPTIONS = tuple(LaterOptions.__annotations__)
 KNOWN = frozenset(OPTIONS)
 TIMES = frozenset({"wait", "wait_until"})
-COMMON = frozenset({*TIMES, "queue", "priority", "concurrency_key", "connection"})
+UNIQUE = frozenset(UniqueOptions.__annotations__)
+COMMON = frozenset({*TIMES, *UNIQUE, "queue", "priority", "concurrency_key", "connection"})
 """The options that do not make `Extras`."""
 
 
@@ -69,6 +71,7 @@ class Chosen(NamedTuple):
     wait_until: datetime | None = None
     extras: Extras | None = None
     concurrency_key: str | None = None
+    unique: UniqueRule | None = None
 
 
 NOTHING = Chosen()
@@ -96,7 +99,8 @@ def chosen(options: LaterOptions) -> Chosen:
     key = options.get("concurrency_key")
     if key is not None:
         check_key(key)
-    return tuple_of(Chosen, (options.get("queue"), priority, wait, wait_until, extras, key))
+    unique = None if UNIQUE.isdisjoint(options) else unique_rule(options)
+    return tuple_of(Chosen, (options.get("queue"), priority, wait, wait_until, extras, key, unique))
 
 
 def extras_of(options: LaterOptions) -> Extras | None:

@@ -108,12 +108,18 @@ class ScheduledJob(Generic[R_co]):
     @property
     def queue(self) -> str:
         """Where it waits."""
-        return self._row.queue
+        return self._row.queue if self._stored.queue is None else self._stored.queue
 
     @property
     def priority(self) -> int:
         """Lower runs first."""
-        return self._row.priority
+        told = self._stored.priority
+        return self._row.priority if told is None else told
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it was stored by this call; False: an equal one existed, and this is that."""
+        return self._stored.is_new
 
     @property
     def state(self) -> JobState:

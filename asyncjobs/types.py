@@ -38,6 +38,20 @@ FINAL = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 """The states of a job that has ended."""
 
 
+class Unique(NamedTuple):
+    """What makes a job unique."""
+
+    key: str
+    """Equal for equal calls; hexadecimal digits."""
+    states: tuple[JobState, ...]
+    """While a job is in one of these, there is no other of its key. Without `running`, only
+    until it first starts."""
+    period: float | None = None
+    """Seconds from when it was stored in which there is no other, whatever became of it."""
+    on_conflict: str = "ignore"
+    """What storing another one does: ignore, replace, reschedule or raise."""
+
+
 class Extras(NamedTuple):
     """What few jobs ask for. A job that asks for nothing has none, and costs nothing."""
 
@@ -54,6 +68,7 @@ class Extras(NamedTuple):
     """The lane of its own that limits it: `key:…` or `job:…`."""
     queue_lane: str | None = None
     """The lane of its queue, if that is limited: `queue:…`."""
+    unique: Unique | None = None
 
 
 class NewJob(NamedTuple):
@@ -75,6 +90,12 @@ class StoredJob(NamedTuple):
     id: int
     state: str
     run_at: datetime
+    is_new: bool = True
+    """False: an equal job is stored already, and this is what it is like; if its row is gone,
+    the state is `succeeded`."""
+    queue: str | None = None
+    priority: int | None = None
+    """None: what was asked for."""
 
 
 EXPIRED: Json = '{"expired": true}'
@@ -206,6 +227,8 @@ class Signal(NamedTuple):
     """Something was paused or resumed."""
     missed: bool = False
     """Signals may have been lost, or there will be none: look at everything."""
+    proven: bool = False
+    """Signals are known to arrive, from now on until one says `missed`."""
 
 
 class JobStatus(NamedTuple):
@@ -270,6 +293,8 @@ class JobRecord(NamedTuple):
     """See `Extras`."""
     waits_in: str | None = None
     """The lane in whose line it stands while it is `waiting`."""
+    unique_key: str | None = None
+    """See `Unique`."""
 
     @property
     def meta(self) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from asyncjobs import (
+    JobFilter,
     JobManager,
     NotPermittedError,
     PostgresAdapter,
@@ -369,6 +370,7 @@ OPTION_TABLES = [
     ("jobs.md", "JobOptions", job_defaults),
     ("workers.md", "WorkerGroup", lambda: dataclass_defaults(WorkerGroup)),
     ("database.md", "PostgresAdapter", lambda: parameter_defaults(PostgresAdapter)),
+    ("control.md", "JobFilter", lambda: dataclass_defaults(JobFilter)),
     ("scheduling.md", "later", lambda: dict.fromkeys(LaterOptions.__annotations__)),
 ]
 

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING
 import anyio
 
 from asyncjobs.errors import ConnectionKindError, NotOpenError
+from asyncjobs.storage.memory_admin import MemoryAdmin
 from asyncjobs.storage.memory_limits import MemoryLimits
 from asyncjobs.storage.memory_results import MemoryResults, keep
-from asyncjobs.storage.memory_rows import Future, Row, Waiting, WorkerRow, news_of
+from asyncjobs.storage.memory_rows import Row, WorkerRow
 from asyncjobs.storage.memory_statistics import MemoryStatistics
+from asyncjobs.storage.memory_table import Table
 from asyncjobs.types import (
     ALL_LANES,
     ClaimedJob,
@@ -38,7 +40,7 @@ from asyncjobs.types import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from asyncjobs.storage.protocol import OnSignal
 
@@ -64,18 +66,17 @@ class MemoryAdapter:
         self._clock = clock
         self.statistics = MemoryStatistics(clock)
         self._opened = 0
-        self._numbers = count(1)
         self._worker_ids = count(1)
-        self._rows: dict[int, Row] = {}
+        self._table = Table(clock)
+        self._rows, self._put, self._wake = self._table.rows, self._table.put, self._table.wake
         self._workers: dict[int, WorkerRow] = {}
-        self._waiting = Waiting()
-        self._future = Future()
-        self._listeners: list[OnSignal] = []
-        self.results = MemoryResults(self._rows, clock, self._tell)
+        self.results = MemoryResults(self._rows, clock, self._table.tell)
         """See `ResultStorage`."""
         self.limits = MemoryLimits(
-            clock=clock, rows=self._rows.values, settle=self._settle, tell=self._tell
+            clock=clock, rows=self._rows.values, settle=self._settle, tell=self._table.tell
         )
+        self._table.line_up = self.limits.add
+        self.admin = MemoryAdmin(self._table, self.cancel)
 
     async def open(self) -> None:
         """Count one more user."""
@@ -99,9 +100,11 @@ class MemoryAdapter:
         if not self._opened:
             raise NotOpenError
         now = self._clock()
-        rows = [self._add(job, now) for job in jobs]
-        self._wake(rows)
-        return [StoredJob(row.id, row.state.value, row.run_at) for row in rows]
+        self._table.keys.check(jobs, now)
+        touched: list[Row] = []
+        stored = [self._table.store(job, now, touched) for job in jobs]
+        self._wake(touched)
+        return stored
 
     async def cancel(self, ids: Sequence[int], *, interrupt: bool) -> list[int]:
         """Cancel the unfinished jobs among *ids*."""
@@ -115,19 +118,17 @@ class MemoryAdapter:
             row.lane_kept = False
             self._put(row, JobState.CANCELLED)
             if row.lane or row.queue_lane:
-                self._tell(Signal(lanes=(ALL_LANES,)))
+                self._table.tell(Signal(lanes=(ALL_LANES,)))
         self.results.tell(row.id for row in unfinished if row.finished_at is not None)
         if running and interrupt:
-            self._tell(Signal(cancel=tuple(row.id for row in running)))
+            self._table.tell(Signal(cancel=tuple(row.id for row in running)))
         return [row.id for row in unfinished]
 
     async def clear(self) -> int:
         """Remove all jobs. Their ids are not given again."""
         removed = len(self._rows)
-        self._rows.clear()
+        self._table.clear()
         self.limits.clear()
-        self._waiting = Waiting()
-        self._future = Future()
         for worker in self._workers.values():
             worker.holds.clear()
         return removed
@@ -182,7 +183,7 @@ class MemoryAdapter:
         if worker not in self._workers:
             return []
         now = self._clock()
-        rows = self._waiting.take(queues, limit)
+        rows = self._table.waiting.take(queues, limit)
         for row in rows:
             row.state = JobState.RUNNING
             row.worker = worker
@@ -205,13 +206,13 @@ class MemoryAdapter:
 
     async def promote(self, limit: int) -> Promotion:
         """Make up to *limit* due jobs available, the earliest first."""
-        due = self._future.take_due(self._clock(), limit)
+        due = self._table.future.take_due(self._clock(), limit)
         for row in due:
-            row.position = next(self._numbers)
-            self._enter(row, row.queue_lane if row.lane_kept else row.lane or row.queue_lane)
+            row.position = next(self._table.numbers)
+            self._table.enter(row, row.queue_lane if row.lane_kept else row.lane or row.queue_lane)
         self._wake(due)
-        next_at = self._future.next_at()
-        return Promotion(len(due), None if next_at is None else self._seconds_until(next_at))
+        next_at = self._table.future.next_at()
+        return Promotion(len(due), None if next_at is None else self._table.seconds_until(next_at))
 
     async def offer(self, names: Sequence[str]) -> int:
         """Make postponed jobs of these *names* available at once."""
@@ -242,27 +243,15 @@ class MemoryAdapter:
 
     async def listen(self, on_signal: OnSignal) -> None:
         """Call *on_signal* for everything that happens, until cancelled."""
-        self._listeners.append(on_signal)
+        self._table.listeners.append(on_signal)
         try:
-            on_signal(Signal(missed=True))
+            on_signal(Signal(missed=True, proven=True))
             await anyio.sleep_forever()
         finally:
-            self._listeners.remove(on_signal)
+            self._table.listeners.remove(on_signal)
 
     def for_thread(self) -> None:
         """Return None: the jobs belong to one event loop."""
-
-    def _add(self, job: NewJob, now: datetime) -> Row:
-        run_at = now + timedelta(seconds=job.wait) if job.wait else job.wait_until or now
-        number = next(self._numbers)
-        row = self._rows[number] = Row(number, job, number, run_at, created_at=now)
-        if job.extras and job.extras.retain is not None:
-            row.retain = timedelta(seconds=job.extras.retain)
-        if run_at > now:
-            self._put(row, JobState.SCHEDULED)
-        else:
-            self._enter(row, row.lane or row.queue_lane)
-        return row
 
     def _record(self, worker: int, outcome: Outcome) -> bool:
         row = self._rows.get(outcome.id)
@@ -288,41 +277,10 @@ class MemoryAdapter:
             self._put(row, state)
         return True
 
-    def _put(self, row: Row, state: JobState) -> None:
-        """Move *row*, which nobody holds any more, to *state*; to cancelled if that was asked."""
-        given_back = state in {JobState.SCHEDULED, JobState.WAITING, JobState.AVAILABLE}
-        row.state = JobState.CANCELLED if given_back and row.cancel_requested else state
-        row.worker = None
-        if row.state is JobState.WAITING:
-            self.limits.add(row)
-            return
-        row.waits_in = None
-        if row.state is JobState.AVAILABLE:
-            self._waiting.add(row)
-        elif row.state is JobState.SCHEDULED:
-            self._future.add(row)
-        else:
-            row.finished_at = self._clock()
-
-    def _enter(self, row: Row, lane: str | None) -> None:
-        row.lane_kept, row.waits_in = False, lane
-        self._put(row, JobState.WAITING if lane else JobState.AVAILABLE)
-
     def _settle(self, row: Row, state: JobState) -> None:
         # For a row that was let into a lane, or put back into its line.
         if row.worker is not None:
             del self._workers[row.worker].holds[row.id]
         if state is JobState.AVAILABLE:
-            row.position = next(self._numbers)
+            row.position = next(self._table.numbers)
         self._put(row, state)
-
-    def _wake(self, rows: Iterable[Row]) -> None:
-        if signal := news_of(list(rows), self._seconds_until):
-            self._tell(signal)
-
-    def _seconds_until(self, moment: datetime) -> float:
-        return max(0.0, (moment - self._clock()).total_seconds())
-
-    def _tell(self, signal: Signal) -> None:
-        for on_signal in list(self._listeners):
-            on_signal(signal)

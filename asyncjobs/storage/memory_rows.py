@@ -1,7 +1,7 @@
 """What MemoryAdapter holds: jobs, workers, and the two orders that jobs wait in.
 
-Both orders are heaps that forget lazily: a job that was cancelled stays in its heap until it
-comes to the top, where its state tells that it no longer waits.
+Both orders are heaps that forget lazily: a job that was cancelled or moved stays in its old
+place until that comes to the top, where the job itself tells that it is not there any more.
 """
 
 from __future__ import annotations
@@ -10,16 +10,19 @@ import heapq
 import json
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import count
 from typing import TYPE_CHECKING
 
 from asyncjobs.types import (
     EXPIRED,
     ClaimedJob,
+    Extras,
     JobRecord,
     JobState,
     Json,
     NewJob,
     Signal,
+    Unique,
     WorkerInfo,
 )
 
@@ -104,6 +107,51 @@ class Row:
             return extras and extras.expires_at
         return self.created_at + timedelta(seconds=extras.expires)
 
+    @property
+    def unique(self) -> Unique | None:
+        """What makes the job unique."""
+        return None if self.job.extras is None else self.job.extras.unique
+
+    @property
+    def has_key(self) -> bool:
+        """Whether the job, as it is now, keeps others of its key out."""
+        return self.has_key_in(self.state)
+
+    def has_key_in(self, state: JobState) -> bool:
+        """Whether the job keeps others of its key out while it is in *state*."""
+        unique = self.unique
+        if unique is None or state not in unique.states:
+            return False
+        return self.attempted_at is None or JobState.RUNNING in unique.states
+
+    @property
+    def waits(self) -> bool:
+        """Whether the job is for later, or for whoever comes first."""
+        return self.state in {JobState.SCHEDULED, JobState.WAITING, JobState.AVAILABLE}
+
+    def become(self, job: NewJob, now: datetime) -> None:
+        """Ask for what *job* asks for from *now* on. Attempts so far do not count."""
+        if job.extras is not None and job.extras.expires is not None:
+            ends = now + timedelta(seconds=job.extras.expires)
+            job = job._replace(extras=job.extras._replace(expires=None, expires_at=ends))
+        self.job = begun_before(job, self.attempt) if self.attempt else job
+
+    def renew(self, args: Json | None, unique_key: str | None, now: datetime) -> None:
+        """Become one that is to run again; the caller moves it to its state."""
+        if self.finished_at is not None and self.attempt:
+            self.job = begun_before(self.job, self.attempt)
+        if args is not None:
+            self.job = self.job._replace(args=args)
+        extras, unique = self.job.extras, self.unique
+        if unique_key is not None and extras is not None and unique is not None:
+            unique = unique._replace(key=unique_key)
+            self.job = self.job._replace(extras=extras._replace(unique=unique))
+        if self.expires_at is not None and self.expires_at <= now and self.job.extras is not None:
+            lasting = self.job.extras._replace(expires=None, expires_at=None)
+            self.job = self.job._replace(extras=lasting)
+        self.finished_at = None
+        self.cancel_requested = self.interrupt = False
+
     def claimed(self) -> ClaimedJob:
         """Return what the worker that holds the job is told."""
         job, end = self.job, self.expires_at
@@ -145,6 +193,7 @@ class Row:
             result=self.result,
             lane=self.lane,
             waits_in=self.waits_in,
+            unique_key=self.unique and self.unique.key,
         )
 
 
@@ -168,50 +217,80 @@ class WorkerRow:
         return [row for _, row in sorted(self.holds.items())]
 
 
+def due_at(job: NewJob, now: datetime) -> datetime:
+    """Return the earliest start of *job*, which is stored *now*."""
+    return now + timedelta(seconds=job.wait) if job.wait else job.wait_until or now
+
+
+def begun_before(job: NewJob, attempts: int) -> NewJob:
+    """Return *job* as one of which so many *attempts* do not count any more."""
+    extras = job.extras or Extras()
+    extra = (json.loads(extras.extra) if extras.extra else {}) | {"before": attempts}
+    return job._replace(extras=extras._replace(extra=json.dumps(extra)))
+
+
 class Waiting:
     """The available jobs, a heap for each queue, in the order of the claim."""
 
     def __init__(self) -> None:
-        self._heaps: dict[str, list[tuple[int, int, Row]]] = {}
+        self._heaps: dict[str, list[tuple[int, int, int, Row]]] = {}
+        self._added = count()
+
+    def clear(self) -> None:
+        """Forget all jobs."""
+        self._heaps.clear()
 
     def add(self, row: Row) -> None:
         """Put *row* in its place."""
         heap = self._heaps.setdefault(row.job.queue, [])
-        heapq.heappush(heap, (row.job.priority, row.position, row))
+        heapq.heappush(heap, (row.job.priority, row.position, next(self._added), row))
 
     def take(self, queues: Sequence[str], limit: int) -> list[Row]:
         """Remove and return up to *limit* jobs of *queues*, the most urgent first."""
-        heaps = [self._heaps[queue] for queue in set(queues) if queue in self._heaps]
-        taken: list[Row] = []
-        while len(taken) < limit and (heads := [heap for heap in heaps if heap]):
-            _, _, row = heapq.heappop(min(heads, key=lambda heap: heap[0][:2]))
-            if row.state is JobState.AVAILABLE:
-                taken.append(row)
-        return taken
+        heaps = {queue: self._heaps[queue] for queue in queues if queue in self._heaps}
+        taken: dict[int, Row] = {}
+        while len(taken) < limit and (heads := [queue for queue in heaps if heaps[queue]]):
+            queue = min(heads, key=lambda queue: heaps[queue][0][:2])
+            *place, _, row = heapq.heappop(heaps[queue])
+            here = [row.job.priority, row.position] == place and row.job.queue == queue
+            if row.state is JobState.AVAILABLE and here:
+                taken[row.id] = row
+        return list(taken.values())
 
 
 class Future:
     """The scheduled jobs, by the time when they are due."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[datetime, int, Row]] = []
+        self._heap: list[tuple[datetime, int, int, Row]] = []
+        self._added = count()
+
+    def clear(self) -> None:
+        """Forget all jobs."""
+        self._heap.clear()
 
     def add(self, row: Row) -> None:
         """Put *row* in its place."""
-        heapq.heappush(self._heap, (row.run_at, row.id, row))
+        heapq.heappush(self._heap, (row.run_at, row.id, next(self._added), row))
 
     def next_at(self) -> datetime | None:
         """Return when the earliest job is due; None if there is none."""
-        while self._heap and self._heap[0][-1].state is not JobState.SCHEDULED:
+        while self._heap and not self._is_current(self._heap[0]):
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
     def take_due(self, now: datetime, limit: int) -> list[Row]:
         """Remove and return up to *limit* jobs that are due, the earliest first."""
-        due: list[Row] = []
+        due: dict[int, Row] = {}
         while len(due) < limit and (at := self.next_at()) is not None and at <= now:
-            due.append(heapq.heappop(self._heap)[-1])
-        return due
+            row = heapq.heappop(self._heap)[-1]
+            due[row.id] = row
+        return list(due.values())
+
+    @staticmethod
+    def _is_current(entry: tuple[datetime, int, int, Row]) -> bool:
+        run_at, _, _, row = entry
+        return row.state is JobState.SCHEDULED and row.run_at == run_at
 
 
 def lost_record(attempt: int, at: datetime, worker: str) -> Json:

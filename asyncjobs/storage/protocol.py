@@ -35,6 +35,7 @@ from asyncjobs.types import (
 
 if TYPE_CHECKING:
     from asyncjobs.statistics import StatisticsStorage
+    from asyncjobs.storage.admin import AdminStorage
     from asyncjobs.storage.limits import LimitStorage
     from asyncjobs.storage.results import ResultStorage
 
@@ -47,6 +48,11 @@ class Storage(Protocol):
     @property
     def statistics(self) -> StatisticsStorage:
         """Counts of what ended; to be used while the storage is open."""
+        ...
+
+    @property
+    def admin(self) -> AdminStorage:
+        """What people and their tools ask of the jobs. Raises NotOpenError."""
         ...
 
     @property

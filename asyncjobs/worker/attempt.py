@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from asyncjobs.context import JobContext
 from asyncjobs.worker.outcome import Interruption
+from asyncjobs.worker.shield import Shield
 from asyncjobs.worker.stacks import stack_of_task, stack_of_thread
 
 if TYPE_CHECKING:
     import asyncio
+    from contextlib import AbstractAsyncContextManager
 
     from asyncjobs.context import OnProgress
     from asyncjobs.errors import AttemptError
@@ -26,6 +28,7 @@ class Attempt:
 
     __slots__ = (
         "_context",
+        "_shield",
         "around",
         "began",
         "begun",
@@ -66,6 +69,7 @@ class Attempt:
         self.refusal: AttemptError | None = None
         """Why it ends before it begins."""
         self._context: JobContext | None = None
+        self._shield: Shield | None = None
         self.began = 0.0
         """Seconds since 1970, by this machine's clock."""
         self.call: ThreadCall | None = None
@@ -109,6 +113,7 @@ class Attempt:
                 logger=self.log,
                 extra=row.extra,
                 on_progress=self.on_progress,
+                shield=self._shielded,
             )
         return self._context
 
@@ -118,8 +123,15 @@ class Attempt:
             return stack_of_thread(self.call.thread)
         return stack_of_task(self.task)
 
+    def _shielded(self, timeout: float) -> AbstractAsyncContextManager[None]:
+        if self._shield is None:
+            self._shield = Shield(self)
+        return self._shield.block(timeout)
+
     def interrupt(self, reason: Interruption) -> None:
-        """Cancel the attempt, once: the first reason stands."""
+        """Cancel the attempt, once: the first reason stands. After a critical block, if in one."""
+        if self._shield is not None and self._shield.holds_back(reason):
+            return
         if self.interruption is None:
             self.interruption = reason
             self.interrupted_at, self.is_stuck = self.task.get_loop().time(), False

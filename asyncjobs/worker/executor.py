@@ -212,6 +212,8 @@ class Executor:
             self._finisher.add(outcome.postponed(row, self._suspects.delay()))
             return
         limit, around = self._plan(job)
+        if row.extra is not None:
+            limit = outcome.renewed(limit, row.extra)
         attempt = Attempt(row, job, limit, self._log, self._on_progress)
         attempt.around = around
         if row.attempt > limit.max_attempts:

@@ -39,6 +39,8 @@ class Limits(NamedTuple):
     max_runtime: float
     delete_successful: bool
     delete_failed: bool
+    before: int = 0
+    """Attempts before a user let the job begin anew; max_attempts has them on top."""
 
 
 def limits(job: Job[..., Any], group: WorkerGroup) -> Limits:
@@ -50,6 +52,12 @@ def limits(job: Job[..., Any], group: WorkerGroup) -> Limits:
         _first(options.delete_successful, group.delete_successful_jobs),
         _first(options.delete_failed, group.delete_failed_jobs),
     )
+
+
+def renewed(limit: Limits, extra: Json) -> Limits:
+    """Return *limit* for a job whose attempts so far may not count, as its *extra* says."""
+    before: int = json.loads(extra).get("before", 0)
+    return limit._replace(max_attempts=limit.max_attempts + before, before=before)
 
 
 def succeeded(row: ClaimedJob, limit: Limits) -> Outcome:
@@ -72,11 +80,11 @@ def failed(
     delay: float | None = None
     if may_retry and row.attempt < limit.max_attempts and not isinstance(error, LAST):
         try:
-            delay = job.options.delay_after(row.attempt, error)
+            delay = job.options.delay_after(row.attempt - limit.before, error)
         except Exception as backoff_error:  # noqa: BLE001 - the user's function
             # Both are told, and the default applies: a broken backoff must not lose a job.
             backoff_error.__cause__ = error
-            error, delay = backoff_error, min(row.attempt**4, 3600.0)
+            error, delay = backoff_error, min((row.attempt - limit.before) ** 4, 3600.0)
     record, lanes = describe(error, row.attempt, worker), lanes_of(row)
     if delay is None:
         return Outcome(

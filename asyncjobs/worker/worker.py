@@ -15,6 +15,7 @@ from asyncjobs.types import Signal
 from asyncjobs.worker.admitter import Admitter
 from asyncjobs.worker.bookkeeper import Bookkeeper
 from asyncjobs.worker.burst import Burst
+from asyncjobs.worker.cancellations import Cancellations
 from asyncjobs.worker.claimer import Claimer
 from asyncjobs.worker.executor import Executor
 from asyncjobs.worker.finisher import Finisher
@@ -126,8 +127,10 @@ class Worker:
         self._rescuer = Rescuer(
             storage, self._lease, group.heartbeat_interval, self._log, reconcile=self._reconcile
         )
+        self._cancellations = Cancellations(
+            storage, self._claimer, self._executor, self._log, on_answer=self._on_heartbeat
+        )
         self._registering: asyncio.Task[None] | None = None
-        self._checking: asyncio.Task[None] | None = None
 
     @property
     def done(self) -> int:
@@ -259,6 +262,7 @@ class Worker:
         while True:
             await asyncio.sleep(pause)
             self._executor.watch()
+            self._cancellations.tick()
             elapsed += pause
             if elapsed >= self._group.sleep_delay:
                 elapsed = 0.0
@@ -295,8 +299,7 @@ class Worker:
             self._promoter.expect(signal.due_in)
         if signal.watched:
             self._keeper.watch(signal.watched, self._executor.holds())
-        if self._checking is None and self._executor.holds().intersection(signal.cancel):
-            self._checking = asyncio.get_running_loop().create_task(self._check_cancelled())
+        self._cancellations.on_signal(signal)
 
     def _on_doubt(self) -> None:
         self._reconciler.doubt()
@@ -324,18 +327,6 @@ class Worker:
             self._log.error("lease.lost", running=len(self._executor.running))
             self._executor.abandon()
             self._registering = asyncio.get_running_loop().create_task(self._register_again())
-
-    async def _check_cancelled(self) -> None:
-        # Whoever may connect may notify: the table says whether it is true.
-        worker, asked_at = self._claimer.worker, time.monotonic()
-        try:
-            answer = await self._storage.heartbeat(worker)
-        except StorageError as error:  # the next heartbeat asks again
-            self._log.warning("heartbeat.failed", error=str(error))
-        else:
-            self._on_heartbeat(worker, answer, asked_at)
-        finally:
-            self._checking = None
 
     async def _register_again(self) -> None:
         try:

@@ -3,6 +3,7 @@
 -- Run when a user cancels.
 --
 -- $1 ids bigint[]   $2 interrupt boolean   $3 channel text
+-- $4 states job_state[]   (only those in one of these now; or null)
 --
 -- Returns the ids of the jobs that were not finished yet. Those that do not run are
 -- cancelled at once and kept. A running one is marked: it never goes back to the queue,
@@ -11,7 +12,13 @@
 with wanted as materialized (
     select jobs.id, jobs.state
     from :"schema".jobs
-    where jobs.id = any($1::bigint[]) and jobs.state not in ('succeeded', 'failed', 'cancelled')
+    where
+        jobs.id = any($1::bigint[])
+        and jobs.state not in ('succeeded', 'failed', 'cancelled')
+        and (
+            cast($4 as :"schema".job_state[]) is null
+            or jobs.state = any(cast($4 as :"schema".job_state[]))
+        )
     order by jobs.id
     for update
 ),

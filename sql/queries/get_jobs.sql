@@ -21,6 +21,7 @@ select
     , jobs.result::text as result -- since: 5
     , jobs.lane -- since: 6
     , jobs.waits_in -- since: 6
+    , encode(jobs.unique_key, 'hex') as unique_key -- since: 7
 from :"schema".jobs
 where jobs.id = any($1::bigint[])
 order by jobs.id;

@@ -78,7 +78,20 @@ INDEXES = {
     "report_progress": {"jobs_pkey"},
     "prune_retained": {"jobs_retained"},
     "prune_ended": {"jobs_ended"},
+    "retry_jobs": {"jobs_pkey", "jobs_unique"},
+    "reschedule_jobs": {"jobs_pkey"},
+    "delete_jobs": {"jobs_pkey"},
+    "enqueue_unique": {"jobs_unique", "unique_keys_pkey"},
 }
+
+UNIQUE = [
+    {
+        "name": "note", "queue": "default", "priority": 50, "args": "{}", "period": 60,
+        "unique_key": f"{number:032x}", "unique_states": ["scheduled", "available", "running"],
+        "on_conflict": "replace",
+    }
+    for number in range(50)
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +152,7 @@ async def arguments(connection: Any, name: str) -> list[Any]:
         "heartbeat": [worker],
         "held_jobs": [worker],
         "free_jobs": [[worker], ["w"], [False], "channel"],
-        "cancel_jobs": [ids, True, "channel"],
+        "cancel_jobs": [ids, True, "channel", None],
         "get_jobs": [ids],
         "finish_kept": [
             worker, ids, ones, ["succeeded"] * len(ids), [0.0] * len(ids), [False] * len(ids),
@@ -150,6 +163,10 @@ async def arguments(connection: Any, name: str) -> list[Any]:
         "report_progress": [worker, ids, ones, ['{"done": 0.5}'] * len(ids), ids, "channel"],
         "prune_retained": [50],
         "prune_ended": [["default", "email"], 0.0, 50],
+        "retry_jobs": [ids, None, "{}", None, "channel"],
+        "reschedule_jobs": [ids, ["scheduled"], 60.0, None, "channel"],
+        "delete_jobs": [ids, None],
+        "enqueue_unique": [json.dumps(UNIQUE), "channel", "1s"],
     }[name]  # fmt: skip
 
 
@@ -221,9 +238,10 @@ async def test_statistics_from_before_the_claims_do_not_mislead_the_finish(
 
 async def test_every_statement_of_the_hot_path_is_looked_at() -> None:
     rare = {
-        "applied_migrations", "clear_jobs", "count_jobs", "current_migration", "declare_limits",
-        "enqueue_alike", "enqueue_jobs", "enqueue_special", "forget_lanes", "leave_worker",
-        "local_workers", "park_jobs", "pause_lane", "paused_lanes", "prune_statistics",
+        "applied_migrations", "clear_jobs", "count_found", "count_jobs", "current_migration",
+        "declare_limits", "enqueue_alike", "enqueue_jobs", "enqueue_special", "find_available",
+        "find_jobs", "find_scheduled", "forget_lanes", "leave_worker", "local_workers",
+        "park_jobs", "pause_lane", "paused_lanes", "prune_statistics", "prune_unique_keys",
         "read_counts", "read_durations", "record_migration", "record_statistics",
         "register_worker", "remove_dead_workers", "remove_worker", "resume_lane", "return_jobs",
     }  # fmt: skip

@@ -12,6 +12,7 @@ from asyncjobs import (
     JobCall,
     JobContext,
     JobEvent,
+    JobFilter,
     JobManager,
     JobRecord,
     JobState,
@@ -161,6 +162,22 @@ async def schedule_them(connection: object) -> None:
 
     assert_type(await later.cancel(job_id), bool)
     assert_type(await later.cancel(job_id, interrupt=False), bool)
+    assert_type(await later.cancel(JobFilter(state="failed"), interrupt=False), int)
+    assert_type(await later.cancel(queue="email", tag=["a", "b"]), int)
+    assert_type(await later.retry(job_id), bool)
+    assert_type(await later.retry(job_id, args={"user": 7}), bool)
+    assert_type(await later.retry(state=[JobState.FAILED, "cancelled"]), int)
+    assert_type(await later.reschedule(job_id, wait=timedelta(hours=1)), bool)
+    assert_type(await later.reschedule(name="send", wait_until=datetime.now(UTC)), int)
+    assert_type(await later.delete(job_id), bool)
+    assert_type(await later.delete(JobFilter(args={"user": 7}, priority=3)), int)
+    page = await later.find(error="timeout", limit=10)
+    assert_type(page.jobs[0], JobRecord)
+    assert_type((await later.count(JobFilter())).is_exact, bool)
+    once = await later(send(7), unique=("user",), unique_for=60, on_conflict="replace")
+    assert_type(once.is_new, bool)
+    async with current_job().shielded(timeout=5):
+        pass
     assert_type(await later.get(job_id), JobRecord | None)
 
     await later(send(7), concurrency_key="user:7")

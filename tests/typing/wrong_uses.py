@@ -96,6 +96,9 @@ async def schedule_them() -> None:
     totals: list[int] = await later.wait_all([await later(send(7))])  # wrong: type of results
     current_job().progress("half")  # wrong: type of progress
     print(total, totals)
+    await later.delete(nme="send")  # wrong: misspelt field of a filter
+    await later(send(7), unique=7)  # wrong: type of a key
+    await later(send(7), unique=True, on_conflict="rais")  # wrong: no way with a conflict
     print(text, number)
 
 

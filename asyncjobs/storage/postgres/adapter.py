@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from asyncjobs.ending import end_task
 from asyncjobs.errors import ConfigError, NotOpenError
 from asyncjobs.logs import get_logger
+from asyncjobs.storage.postgres.admin import Admin
 from asyncjobs.storage.postgres.capabilities import EVERYTHING, Capabilities
 from asyncjobs.storage.postgres.claims import Claims
 from asyncjobs.storage.postgres.fleet import Fleet
@@ -99,8 +100,10 @@ class PostgresAdapter:
         self._statistics: PostgresStatistics | None = None
         self._results_table: Results | None = None
         self._limit_tables: LimitTables | None = None
+        self._admin_made: Admin | None = None
         self._listeners: list[OnSignal] = []
         self._listening: asyncio.Task[None] | None = None
+        self._hears = False
         self._beats_only = False
 
     def __repr__(self) -> str:
@@ -124,6 +127,7 @@ class PostgresAdapter:
                 self._fleet_table = Fleet(lanes, statements, self._channel)
                 self._statistics = PostgresStatistics(lanes, statements)
                 self._results_table = Results(lanes, statements, self._channel)
+                self._admin_made = Admin(lanes, statements, self._channel)
                 self._claims_made = Claims(
                     lanes.claim, statements, self._tell, take_turns=not found.skip_locked
                 )
@@ -142,6 +146,7 @@ class PostgresAdapter:
                 self._jobs_table = self._fleet_table = self._claims_made = self._found = None
                 self._results_table = None
                 self._limit_tables = None
+                self._admin_made = None
                 await lanes.close()
 
     async def migrate(self) -> list[str]:
@@ -229,7 +234,7 @@ class PostgresAdapter:
         polls = not self._listen or not self._found.notify
         try:
             if polls or self._listening is not None:
-                on_signal(Signal(missed=True))
+                on_signal(Signal(missed=True, proven=self._hears))
             if polls:
                 await asyncio.Event().wait()
             if self._listening is None:  # one connection listens for all workers
@@ -263,10 +268,12 @@ class PostgresAdapter:
     async def _stop_listening(self) -> None:
         if not self._listeners and self._listening is not None:
             listening, self._listening = self._listening, None
+            self._hears = False
             if not await end_task(listening):
                 get_logger().error("listener.stuck")
 
     def _hear(self, signal: Signal) -> None:
+        self._hears = signal.proven or (self._hears and not signal.missed)
         if signal.ready and self._claims_made is not None:
             self._claims_made.marks.expect(signal.ready, signal.priority)
         self._tell(signal)
@@ -296,6 +303,13 @@ class PostgresAdapter:
         if self._limit_tables is None:
             raise NotOpenError
         return self._limit_tables
+
+    @property
+    def admin(self) -> Admin:
+        """What people ask of the jobs; see `AdminStorage`."""
+        if self._admin_made is None:
+            raise NotOpenError
+        return self._admin_made
 
     @property
     def _jobs(self) -> JobsTable:

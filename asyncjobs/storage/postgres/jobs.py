@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from asyncjobs.errors import NotMigratedError
 from asyncjobs.storage.postgres.external import driver_connection
 from asyncjobs.storage.postgres.failures import translated
+from asyncjobs.storage.postgres.records import as_record
 from asyncjobs.storage.postgres.transactions import HOT_TIMEOUT, transaction
-from asyncjobs.types import Extras, JobRecord, NewJob, Promotion, StoredJob, tuple_of
+from asyncjobs.storage.postgres.unique import UniqueJobs
+from asyncjobs.types import JobRecord, NewJob, Promotion, StoredJob, tuple_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +38,7 @@ class JobsTable:
         self._schema, self._channel = schema, channel
         self._keeps = "incoming.retain" in statements.enqueue_special
         """Whether the schema is new enough to keep results; older ones do without that line."""
+        self._unique = UniqueJobs(lanes, statements, schema, channel)
 
     async def enqueue(
         self, jobs: Sequence[NewJob], connection: object | None = None
@@ -44,6 +47,8 @@ class JobsTable:
         if not jobs:
             return []
         *columns, extras = zip(*jobs, strict=True)
+        if any(one is not None and one.unique is not None for one in extras):
+            return await self._unique.enqueue(jobs, connection)
         if any(extras):
             return await self._enqueue_special(jobs, connection)
         args = columns.pop(ARGS)
@@ -52,10 +57,10 @@ class JobsTable:
             common.insert(ARGS, SEPARATOR.join(args))
             [row] = await self._insert(self._sql.enqueue_alike, common, len(jobs), connection)
             ids, state, run_at = row
-            return [tuple_of(StoredJob, (job, state, run_at)) for job in ids]
+            return [tuple_of(StoredJob, (job, state, run_at, True, None, None)) for job in ids]
         columns.insert(ARGS, args)
         rows = await self._insert(self._sql.enqueue_jobs, columns, len(jobs), connection)
-        return [StoredJob._make(row) for row in rows]
+        return [StoredJob(*row) for row in rows]
 
     async def _enqueue_special(
         self, jobs: Sequence[NewJob], connection: object | None
@@ -64,7 +69,7 @@ class JobsTable:
             raise NotMigratedError(self._schema)
         records = json.dumps([as_record(job) for job in jobs])
         rows = await self._insert(self._sql.enqueue_special, [records], len(jobs), connection)
-        return [StoredJob._make(row) for row in rows]
+        return [StoredJob(*row) for row in rows]
 
     async def _insert(
         self, statement: str, arguments: list[Any], count: int, connection: object | None
@@ -168,7 +173,7 @@ class JobsTable:
         for start in range(0, len(ids), CANCEL_BATCH):
             batch = list(ids[start : start + CANCEL_BATCH])
             rows = await self._lanes.admin.fetch(
-                self._sql.cancel_jobs, batch, interrupt, self._channel
+                self._sql.cancel_jobs, batch, interrupt, self._channel, None
             )
             cancelled += [row[0] for row in rows]
         return cancelled
@@ -188,24 +193,3 @@ class JobsTable:
         """Return how many jobs there are by queue and state."""
         rows = await self._lanes.admin.fetch(self._sql.count_jobs)
         return {(row["queue"], row["state"]): row["jobs"] for row in rows}
-
-
-def as_record(job: NewJob) -> dict[str, Any]:
-    """Return *job* as an object of the statement enqueue_special."""
-    extras = job.extras or Extras()
-    record = {
-        "name": job.name,
-        "queue": job.queue,
-        "priority": job.priority,
-        "args": job.args,
-        "wait": job.wait,
-        "moment": job.wait_until and job.wait_until.isoformat(),
-        "tags": extras.tags,
-        "extra": extras.extra,
-        "expires": extras.expires,
-        "expires_at": extras.expires_at and extras.expires_at.isoformat(),
-        "retain": extras.retain,
-        "lane": extras.lane,
-        "queue_lane": extras.queue_lane,
-    }
-    return {key: value for key, value in record.items() if value not in (None, ())}

@@ -195,6 +195,8 @@ class Lanes:
         make = partial(Lane, source, schema, on_silence=self.suspect)
         self.enqueue = make("enqueue")
         """Gathered calls of `later`."""
+        self.unique = make("unique")
+        """The same for unique jobs, which may wait for a transaction of somebody else."""
         self.claim = make("claim", on_return=on_return)
         self.finish = make("finish")
         self.fleet = make("fleet")
@@ -205,6 +207,7 @@ class Lanes:
         """What waits for jobs: short, and never behind what takes long."""
         self._all = (
             self.enqueue,
+            self.unique,
             self.claim,
             self.finish,
             self.fleet,

@@ -105,6 +105,7 @@ class Listener:
                     raise TimeoutError("notifications do not arrive any more")
                 raise DeafError
             proven = True
+            self._on_signal(Signal(proven=True))
             self._report_return()
             with suppress(TimeoutError):
                 # Not wait_for: before Python 3.12 it may swallow a cancellation.

@@ -75,12 +75,18 @@ class Statements:
     claim_jobs: str
     claim_queue: str
     clear_jobs: str
+    count_found: str
     count_jobs: str
     current_migration: str
     declare_limits: str
+    delete_jobs: str
     enqueue_alike: str
     enqueue_jobs: str
     enqueue_special: str
+    enqueue_unique: str
+    find_available: str
+    find_jobs: str
+    find_scheduled: str
     finish_by_delete: str
     finish_by_update: str
     finish_kept: str
@@ -105,6 +111,7 @@ class Statements:
     prune_ended: str
     prune_retained: str
     prune_statistics: str
+    prune_unique_keys: str
     read_counts: str
     read_durations: str
     record_migration: str
@@ -114,6 +121,8 @@ class Statements:
     remove_worker: str
     report_progress: str
     resume_lane: str
+    reschedule_jobs: str
+    retry_jobs: str
     return_jobs: str
     waiting_lanes: str
     watch_jobs: str

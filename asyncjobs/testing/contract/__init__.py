@@ -20,6 +20,7 @@ asks again until it has.
 
 from asyncjobs.testing.contract.cancelling import Cancelling
 from asyncjobs.testing.contract.claiming import Claiming
+from asyncjobs.testing.contract.controlling import Controlling
 from asyncjobs.testing.contract.counting import Counting
 from asyncjobs.testing.contract.enqueueing import Enqueueing
 from asyncjobs.testing.contract.finishing import Finishing
@@ -31,17 +32,20 @@ from asyncjobs.testing.contract.postponing import Postponing
 from asyncjobs.testing.contract.promoting import Promoting
 from asyncjobs.testing.contract.rating import Rating
 from asyncjobs.testing.contract.rescuing import Rescuing
+from asyncjobs.testing.contract.uniqueness import Uniqueness
 from asyncjobs.testing.contract.watching import Telling, Watching
 from asyncjobs.testing.contract.workers import Workers
 
 
 class QuietStorageContract(
     Enqueueing,
+    Uniqueness,
     Claiming,
     Finishing,
     Promoting,
     Postponing,
     Cancelling,
+    Controlling,
     Workers,
     Rescuing,
     Counting,

@@ -1,0 +1,31 @@
+"""Jobs as the objects that enqueue_special and enqueue_unique take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from asyncjobs.types import Extras
+
+if TYPE_CHECKING:
+    from asyncjobs.types import NewJob
+
+
+def as_record(job: NewJob) -> dict[str, Any]:
+    """Return *job* as an object of these statements; what is absent is null."""
+    extras = job.extras or Extras()
+    record = {
+        "name": job.name,
+        "queue": job.queue,
+        "priority": job.priority,
+        "args": job.args,
+        "wait": job.wait,
+        "moment": job.wait_until and job.wait_until.isoformat(),
+        "tags": extras.tags,
+        "extra": extras.extra,
+        "expires": extras.expires,
+        "expires_at": extras.expires_at and extras.expires_at.isoformat(),
+        "retain": extras.retain,
+        "lane": extras.lane,
+        "queue_lane": extras.queue_lane,
+    }
+    return {key: value for key, value in record.items() if value not in (None, ())}

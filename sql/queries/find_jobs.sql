@@ -1,0 +1,66 @@
+-- find_jobs: the newest jobs that fit a filter.
+--
+-- Run by dashboards and commands for a page of a list, and for each batch of what is done to
+-- many jobs; planned for its values each time (see asyncjobs/storage/postgres/admin.py), so
+-- that what is null costs nothing.
+--
+-- $1 ids bigint[]   $2 names text[]   $3 queues text[]   $4 states job_state[]
+-- $5 tags text[]   (all of them)   $6 args text   (JSON that they contain)   $7 priority smallint
+-- $8 created_after timestamptz   $9 created_before timestamptz
+-- $10 error text   (a part of an error's class and message)   $11 min_attempt smallint
+--     (null says nothing)
+-- $12 after bigint   (below this id)   $13 limit integer   $14 looked_at bigint
+-- $15 state job_state   (the only one, if it is one of which an index tells)
+--
+-- Returns up to limit rows, the highest id first: id and matches, and as
+-- place how many were looked at. The row at which `looked_at` was reached is returned in
+-- any case: then the list ends there, and goes on behind it.
+select
+    scanned.id,
+    scanned.matches,
+    scanned.place
+from (
+    select
+        looked.id,
+        looked.matches,
+        row_number() over (order by looked.id desc) as place
+    from (
+        select
+            jobs.id,
+            (
+                ($2::text[] is null or jobs.name = any($2::text[]))
+                and ($3::text[] is null or jobs.queue = any($3::text[]))
+                and (cast($4 as :"schema".job_state[]) is null or jobs.state = any(cast($4 as :"schema".job_state[])))
+                and ($6::text is null or jobs.args @> $6::text::jsonb)
+                and ($7::smallint is null or jobs.priority = $7::smallint)
+                and ($8::timestamptz is null or jobs.created_at >= $8::timestamptz)
+                and ($9::timestamptz is null or jobs.created_at < $9::timestamptz)
+                and (
+                    $10::text is null
+                    or exists (
+                        select
+                        from jsonb_array_elements(jobs.errors) as told (error)
+                        where strpos(
+                            lower(concat(told.error ->> 'error', ': ', told.error ->> 'message')),
+                            lower($10::text)
+                        ) > 0
+                    )
+                )
+                and ($11::smallint is null or jobs.attempt >= $11::smallint)
+            ) as matches
+        from :"schema".jobs
+        where
+            ($12::bigint is null or jobs.id < $12::bigint)
+            and (
+                cast($15 as :"schema".job_state) is null
+                or jobs.state = cast($15 as :"schema".job_state)
+            )
+            and ($1::bigint[] is null or jobs.id = any($1::bigint[]))
+            and ($5::text[] is null or jobs.tags @> $5::text[])
+        order by jobs.id desc
+        limit $14::bigint
+    ) as looked
+) as scanned
+where scanned.matches or scanned.place = $14::bigint
+order by scanned.id desc
+limit $13::integer;

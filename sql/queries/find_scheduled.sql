@@ -1,0 +1,71 @@
+-- find_scheduled: the scheduled jobs that fit a filter, the next one first.
+--
+-- Run by dashboards and commands for a page of a list, and for each batch of what is done to
+-- many jobs; planned for its values each time (see asyncjobs/storage/postgres/admin.py), so
+-- that what is null costs nothing.
+--
+-- $1 ids bigint[]   $2 names text[]   $3 queues text[]   $4 states job_state[]
+-- $5 tags text[]   (all of them)   $6 args text   (JSON that they contain)   $7 priority smallint
+-- $8 created_after timestamptz   $9 created_before timestamptz
+-- $10 error text   (a part of an error's class and message)   $11 min_attempt smallint
+--     (null says nothing)
+-- $12 after_time timestamptz   $13 after_id bigint   $14 limit integer   $15 looked_at bigint
+--
+-- Returns up to limit rows, the earliest first: id and matches, and as
+-- place how many were looked at, and run_at. The row at which `looked_at` was reached is returned in
+-- any case: then the list ends there, and goes on behind it.
+select
+    scanned.id,
+    scanned.matches,
+    scanned.place,
+    scanned.run_at
+from (
+    select
+        looked.id,
+        looked.run_at,
+        looked.matches,
+        row_number() over (order by looked.run_at, looked.id) as place
+    from (
+        select
+            jobs.id,
+            jobs.run_at,
+            (
+                ($2::text[] is null or jobs.name = any($2::text[]))
+                and ($3::text[] is null or jobs.queue = any($3::text[]))
+                and (cast($4 as :"schema".job_state[]) is null or jobs.state = any(cast($4 as :"schema".job_state[])))
+                and ($6::text is null or jobs.args @> $6::text::jsonb)
+                and ($7::smallint is null or jobs.priority = $7::smallint)
+                and ($8::timestamptz is null or jobs.created_at >= $8::timestamptz)
+                and ($9::timestamptz is null or jobs.created_at < $9::timestamptz)
+                and (
+                    $10::text is null
+                    or exists (
+                        select
+                        from jsonb_array_elements(jobs.errors) as told (error)
+                        where strpos(
+                            lower(concat(told.error ->> 'error', ': ', told.error ->> 'message')),
+                            lower($10::text)
+                        ) > 0
+                    )
+                )
+                and ($11::smallint is null or jobs.attempt >= $11::smallint)
+            ) as matches
+        from :"schema".jobs
+        where
+            jobs.state = 'scheduled'
+            and (
+                $12::timestamptz is null
+                or (
+                    jobs.run_at >= $12::timestamptz
+                    and (jobs.run_at, jobs.id) > ($12::timestamptz, $13::bigint)
+                )
+            )
+            and ($1::bigint[] is null or jobs.id = any($1::bigint[]))
+            and ($5::text[] is null or jobs.tags @> $5::text[])
+        order by jobs.run_at, jobs.id
+        limit $15::bigint
+    ) as looked
+) as scanned
+where scanned.matches or scanned.place = $15::bigint
+order by scanned.run_at, scanned.id
+limit $14::integer;

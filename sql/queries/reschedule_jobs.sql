@@ -1,0 +1,78 @@
+-- reschedule_jobs: set the time of jobs that wait.
+--
+-- Run when a user reschedules, for each batch.
+--
+-- $1 ids bigint[]   $2 states job_state[]   (only those in one of these now; or null)
+-- $3 wait double precision   (seconds, or null)   $4 moment timestamptz   (or null)
+-- $5 channel text
+--
+-- Returns the ids of those that wait, for their time or for a worker; what has passed means
+-- now. One that becomes available goes to the end of its queue, a limited one into the line of
+-- its lane; one that was there already keeps its place.
+with wanted as materialized (
+    select jobs.id
+    from :"schema".jobs
+    where
+        jobs.id = any($1::bigint[])
+        and jobs.state in ('scheduled', 'waiting', 'available')
+        and (
+            cast($2 as :"schema".job_state[]) is null
+            or jobs.state = any(cast($2 as :"schema".job_state[]))
+        )
+    order by jobs.id
+    for update
+),
+
+placed as materialized (
+    select
+        wanted.id,
+        nextval((select (quote_ident(:'schema') || '.jobs_id_seq')::regclass)) as position,
+        coalesce(
+            $4::timestamptz,
+            statement_timestamp() + $3::double precision * interval '1 second'
+        ) as run_at
+    from wanted
+),
+
+changed as (
+    update :"schema".jobs
+    set
+        state = cast(case
+            when placed.run_at > statement_timestamp() then 'scheduled'
+            when jobs.state <> 'scheduled' then jobs.state::text
+            when coalesce(jobs.lane, jobs.queue_lane) is not null then 'waiting'
+            else 'available'
+        end as :"schema".job_state),
+        waits_in = case
+            when placed.run_at > statement_timestamp() then null
+            when jobs.state <> 'scheduled' then jobs.waits_in
+            else coalesce(jobs.lane, jobs.queue_lane)
+        end,
+        lane_kept = null,
+        run_at = placed.run_at,
+        position = case
+            when jobs.state <> 'scheduled' and placed.run_at <= statement_timestamp()
+                then jobs.position
+            else placed.position
+        end
+    from placed
+    where jobs.id = placed.id
+    returning jobs.id, jobs.queue, jobs.priority, jobs.state, jobs.run_at
+),
+
+news as (
+    select
+        pg_notify($5, json_strip_nulls(json_build_object(
+            'ready', array_agg(distinct queue) filter (where state = 'available'),
+            'priority', min(priority) filter (where state = 'available'),
+            'due', extract(epoch from min(run_at) filter (where state = 'scheduled')),
+            'lanes', case when bool_or(state = 'waiting') then array['*'] end
+        ))::text) as sent
+    from changed
+    having count(*) > 0
+)
+
+select changed.id
+from changed
+left join news on true
+order by changed.id;

@@ -1,0 +1,123 @@
+-- retry_jobs: let jobs run now that have ended, or wait for their time.
+--
+-- Run when a user retries, for each batch.
+--
+-- $1 ids bigint[]   $2 states job_state[]   (only those in one of these now; or null)
+-- $3 args text   (JSON that takes the place of their arguments; or null)
+-- $4 unique_key text   (hexadecimal, the key that goes with these; or null)   $5 channel text
+--
+-- Returns id of each job that may be retried, and held_by: null if it is available now, else
+-- the job that has its unique key. Of several with one key the newest is retried. One that had
+-- ended begins anew: `before` tells its worker how many attempts do not count. One that is
+-- available, or waits in the line of a lane, is touched only to get other arguments; limited
+-- ones go into the line of their lane. One that has expired does not any more.
+with wanted as materialized (
+    select
+        jobs.id,
+        jobs.state,
+        case
+            when jobs.attempted_at is null or 'running' = any(jobs.unique_states)
+                then coalesce(decode($4::text, 'hex'), jobs.unique_key)
+        end as key
+    from :"schema".jobs
+    where
+        jobs.id = any($1::bigint[])
+        and jobs.state <> 'running'
+        and (jobs.state not in ('available', 'waiting') or $3::text is not null)
+        and (
+            cast($2 as :"schema".job_state[]) is null
+            or jobs.state = any(cast($2 as :"schema".job_state[]))
+        )
+    order by jobs.id
+    for update
+),
+
+judged as materialized (
+    select
+        wanted.id,
+        coalesce(
+            (
+                select jobs.id
+                from :"schema".jobs
+                where
+                    jobs.unique_key = wanted.key
+                    and jobs.unique_key is not null
+                    and jobs.state = any(jobs.unique_states)
+                    and (jobs.attempted_at is null or 'running' = any(jobs.unique_states))
+                    and jobs.id <> wanted.id
+                limit 1
+            ),
+            case
+                when wanted.key is not null
+                    then nullif(max(wanted.id) over (partition by wanted.key), wanted.id)
+            end
+        ) as held_by
+    from wanted
+),
+
+placed as materialized (
+    select
+        allowed.id,
+        nextval((select (quote_ident(:'schema') || '.jobs_id_seq')::regclass)) as position
+    from (
+        select judged.id
+        from judged
+        where judged.held_by is null
+        order by judged.id
+    ) as allowed
+),
+
+changed as (
+    update :"schema".jobs
+    set
+        state = cast(case
+            when jobs.state in ('available', 'waiting') then jobs.state::text
+            when coalesce(jobs.lane, jobs.queue_lane) is not null then 'waiting'
+            else 'available'
+        end as :"schema".job_state),
+        waits_in = case
+            when jobs.state in ('available', 'waiting') then jobs.waits_in
+            else coalesce(jobs.lane, jobs.queue_lane)
+        end,
+        lane_kept = null,
+        run_at = case
+            when jobs.state in ('available', 'waiting') then jobs.run_at
+            else clock_timestamp()
+        end,
+        position = case
+            when jobs.state in ('available', 'waiting') then jobs.position
+            else placed.position
+        end,
+        finished_at = null,
+        expires_at = case when jobs.expires_at > clock_timestamp() then jobs.expires_at end,
+        cancel_requested = false,
+        interrupt = false,
+        args = coalesce($3::text::jsonb, jobs.args),
+        unique_key = coalesce(decode($4::text, 'hex'), jobs.unique_key),
+        extra = case
+            when jobs.finished_at is not null and jobs.attempt > 0
+                then coalesce(jobs.extra, '{}') || jsonb_build_object('before', jobs.attempt)
+            else jobs.extra
+        end
+    from placed
+    where jobs.id = placed.id
+    returning jobs.queue, jobs.priority, jobs.waits_in
+),
+
+news as (
+    select
+        pg_notify($5, json_strip_nulls(json_build_object(
+            'ready', array_agg(distinct queue) filter (where waits_in is null),
+            'priority', min(priority) filter (where waits_in is null),
+            'lanes', case when bool_or(waits_in is not null) then array['*'] end
+        ))::text) as sent
+    from changed
+    having count(*) > 0
+)
+
+select
+    judged.id,
+    judged.held_by
+from judged
+left join news on true
+order by judged.id;
