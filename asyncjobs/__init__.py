@@ -13,6 +13,7 @@ from asyncjobs.errors import (
     ConcurrencyKeyError,
     ConfigError,
     ConnectionKindError,
+    CronError,
     DaemonError,
     DatabaseNotConfiguredError,
     DetachedJobError,
@@ -34,6 +35,7 @@ from asyncjobs.errors import (
     PostgresNotFoundError,
     ProcessDiedError,
     ProgressError,
+    RecurrenceError,
     ResultError,
     ResultNotKeptError,
     ResultTimeoutError,
@@ -50,6 +52,8 @@ from asyncjobs.errors import (
     UnknownNameError,
     UnknownOptionError,
     UnknownQueueError,
+    UnknownScheduleError,
+    UnknownTimezoneError,
     WaitError,
     WaitingError,
     WorkerStuckError,
@@ -59,8 +63,10 @@ from asyncjobs.hooks import Hooks
 from asyncjobs.job import AsyncJob, Job, JobCall, ThreadJob
 from asyncjobs.limits import Queue, RateLimit
 from asyncjobs.manager import JobManager
+from asyncjobs.schedule_types import Schedule
 from asyncjobs.scheduled import JobEvent, ScheduledJob
 from asyncjobs.scheduler import Scheduler
+from asyncjobs.schedules import Schedules
 from asyncjobs.storage.memory import MemoryAdapter
 from asyncjobs.storage.postgres import Capabilities, PostgresAdapter
 from asyncjobs.types import JobRecord, JobState, NewJob, Pause
@@ -79,6 +85,7 @@ __all__ = [
     "ConcurrencyKeyError",
     "ConfigError",
     "ConnectionKindError",
+    "CronError",
     "DaemonError",
     "DatabaseNotConfiguredError",
     "DetachedJobError",
@@ -115,14 +122,17 @@ __all__ = [
     "ProgressError",
     "Queue",
     "RateLimit",
+    "RecurrenceError",
     "ResultError",
     "ResultNotKeptError",
     "ResultTimeoutError",
     "Retry",
     "RowRefusedError",
+    "Schedule",
     "ScheduleError",
     "ScheduledJob",
     "Scheduler",
+    "Schedules",
     "SchemaTooNewError",
     "SelfCancelledError",
     "Snooze",
@@ -136,6 +146,8 @@ __all__ = [
     "UnknownNameError",
     "UnknownOptionError",
     "UnknownQueueError",
+    "UnknownScheduleError",
+    "UnknownTimezoneError",
     "WaitError",
     "WaitingError",
     "WorkerGroup",

@@ -65,7 +65,25 @@ class JobContext:
     @cached_property
     def meta(self) -> dict[str, Any]:
         """What `later` was given as *meta*."""
-        found: dict[str, Any] = json.loads(self.extra).get("meta", {}) if self.extra else {}
+        found: dict[str, Any] = self._extra.get("meta", {})
+        return found
+
+    @cached_property
+    def schedule(self) -> str | None:
+        """The name of the schedule whose run this is; None for any other job."""
+        found: dict[str, str] = self._extra.get("schedule", {})
+        return found.get("name")
+
+    @cached_property
+    def tick(self) -> datetime | None:
+        """The moment of the schedule that this run is for; None if somebody asked for it."""
+        found: dict[str, str] = self._extra.get("schedule", {})
+        tick = found.get("tick")
+        return None if tick is None else datetime.fromisoformat(tick)
+
+    @cached_property
+    def _extra(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.extra) if self.extra else {}
         return found
 
     def progress(self, done: float, message: str | None = None) -> None:

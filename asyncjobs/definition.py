@@ -20,21 +20,23 @@ from asyncjobs.config import (
 from asyncjobs.errors import ConfigError
 from asyncjobs.limits import check_limits, make_limit
 from asyncjobs.options import check_expires, check_tags, make_extras
+from asyncjobs.recurrence import RecurrenceOptions, recurrence_of
 from asyncjobs.unique import UniqueOptions, unique_rule
 from asyncjobs.verdicts import Retry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from asyncjobs.limits import ConcurrencyKey, RateLimit
+    from asyncjobs.schedule_types import CatchUp, Overlap, Recurrence
     from asyncjobs.types import Extras, JobState, Limit
     from asyncjobs.unique import OnConflict, UniqueRule
 
 ErrorClasses: TypeAlias = "type[BaseException] | tuple[type[BaseException], ...]"
 
 
-class DefinitionOptions(UniqueOptions, total=False):
+class DefinitionOptions(UniqueOptions, RecurrenceOptions, total=False):
     """The options of ``@jobs.job(…)``: the job's name, and the fields of `JobOptions`."""
 
     name: str | None
@@ -101,6 +103,13 @@ class JobOptions:
     unique_states: Sequence[JobState | str] | None = None
     on_conflict: OnConflict | None = None
     """See `asyncjobs.unique.UniqueOptions`, for the last four."""
+    cron: str | None = None
+    """For this and the next five see `RecurrenceOptions`."""
+    every: float | timedelta | None = None
+    starting_at: datetime | None = None
+    timezone: str | None = None
+    catch_up: CatchUp | None = None
+    overlap: Overlap | None = None
 
     def __post_init__(self) -> None:
         check_whole("priority", self.priority, -MAX_PRIORITY, MAX_PRIORITY)
@@ -128,7 +137,7 @@ class JobOptions:
         check_limits(self.concurrency, self.rate_limit)
         if self.strict_order and not (self.concurrency_key or self.concurrency):
             raise ConfigError("strict_order needs a concurrency_key or a concurrency")
-        _ = self.unique_rule
+        _ = self.unique_rule, self.recurrence
 
     def limit(self, job: str) -> Limit | None:
         """Return what limits the job named *job*; None if nothing does."""
@@ -142,6 +151,13 @@ class JobOptions:
         """What makes calls of the job equal; None if nothing does."""
         said = {name: getattr(self, name) for name in UniqueOptions.__annotations__}
         return unique_rule(cast("UniqueOptions", said))
+
+    @property
+    def recurrence(self) -> Recurrence | None:
+        """When the job recurs; None for most."""
+        return recurrence_of({
+            name: getattr(self, name) for name in RecurrenceOptions.__annotations__
+        })  # fmt: skip
 
     @property
     def extras(self) -> Extras | None:

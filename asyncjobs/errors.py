@@ -8,7 +8,11 @@
     │   │   ├── UnknownQueueError
     │   │   ├── UnknownAdapterError
     │   │   ├── UnknownOptionError (TypeError)
+    │   │   ├── UnknownTimezoneError
+    │   │   ├── UnknownScheduleError
     │   │   └── UnknownJobError
+    │   ├── RecurrenceError
+    │   │   └── CronError
     │   ├── DuplicateJobError
     │   ├── DatabaseNotConfiguredError
     │   └── AppNotFoundError
@@ -105,10 +109,54 @@ class UnknownOptionError(UnknownNameError, TypeError):
     kind = "option"
 
 
+class UnknownTimezoneError(UnknownNameError):
+    """A time zone that is not in the time zone data of this machine."""
+
+    kind = "time zone"
+
+    def __str__(self) -> str:
+        if not self.known:
+            return f"unknown time zone {self.name!r}: this machine has none; install tzdata"
+        near = get_close_matches(str(self.name), self.known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ", such as 'Europe/Zurich'"
+        return f"unknown time zone {self.name!r}: write a name of the IANA database{hint}"
+
+
+class UnknownScheduleError(UnknownNameError):
+    """A schedule that is not stored."""
+
+    kind = "schedule"
+
+
 class UnknownJobError(UnknownNameError):
     """A row names a job not registered here; a later deploy that has it still runs it."""
 
     kind = "job"
+
+
+class RecurrenceError(ConfigError):
+    """When a job is to recur makes no sense."""
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(problem)
+
+    def __str__(self) -> str:
+        return self.problem
+
+
+class CronError(RecurrenceError):
+    """A cron expression that cannot be read, or that never comes."""
+
+    def __init__(self, expression: str, problem: str) -> None:
+        self.expression, self.problem = expression, problem
+        ConfigError.__init__(self, expression, problem)
+
+    def __str__(self) -> str:
+        return (
+            f"cron {self.expression!r}: {self.problem}; write `minute hour day month weekday`, "
+            "with seconds `second minute hour day month weekday`, or a name like @daily"
+        )
 
 
 class DuplicateJobError(ConfigError):

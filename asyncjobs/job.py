@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from asyncjobs.codec import ArgumentCodec
 from asyncjobs.dependencies import Dependencies, injected_names
-from asyncjobs.errors import ConfigError
+from asyncjobs.errors import ConfigError, RecurrenceError
 from asyncjobs.hooks import Hooks
 from asyncjobs.limits import KeyMaker
 from asyncjobs.result_codec import ResultCodec
@@ -136,7 +136,8 @@ def refuse_coroutine(job: Job[..., Any], result: object) -> None:
 def make_job(name: str | None, function: Callable[..., Any], options: JobOptions) -> Job[..., Any]:
     """Return *function* as a job named *name*, or as the function is.
 
-    Raises ConfigError if it is no function, or has parameters that JSON cannot hold.
+    Raises ConfigError if it is no function, or has parameters that JSON cannot hold;
+    RecurrenceError if it is to recur and needs arguments.
     """
     if isinstance(function, staticmethod):
         function = function.__func__
@@ -156,6 +157,8 @@ def make_job(name: str | None, function: Callable[..., Any], options: JobOptions
     job.codec.prepare()
     if options.retain is not None:
         job.returns.prepare()
+    if options.recurrence is not None:
+        _check_recurring(job)
     return job
 
 
@@ -166,6 +169,16 @@ def _check_process(function: Callable[..., Any], *, is_async: bool) -> None:
         raise ConfigError(f"process=True needs a function that can be imported, got {function!r}")
     if injected_names(function):
         raise ConfigError(f"process=True: dependencies cannot reach a process, as in {function!r}")
+
+
+def _check_recurring(job: Job[..., Any]) -> None:
+    try:
+        job.codec.signature.bind()
+    except TypeError as error:
+        raise RecurrenceError(
+            f"the job {job.name!r} cannot recur by itself, because it needs arguments: {error}; "
+            "give them defaults, or schedule it by later(job(…), cron=…)"
+        ) from None
 
 
 class JobCall(Generic[R_co]):

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs.errors import NotAJobError
+from asyncjobs.job import JobCall
 from asyncjobs.limiting import Limiter
 from asyncjobs.options import joined
 from asyncjobs.types import Extras, NewJob, tuple_of
@@ -13,7 +14,7 @@ from asyncjobs.types import Extras, NewJob, tuple_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from asyncjobs.job import Job, JobCall
+    from asyncjobs.job import Job
     from asyncjobs.options import Chosen
     from asyncjobs.registry import JobRegistry
     from asyncjobs.types import Json, Limit
@@ -51,6 +52,17 @@ class Placer:
         )
         if job.limit is not None or key is not None or self.limiter.queue_limits:
             return self.limiter.limited(row, call, key)
+        return row
+
+    def recurring(self, job: Job[..., Any]) -> NewJob:
+        """Return the runs of *job*, which recurs by itself, as a row: a call without arguments."""
+        args, options = job.codec.encode((), {}), job.options
+        extras = job.extras or None
+        if job.unique is not None:
+            extras = _made_unique(job, args, None, extras)
+        row = NewJob(job.name, options.queue, options.priority, args, extras=extras)
+        if job.limit is not None or self.limiter.queue_limits:
+            return self.limiter.limited(row, JobCall(job, (), {}).take(), None)
         return row
 
     def _extras(self, job: Job[..., Any], of_call: Extras | None) -> Extras | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast, overload
 
 from asyncjobs.config import check_whole
 from asyncjobs.control import Control
@@ -25,6 +25,7 @@ from asyncjobs.options import LaterOptions, chosen
 from asyncjobs.pausing import Pausing
 from asyncjobs.placing import Placer
 from asyncjobs.scheduled import ScheduledJob, from_record, wait_all
+from asyncjobs.schedules import OWN_OPTIONS, RecurringOptions, Schedules
 from asyncjobs.storing import Storer
 from asyncjobs.watch import Watch
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from asyncjobs.job import Job, JobCall
     from asyncjobs.options import Chosen
     from asyncjobs.registry import JobRegistry
+    from asyncjobs.schedule_types import Schedule
     from asyncjobs.storage.protocol import Storage
     from asyncjobs.types import JobRecord, Limit, NewJob, StoredJob
 
@@ -75,13 +77,23 @@ class Scheduler(Control, Pausing):
         self, job: Job[..., R], args: Sequence[Any] = (), /, **options: Unpack[LaterOptions]
     ) -> ScheduledJob[R]: ...
 
+    @overload
+    async def __call__(
+        self, call: JobCall[Any], /, **options: Unpack[RecurringOptions]
+    ) -> Schedule: ...
+
+    @overload
+    async def __call__(
+        self, job: Job[..., Any], args: Sequence[Any] = (), /, **options: Unpack[RecurringOptions]
+    ) -> Schedule: ...
+
     async def __call__(
         self,
         call: JobCall[Any] | Job[..., Any],
         args: Sequence[Any] | None = None,
         /,
-        **options: Unpack[LaterOptions],
-    ) -> ScheduledJob[Any]:
+        **options: Any,
+    ) -> ScheduledJob[Any] | Schedule:
         """Store a call and return it once it is durable. `LaterOptions` has the options.
 
         *wait* is seconds or a timedelta from now, *wait_until* a moment with a time zone; at
@@ -90,14 +102,17 @@ class Scheduler(Control, Pausing):
         exactly if that connection's transaction commits.
 
         With *unique* an equal call is not stored a second time; then *on_conflict* counts, and
-        what is returned is the job that exists, with ``is_new`` false.
+        what is returned is the job that exists, with ``is_new`` false. With *cron* or *every*
+        the job recurs, and a `Schedule` is returned: `RecurringOptions` has what goes with them.
 
         Raises a ScheduleError that says what is wrong, UnknownQueueError, UnknownOptionError,
         ConfigError, or a StorageError if the database does not take it; nothing is stored
         then, unless the connection broke while waiting for the answer.
         """
         taken = as_call(call, args)
-        row = self._placer.row(taken, self._chosen(options))
+        if options and not OWN_OPTIONS.isdisjoint(options):
+            return await self._recur(taken, options)
+        row = self._placer.row(taken, self._chosen(cast("LaterOptions", options)))
         if self._placer.limiter.undeclared:
             await self._placer.limiter.declare(self._storage.limits)
         connection = options.get("connection")
@@ -144,7 +159,9 @@ class Scheduler(Control, Pausing):
             raise NotOpenError
         if asyncio._get_running_loop() is self._loop:
             raise RuntimeError("in the event loop write `await later(…)`")
-        return asyncio.run_coroutine_threadsafe(self(taken, **options), self._loop).result()
+        stored = asyncio.run_coroutine_threadsafe(self(taken, **options), self._loop)
+        result: ScheduledJob[R] = stored.result()
+        return result
 
     async def get(self, job_id: int, /) -> JobRecord | None:
         """Return what is stored of a job; None if nothing is, as of one that succeeded."""
@@ -181,6 +198,11 @@ class Scheduler(Control, Pausing):
         """
         return await wait_all(jobs, timeout)
 
+    @property
+    def schedules(self) -> Schedules:
+        """What makes jobs recur: to look at, switch, run now and remove."""
+        return Schedules(self._storage, self._watch, self._registry)
+
     def provide(self) -> Scheduler:
         """Return this scheduler, for ``Annotated[Scheduler, Depends(later.provide)]``."""
         return self
@@ -207,6 +229,13 @@ class Scheduler(Control, Pausing):
         """Store what is being gathered, and let nobody wait for a job any longer."""
         await self.drain()
         await self._watch.close()
+
+    async def _recur(self, call: JobCall[Any], options: dict[str, Any]) -> Schedule:
+        for_each = {name: value for name, value in options.items() if name not in OWN_OPTIONS}
+        row = self._placer.row(call, self._chosen(cast("LaterOptions", for_each)))
+        if self._placer.limiter.undeclared:
+            await self._placer.limiter.declare(self._storage.limits)
+        return await self.schedules.put(call.job, row, options)
 
     def _chosen(self, options: LaterOptions) -> Chosen:
         found = chosen(options)

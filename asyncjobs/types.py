@@ -69,6 +69,10 @@ class Extras(NamedTuple):
     queue_lane: str | None = None
     """The lane of its queue, if that is limited: `queue:…`."""
     unique: Unique | None = None
+    schedule: str | None = None
+    """The schedule whose run this is."""
+    tick: datetime | None = None
+    """The tick of the schedule that this is for."""
 
 
 class NewJob(NamedTuple):
@@ -82,6 +86,14 @@ class NewJob(NamedTuple):
     """Seconds from now, by the database's clock."""
     wait_until: datetime | None = None
     extras: Extras | None = None
+
+
+class RunOf(NamedTuple):
+    """Says that a job that ended was a run of a schedule."""
+
+    schedule: str
+    most: int
+    """Failed attempts with which the schedule gives up."""
 
 
 class StoredJob(NamedTuple):
@@ -151,6 +163,8 @@ class Outcome:
     """The lanes that it leaves, where the next may be let in once this is recorded."""
     keeps_lane: bool = False
     """If it is `scheduled`: it holds its own lane until then."""
+    run: RunOf | None = None
+    """Set if this is how the run of a schedule ended, well or not."""
 
 
 class WorkerInfo(NamedTuple):
@@ -225,6 +239,8 @@ class Signal(NamedTuple):
     """Lanes with room, or with a new job in the line; "*" for all."""
     pauses: bool = False
     """Something was paused or resumed."""
+    schedules: bool = False
+    """A schedule was stored or changed."""
     missed: bool = False
     """Signals may have been lost, or there will be none: look at everything."""
     proven: bool = False

@@ -43,6 +43,7 @@ from asyncjobs import (
 )
 from asyncjobs.definition import DefinitionOptions, JobOptions
 from asyncjobs.options import LaterOptions
+from asyncjobs.schedules import OWN_OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -372,6 +373,7 @@ OPTION_TABLES = [
     ("database.md", "PostgresAdapter", lambda: parameter_defaults(PostgresAdapter)),
     ("control.md", "JobFilter", lambda: dataclass_defaults(JobFilter)),
     ("scheduling.md", "later", lambda: dict.fromkeys(LaterOptions.__annotations__)),
+    ("recurring.md", "recurring", lambda: dict.fromkeys(OWN_OPTIONS)),
 ]
 
 

@@ -31,6 +31,10 @@ PLAIN = [  # raised with a sentence that is written where it happens
 SPEAKING = [  # with a sentence of their own
     errors.UnknownNameError("one", ["other", "third"]),
     errors.UnknownQueueError("emial", ["default", "email"]),
+    errors.UnknownTimezoneError("Europe/Zurch", ["Europe/Zurich"]),
+    errors.UnknownScheduleError("nihgtly", ["nightly"]),
+    errors.RecurrenceError("give cron or every, not both"),
+    errors.CronError("0 0 30 2 *", "never comes"),
     errors.UnknownAdapterError("postgre", ["postgres"]),
     errors.WorkerStuckError("default.0.0"),
     errors.UnknownOptionError("priorty", ["queue", "priority"]),

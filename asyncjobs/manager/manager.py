@@ -22,6 +22,7 @@ from asyncjobs.job import AsyncJob, Job, ThreadJob, make_job
 from asyncjobs.limits import Queue
 from asyncjobs.logs import get_logger
 from asyncjobs.manager.checks import check_manager, refuse_kill_stuck
+from asyncjobs.placing import Placer
 from asyncjobs.registry import JobRegistry
 from asyncjobs.scheduler import Scheduler
 from asyncjobs.worker import Worker
@@ -293,6 +294,9 @@ class JobManager:
 
     def _worker(self, index: int, number: int, where: str = "") -> Worker:
         group = self.workers[index]
+        worked = {each.adapter for each in self.workers}
+        first = next(name for name in self.adapters if name in worked)
+        placer = Placer(self.registry, self.queue_limits)
         return Worker(
             self.adapters[group.adapter],
             self.registry,
@@ -300,6 +304,9 @@ class JobManager:
             group.queues(self.queues),
             name=f"{where}{group.label}.{index}.{number}",
             log=self.logger,
+            known_queues=self.queues,
+            # Each declared schedule in one adapter only: the first that anybody works.
+            declares=placer if group.adapter == first else None,
         )
 
 

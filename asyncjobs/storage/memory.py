@@ -21,6 +21,7 @@ from asyncjobs.storage.memory_admin import MemoryAdmin
 from asyncjobs.storage.memory_limits import MemoryLimits
 from asyncjobs.storage.memory_results import MemoryResults, keep
 from asyncjobs.storage.memory_rows import Row, WorkerRow
+from asyncjobs.storage.memory_schedules import MemorySchedules
 from asyncjobs.storage.memory_statistics import MemoryStatistics
 from asyncjobs.storage.memory_table import Table
 from asyncjobs.types import (
@@ -77,6 +78,13 @@ class MemoryAdapter:
         )
         self._table.line_up = self.limits.add
         self.admin = MemoryAdmin(self._table, self.cancel)
+        self.schedules = MemorySchedules(
+            clock,
+            store=self._store,
+            runs=self._rows,
+            workers=self._workers,
+            tell=self._table.tell,
+        )
 
     async def open(self) -> None:
         """Count one more user."""
@@ -99,12 +107,7 @@ class MemoryAdapter:
             raise ConnectionKindError(f"MemoryAdapter has no transactions: got {kind}")
         if not self._opened:
             raise NotOpenError
-        now = self._clock()
-        self._table.keys.check(jobs, now)
-        touched: list[Row] = []
-        stored = [self._table.store(job, now, touched) for job in jobs]
-        self._wake(touched)
-        return stored
+        return self._store(jobs)
 
     async def cancel(self, ids: Sequence[int], *, interrupt: bool) -> list[int]:
         """Cancel the unfinished jobs among *ids*."""
@@ -199,10 +202,11 @@ class MemoryAdapter:
 
     async def finish(self, worker: int, outcomes: Sequence[Outcome]) -> list[int]:
         """Record those of *outcomes* whose job *worker* holds at that attempt."""
-        recorded = [outcome.id for outcome in outcomes if self._record(worker, outcome)]
-        self._wake(self._rows[number] for number in recorded if number in self._rows)
+        done = [outcome for outcome in outcomes if self._record(worker, outcome)]
+        self.schedules.note(done)
+        self._wake(self._rows[one.id] for one in done if one.id in self._rows)
         self.results.tell(outcome.id for outcome in outcomes if outcome.kept is not None)
-        return recorded
+        return [outcome.id for outcome in done]
 
     async def promote(self, limit: int) -> Promotion:
         """Make up to *limit* due jobs available, the earliest first."""
@@ -276,6 +280,14 @@ class MemoryAdapter:
                 row.run_at = self._clock() + timedelta(seconds=outcome.delay)
             self._put(row, state)
         return True
+
+    def _store(self, jobs: Sequence[NewJob]) -> list[StoredJob]:
+        now = self._clock()
+        self._table.keys.check(jobs, now)
+        touched: list[Row] = []
+        stored = [self._table.store(job, now, touched) for job in jobs]
+        self._wake(touched)
+        return stored
 
     def _settle(self, row: Row, state: JobState) -> None:
         # For a row that was let into a lane, or put back into its line.

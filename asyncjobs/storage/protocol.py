@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from asyncjobs.storage.admin import AdminStorage
     from asyncjobs.storage.limits import LimitStorage
     from asyncjobs.storage.results import ResultStorage
+    from asyncjobs.storage.schedules import ScheduleStorage
 
 OnSignal: TypeAlias = Callable[[Signal], None]
 
@@ -63,6 +64,11 @@ class Storage(Protocol):
     @property
     def limits(self) -> LimitStorage:
         """What is limited, and what is paused."""
+        ...
+
+    @property
+    def schedules(self) -> ScheduleStorage:
+        """What makes jobs recur."""
         ...
 
     async def open(self) -> None:
@@ -151,6 +157,8 @@ class Storage(Protocol):
 
         An outcome is recorded only if *worker* holds the job at that attempt. A job whose
         cancellation was asked for becomes `cancelled` instead of going back to the queue.
+        The schedule of a run is told in the same step; with `RunOf.most` failed attempts since
+        a run succeeded it gives up.
         """
         ...
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from asyncjobs.storage.protocol import Storage
     from asyncjobs.worker.admitter import Admitter
     from asyncjobs.worker.claimer import Claimer
+    from asyncjobs.worker.crontab import Crontab
     from asyncjobs.worker.executor import Executor
     from asyncjobs.worker.finisher import Finisher
     from asyncjobs.worker.pauses import Pauses
@@ -35,12 +36,13 @@ class Burst:
         *,
         admitter: Admitter,
         pauses: Pauses,
+        crontab: Crontab,
         queues: Sequence[str],
         log: Any,
     ) -> None:
         self._storage, self._queues, self._log = storage, list(queues), log
         self._claimer, self._executor, self._finisher = claimer, executor, finisher
-        self._admitter, self._pauses = admitter, pauses
+        self._admitter, self._pauses, self._crontab = admitter, pauses, crontab
 
     async def run(self, stop: asyncio.Event) -> None:
         """Set *stop* once nothing is eligible. What is future, paused or has to wait is not."""
@@ -57,6 +59,8 @@ class Burst:
     async def _nothing_left(self) -> bool:
         await self._finisher.drain(DRAIN_TIMEOUT)
         if (await self._storage.promote(PROMOTED)).count or await self._admitter.settle():
+            return False
+        if await self._crontab.look():
             return False
         self._claimer.dry.clear()
         self._claimer.look()

@@ -57,6 +57,7 @@ class Executor:
         on_room: Callable[[], None],
         on_stuck: Callable[[], None],
         is_torn_down: Callable[[], bool],
+        on_failed_run: Callable[[str], None],
     ) -> None:
         self._registry, self._group, self._finisher = registry, group, finisher
         self._keeper, self._log, self._on_room, self._on_stuck = keeper, log, on_room, on_stuck
@@ -64,7 +65,13 @@ class Executor:
         self._loop = asyncio.get_running_loop()
         self._deadlines = Deadlines(self._loop, log, self._give_up)
         self.reporter = Reporter(
-            finisher, bookkeeper, keeper, log, worker=worker, is_torn_down=is_torn_down
+            finisher,
+            bookkeeper,
+            keeper,
+            log,
+            worker=worker,
+            is_torn_down=is_torn_down,
+            on_failed_run=on_failed_run,
         )
         self._performer = Performer(registry, group, self.reporter, log, on_start=self._begin)
         self._plans: dict[str, tuple[outcome.Limits, hooks.Around | None]] = {}

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncjobs.errors import AttemptsExhaustedError, ResultError, StoredArgumentsError
-from asyncjobs.types import ALL_LANES, EXPIRED, Outcome
+from asyncjobs.types import ALL_LANES, EXPIRED, Outcome, RunOf
 
 if TYPE_CHECKING:
     from asyncjobs.config import WorkerGroup
@@ -62,8 +62,10 @@ def renewed(limit: Limits, extra: Json) -> Limits:
 
 def succeeded(row: ClaimedJob, limit: Limits) -> Outcome:
     """Return the outcome of an attempt that returned."""
-    lanes = () if row.extra is None else lanes_of(row)
-    return Outcome(row.id, row.attempt, "succeeded", delete=limit.delete_successful, lanes=lanes)
+    result = Outcome(row.id, row.attempt, "succeeded", delete=limit.delete_successful)
+    if row.extra is not None:
+        result.lanes, result.run = lanes_of(row), _run_of(row, limit)
+    return result
 
 
 def failed(
@@ -88,7 +90,13 @@ def failed(
     record, lanes = describe(error, row.attempt, worker), lanes_of(row)
     if delay is None:
         return Outcome(
-            row.id, row.attempt, "failed", delete=limit.delete_failed, error=record, lanes=lanes
+            row.id,
+            row.attempt,
+            "failed",
+            delete=limit.delete_failed,
+            error=record,
+            lanes=lanes,
+            run=_run_of(row, limit) if row.extra is not None else None,
         )
     strict = bool(lanes) and job.options.strict_order
     return Outcome(
@@ -119,6 +127,11 @@ def snoozed(row: ClaimedJob, job: Job[..., Any], delay: float) -> Outcome:
         lanes=lanes,
         keeps_lane=bool(lanes) and job.options.strict_order,
     )
+
+
+def _run_of(row: ClaimedJob, limit: Limits) -> RunOf | None:
+    schedule = json.loads(row.extra or "{}").get("schedule")
+    return RunOf(schedule["name"], limit.max_attempts) if schedule else None
 
 
 def returned(row: ClaimedJob) -> Outcome:

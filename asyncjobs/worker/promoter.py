@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs.errors import StorageError
 from asyncjobs.worker.delays import growing_delays
+from asyncjobs.worker.timer import Timer
 
 if TYPE_CHECKING:
     from asyncjobs.storage.protocol import Storage
@@ -22,22 +21,15 @@ class Promoter:
 
     def __init__(self, storage: Storage, interval: float, log: Any) -> None:
         self._storage, self._interval, self._log = storage, interval, log
-        self._due = 0.0
-        self._sooner = asyncio.Event()
-
-    def expect(self, due_in: float) -> None:
-        """Look in *due_in* seconds, unless a look is planned before that."""
-        due = time.monotonic() + due_in
-        if due < self._due:
-            self._due = due
-            self._sooner.set()
+        self._timer = Timer()
+        self.expect = self._timer.expect
 
     async def run(self) -> None:
         """Promote until cancelled."""
         delays = growing_delays()
         while True:
-            await self._sleep()
-            self._due = time.monotonic() + self._interval
+            await self._timer.sleep()
+            self._timer.reset(self._interval)
             try:
                 promotion = await self._storage.promote(BATCH)
                 delays = growing_delays()
@@ -49,12 +41,3 @@ class Promoter:
                     self._log.debug("job.promoted", jobs=promotion.count)
                 if promotion.next_in is not None:
                     self.expect(max(promotion.next_in, LEAST))
-
-    async def _sleep(self) -> None:
-        while (left := self._due - time.monotonic()) > 0:
-            self._sooner.clear()
-            try:
-                async with asyncio.timeout(left):
-                    await self._sooner.wait()
-            except TimeoutError:
-                return

@@ -45,10 +45,11 @@ class Reporter:
         *,
         worker: str,
         is_torn_down: Callable[[], bool],
+        on_failed_run: Callable[[str], None],
     ) -> None:
         self._finisher, self._note, self._keeper = finisher, bookkeeper.note, keeper
         self._log, self._worker = log, worker
-        self._is_torn_down = is_torn_down
+        self._is_torn_down, self._on_failed_run = is_torn_down, on_failed_run
 
     def report(
         self, attempt: Attempt, failure: BaseException | None, result: Json | None = None
@@ -153,6 +154,8 @@ class Reporter:
             self._log.info(event, **facts, **reason)
         elif result.state == "failed" and error is not None:
             self._log.error("job.failed", **facts, error=outcome.represent(error), exc_info=error)
+            if result.run is not None:
+                self._on_failed_run(result.run.schedule)
         elif result.state == "scheduled" and error is not None:
             self._log.warning(
                 "job.retried", **facts, error=outcome.represent(error), delay=result.delay

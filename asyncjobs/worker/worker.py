@@ -17,6 +17,7 @@ from asyncjobs.worker.bookkeeper import Bookkeeper
 from asyncjobs.worker.burst import Burst
 from asyncjobs.worker.cancellations import Cancellations
 from asyncjobs.worker.claimer import Claimer
+from asyncjobs.worker.crontab import Crontab
 from asyncjobs.worker.executor import Executor
 from asyncjobs.worker.finisher import Finisher
 from asyncjobs.worker.identity import this_process
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from asyncjobs.config import WorkerGroup
+    from asyncjobs.placing import Placer
     from asyncjobs.registry import JobRegistry
     from asyncjobs.storage.protocol import Storage
     from asyncjobs.types import Heartbeat
@@ -48,7 +50,9 @@ LOOK = 0.25
 class Worker:
     """One worker of one group. The storage is open while it runs.
 
-    Its *name* is the same after a restart.
+    Its *name* is the same after a restart. With *declares*, which makes their rows, it stores
+    the schedules that the registry's jobs declare, and retires others in *known_queues*,
+    those of the application.
     """
 
     def __init__(
@@ -60,6 +64,8 @@ class Worker:
         *,
         name: str,
         log: Any,
+        known_queues: Sequence[str] = (),
+        declares: Placer | None = None,
     ) -> None:
         self._storage, self._group, self._queues = storage, group, list(queues)
         self.name = name
@@ -82,6 +88,9 @@ class Worker:
             on_recorded=self._on_room,
             on_freed=look,
         )
+        self._crontab = Crontab(
+            storage, registry, known_queues, group.sleep_delay, self._log, declares=declares
+        )
         self._executor = Executor(
             registry,
             group,
@@ -93,6 +102,7 @@ class Worker:
             on_room=self._on_room,
             on_stuck=self._on_stuck,
             is_torn_down=self._is_torn_down,
+            on_failed_run=self._crontab.suspect,
         )
         self._claimer = Claimer(
             storage,
@@ -110,6 +120,7 @@ class Worker:
             self._finisher,
             admitter=self._admitter,
             pauses=self._pauses,
+            crontab=self._crontab,
             queues=queues,
             log=self._log,
         )
@@ -179,6 +190,7 @@ class Worker:
                 for service in (
                     self._listen,
                     self._promoter.run,
+                    self._crontab.run,
                     self._admitter.run,
                     self._pauses.run,
                     self._rescuer.run,
@@ -233,6 +245,7 @@ class Worker:
         self._finisher.begin(worker)
         self._claimer.worker = self._lease.worker = self._keeper.progress.worker = worker
         self._executor.renew(asked_at + self._group.lease)
+        self._crontab.begin(worker)
         self._claimer.look()
         # What others could not run, we may.
         await self._storage.offer([job.name for job in self._registry])
@@ -286,6 +299,8 @@ class Worker:
 
     def _on_signal(self, signal: Signal) -> None:
         self._claimer.on_signal(signal)
+        if signal.missed or signal.schedules:
+            self._crontab.expect(0)
         if signal.lanes:
             self._admitter.look(signal.lanes)
         if signal.pauses or signal.missed:

@@ -5,7 +5,7 @@
 -- $1 jobs text   (a JSON list of objects, a job each:
 --     name, queue, priority, args (JSON as text), wait (seconds), moment (ISO 8601),
 --     tags, extra (a JSON object as text), expires (seconds), expires_at (ISO 8601),
---     retain (seconds), lane, queue_lane; what is absent is null)
+--     retain (seconds), lane, queue_lane, schedule, tick; what is absent is null)
 -- $2 channel text
 --
 -- Returns id, state and run_at of each job, ids ascending in the order of the list. A limited
@@ -26,11 +26,12 @@ with incoming as materialized (
             wait double precision, moment timestamptz,
             tags text[], extra text,
             expires double precision, expires_at timestamptz,
-            retain double precision, lane text, queue_lane text
+            retain double precision, lane text, queue_lane text,
+            schedule text, tick timestamptz
         )
     ) with ordinality as new (
         name, queue, priority, args, wait, moment, tags, extra, expires, expires_at,
-        retain, lane, queue_lane, place
+        retain, lane, queue_lane, schedule, tick, place
     )
     order by new.place
 ),
@@ -40,6 +41,7 @@ stored as (
         id, position, name, queue, priority, args, run_at, state, tags, extra, expires_at
         , retain -- since: 5
         , lane, queue_lane, waits_in -- since: 6
+        , schedule, tick -- since: 9
     )
     select
         incoming.id,
@@ -66,6 +68,7 @@ stored as (
             when incoming.run_at <= statement_timestamp() -- since: 6
                 then coalesce(incoming.lane, incoming.queue_lane) -- since: 6
         end -- since: 6
+        , incoming.schedule, incoming.tick -- since: 9
     from incoming
     returning id, state, run_at, queue, priority
 ),

@@ -38,6 +38,8 @@ asked as materialized (
         new.retain * interval '1 second' as retain,
         new.lane,
         new.queue_lane,
+        new.schedule,
+        new.tick,
         decode(new.unique_key, 'hex') as key,
         new.unique_states as states,
         new.period * interval '1 second' as period,
@@ -56,11 +58,12 @@ asked as materialized (
             tags text[], extra text,
             expires double precision, expires_at timestamptz,
             retain double precision, lane text, queue_lane text,
+            schedule text, tick timestamptz,
             unique_key text, unique_states :"schema".job_state[], period double precision, on_conflict text
         )
     ) with ordinality as new (
         name, queue, priority, args, wait, moment, tags, extra, expires, expires_at,
-        retain, lane, queue_lane, unique_key, unique_states, period, on_conflict, place
+        retain, lane, queue_lane, schedule, tick, unique_key, unique_states, period, on_conflict, place
     )
     order by new.place
 ),
@@ -143,6 +146,7 @@ stored as (
     insert into :"schema".jobs (
         id, position, name, queue, priority, args, run_at, state, tags, extra, expires_at,
         retain, lane, queue_lane, waits_in, unique_key, unique_states
+        , schedule, tick -- since: 9
     )
     select
         fresh.id,
@@ -169,6 +173,7 @@ stored as (
         end,
         fresh.key,
         fresh.states
+        , fresh.schedule, fresh.tick -- since: 9
     from fresh
     left join taken on fresh.key = taken.key
     where fresh.period is null or taken.key is not null

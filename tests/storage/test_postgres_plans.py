@@ -53,6 +53,12 @@ from (values
 ) as kind (state, lane, many)
 cross join lateral generate_series(1, many) as number
 """
+RUNS = """
+insert into asyncjobs.jobs (position, run_at, state, name, queue, args, schedule, tick)
+select number, now(), 'succeeded', 'note', 'default', '{}', 'nightly',
+    timestamptz '2026-01-01 00:00:00+00' + number * interval '1 minute'
+from generate_series(1, 20000) as number
+"""
 WORKER = ("w", "*", ["default"], "h", "h", 1, 1.0, 3600.0)
 INDEXES = {
     "claim_queue": {"jobs_available"},
@@ -82,6 +88,8 @@ INDEXES = {
     "reschedule_jobs": {"jobs_pkey"},
     "delete_jobs": {"jobs_pkey"},
     "enqueue_unique": {"jobs_unique", "unique_keys_pkey"},
+    "has_run": {"jobs_runs"},
+    "advance_schedules": {"jobs_runs", "jobs_ticks"},
 }
 
 UNIQUE = [
@@ -107,6 +115,13 @@ async def fill(dsn: str) -> None:
     await connection.execute(RETAIN)
     await connection.execute(FILL_LANES)
     await connection.execute("insert into asyncjobs.limits values ('job:note', 5)")
+    await connection.execute(RUNS)
+    await connection.execute(
+        "insert into asyncjobs.schedules (name, job, cron) values ($1, $2, $3)",
+        "nightly",
+        "note",
+        "@daily",
+    )
     await connection.execute("vacuum analyze asyncjobs.jobs")
     await connection.close()
 
@@ -167,6 +182,11 @@ async def arguments(connection: Any, name: str) -> list[Any]:
         "reschedule_jobs": [ids, ["scheduled"], 60.0, None, "channel"],
         "delete_jobs": [ids, None],
         "enqueue_unique": [json.dumps(UNIQUE), "channel", "1s"],
+        "has_run": ["nightly"],
+        "advance_schedules": [json.dumps([{
+            "name": "nightly", "ticks": ["2026-01-01T00:05:00+00:00", "2027-01-01T00:05:00+00:00"],
+            "covered_at": "2027-01-01T00:06:00+00:00", "next_at": "2027-01-01T00:07:00+00:00",
+        }])],
     }[name]  # fmt: skip
 
 
@@ -244,5 +264,10 @@ async def test_every_statement_of_the_hot_path_is_looked_at() -> None:
         "park_jobs", "pause_lane", "paused_lanes", "prune_statistics", "prune_unique_keys",
         "read_counts", "read_durations", "record_migration", "record_statistics",
         "register_worker", "remove_dead_workers", "remove_worker", "resume_lane", "return_jobs",
+        # of schedules, which are few
+        "declare_schedules", "due_schedules", "get_schedules", "lock_schedule",
+        "lock_schedules", "note_runs", "plan_schedule", "put_schedule", "record_declarations",
+        "remove_schedule", "report_orphans", "report_schedule", "retire_schedules",
+        "switch_schedule",
     }  # fmt: skip
     assert INDEXES.keys() | rare == set(Statements.__dataclass_fields__)

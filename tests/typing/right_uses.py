@@ -22,8 +22,10 @@ from asyncjobs import (
     Queue,
     RateLimit,
     Retry,
+    Schedule,
     ScheduledJob,
     Scheduler,
+    Schedules,
     Snooze,
     ThreadJob,
     WorkerGroup,
@@ -95,6 +97,14 @@ async def send_by_key(user: int) -> None: ...
 async def send_with_backoff() -> None: ...
 
 
+@jobs.job(cron="0 3 * * *", timezone="Europe/Zurich", catch_up="once", overlap="skip")
+async def nightly() -> None: ...
+
+
+@jobs.job(every=timedelta(hours=2), starting_at=datetime.now(UTC))
+def two_hourly() -> None: ...
+
+
 @jobs.job()
 async def sweep() -> None: ...
 
@@ -160,6 +170,20 @@ async def schedule_them(connection: object) -> None:
     mixed: list[JobCall[Any]] = [send(7), sweep()]
     assert_type(await later.many(mixed, connection=connection), list[ScheduledJob[Any]])
 
+
+async def have_them_recur() -> None:
+    assert_type(await later(sweep(), cron="@daily", timezone="Europe/Zurich"), Schedule)
+    assert_type(await later(send, [7], every=30, overlap="allow", catch_up="all"), Schedule)
+    assert_type(await later(send(7), every=timedelta(hours=2), name="x", queue="email"), Schedule)
+    assert_type(later.schedules, Schedules)
+    assert_type(await later.schedules.list(), list[Schedule])
+    assert_type(await later.schedules.get("x"), Schedule | None)
+    assert_type(await later.schedules.enable("x"), Schedule)
+    assert_type(await later.schedules.run_now("x"), ScheduledJob[Any] | None)
+    assert_type(await later.schedules.remove("x"), bool)
+
+
+async def control_them(job_id: int) -> None:
     assert_type(await later.cancel(job_id), bool)
     assert_type(await later.cancel(job_id, interrupt=False), bool)
     assert_type(await later.cancel(JobFilter(state="failed"), interrupt=False), int)

@@ -76,6 +76,10 @@ async def schedule_them() -> None:
     await later(send(7), wiat=60)  # wrong: unknown option
     await later(send(7), tags=7)  # wrong: type of an option
     await later(send(7), meta=["a"])  # wrong: type of an option
+    await later(send(7), cron=5)  # wrong: type of an option
+    await later(send(7), cron="@daily", catch_up="twice")  # wrong: none of the choices
+    await later(send(7), cron="@daily", wiat=60)  # wrong: unknown option
+    await later.many([send(7)], cron="@daily")  # wrong: many do not recur
     await later(plain(7))  # wrong: the call of what is no job
     await later(plain, [7])  # wrong: what is no job
     await later("send", [7])  # wrong: the name of a job

@@ -21,6 +21,7 @@ from asyncjobs.storage.postgres.listener import Listener
 from asyncjobs.storage.postgres.migrate import migrate
 from asyncjobs.storage.postgres.opening import get_to_know
 from asyncjobs.storage.postgres.results import Results
+from asyncjobs.storage.postgres.schedules import SchedulesTable
 from asyncjobs.storage.postgres.source import ConnectionSource, DsnSource, PoolSource
 from asyncjobs.storage.postgres.statements import channel_name, check_schema
 from asyncjobs.storage.postgres.statistics import PostgresStatistics
@@ -101,6 +102,7 @@ class PostgresAdapter:
         self._results_table: Results | None = None
         self._limit_tables: LimitTables | None = None
         self._admin_made: Admin | None = None
+        self._schedules_table: SchedulesTable | None = None
         self._listeners: list[OnSignal] = []
         self._listening: asyncio.Task[None] | None = None
         self._hears = False
@@ -134,6 +136,9 @@ class PostgresAdapter:
                 self._limit_tables = LimitTables(
                     lanes, statements, self.schema, version, self._channel
                 )
+                self._schedules_table = SchedulesTable(
+                    lanes, statements, self.schema, self._jobs_table
+                )
             self._opened += 1
 
     async def close(self) -> None:
@@ -147,6 +152,7 @@ class PostgresAdapter:
                 self._results_table = None
                 self._limit_tables = None
                 self._admin_made = None
+                self._schedules_table = None
                 await lanes.close()
 
     async def migrate(self) -> list[str]:
@@ -310,6 +316,13 @@ class PostgresAdapter:
         if self._admin_made is None:
             raise NotOpenError
         return self._admin_made
+
+    @property
+    def schedules(self) -> SchedulesTable:
+        """The schedules; see `asyncjobs.storage.schedules`."""
+        if self._schedules_table is None:
+            raise NotOpenError
+        return self._schedules_table
 
     @property
     def _jobs(self) -> JobsTable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from asyncjobs.errors import NotMigratedError
 from asyncjobs.storage.postgres.external import driver_connection
@@ -11,6 +11,7 @@ from asyncjobs.storage.postgres.failures import translated
 from asyncjobs.storage.postgres.records import as_record
 from asyncjobs.storage.postgres.transactions import HOT_TIMEOUT, transaction
 from asyncjobs.storage.postgres.unique import UniqueJobs
+from asyncjobs.storage.schedule_records import notes_of
 from asyncjobs.types import JobRecord, NewJob, Promotion, StoredJob, tuple_of
 
 if TYPE_CHECKING:
@@ -28,6 +29,14 @@ SEPARATOR = "\x1e"
 text is less work than an array of texts."""
 CANCEL_BATCH = 500
 """Ids in one statement: a notification holds 8 000 bytes, an id up to 20."""
+
+
+class Fetching(Protocol):
+    """A lane, or a connection in a transaction."""
+
+    async def fetch(self, statement: str, /, *args: Any) -> Sequence[Any]:
+        """Run *statement* and return its rows."""
+        ...
 
 
 class JobsTable:
@@ -86,21 +95,37 @@ class JobsTable:
 
     async def finish(self, worker: int, outcomes: Sequence[Outcome]) -> list[int]:
         """Record *outcomes*: a statement each for rows that go, that stay, and that say more."""
+        if any(outcome.run for outcome in outcomes):
+            return await self._finish_runs(worker, outcomes)
+        return await self._finish(self._lanes.finish, worker, outcomes)
+
+    async def _finish(self, lane: Fetching, worker: int, outcomes: Sequence[Outcome]) -> list[int]:
         gone = [outcome for outcome in outcomes if outcome.delete and outcome.kept is None]
         recorded: list[int] = []
         if gone:
-            recorded += await self._delete(worker, gone)
+            recorded += await self._delete(lane, worker, gone)
         if len(gone) < len(outcomes):
             stay = [out for out in outcomes if not out.delete and out.kept is None]
             if stay:
-                recorded += await self._update(worker, stay)
+                recorded += await self._update(lane, worker, stay)
             if len(gone) + len(stay) < len(outcomes):
                 kept = [outcome for outcome in outcomes if outcome.kept is not None]
-                recorded += await self._keep(worker, kept)
+                recorded += await self._keep(lane, worker, kept)
         return recorded
 
-    async def _delete(self, worker: int, outcomes: list[Outcome]) -> list[int]:
-        rows = await self._lanes.finish.fetch(
+    async def _finish_runs(self, worker: int, outcomes: Sequence[Outcome]) -> list[int]:
+        # With what their schedules are told, or not at all.
+        async with self._lanes.finish.transaction() as connection:
+            recorded = await self._finish(connection, worker, outcomes)
+            told = set(recorded)
+            notes = notes_of(outcome for outcome in outcomes if outcome.id in told)
+            if notes:
+                columns = [list(column) for column in zip(*notes, strict=True)]
+                await connection.fetch(self._sql.note_runs, *columns)
+            return recorded
+
+    async def _delete(self, lane: Fetching, worker: int, outcomes: list[Outcome]) -> list[int]:
+        rows = await lane.fetch(
             self._sql.finish_by_delete,
             worker,
             [outcome.id for outcome in outcomes],
@@ -108,11 +133,11 @@ class JobsTable:
         )
         return [row[0] for row in rows]
 
-    async def _update(self, worker: int, outcomes: list[Outcome]) -> list[int]:
+    async def _update(self, lane: Fetching, worker: int, outcomes: list[Outcome]) -> list[int]:
         arguments = [*self._told(worker, outcomes), self._channel]
-        return await self._record(self._sql.finish_by_update, arguments, outcomes)
+        return await self._record(lane, self._sql.finish_by_update, arguments, outcomes)
 
-    async def _keep(self, worker: int, outcomes: list[Outcome]) -> list[int]:
+    async def _keep(self, lane: Fetching, worker: int, outcomes: list[Outcome]) -> list[int]:
         arguments = [
             *self._told(worker, outcomes),
             [outcome.kept and outcome.kept.result for outcome in outcomes],
@@ -120,7 +145,7 @@ class JobsTable:
             [outcome.delete for outcome in outcomes],
             self._channel,
         ]
-        return await self._record(self._sql.finish_kept, arguments, outcomes)
+        return await self._record(lane, self._sql.finish_kept, arguments, outcomes)
 
     def _told(self, worker: int, outcomes: list[Outcome]) -> list[Any]:
         return [
@@ -134,27 +159,27 @@ class JobsTable:
         ]
 
     async def _record(
-        self, statement: str, arguments: list[Any], outcomes: list[Outcome]
+        self, lane: Fetching, statement: str, arguments: list[Any], outcomes: list[Outcome]
     ) -> list[int]:
-        if strict := [outcome.id for outcome in outcomes if outcome.keeps_lane]:
-            rows = await self._record_and_keep_lanes(statement, arguments, strict)
+        strict = [outcome.id for outcome in outcomes if outcome.keeps_lane]
+        if not strict:
+            rows = await lane.fetch(statement, *arguments)
+        elif lane is self._lanes.finish:
+            # In one transaction: nobody may take the lane of a retry in between.
+            async with self._lanes.finish.connection() as connection, transaction(connection):
+                rows = await self._record_and_keep_lanes(connection, statement, arguments, strict)
         else:
-            rows = await self._lanes.finish.fetch(statement, *arguments)
+            rows = await self._record_and_keep_lanes(lane, statement, arguments, strict)
         return [row[0] for row in rows]
 
     async def _record_and_keep_lanes(
-        self, statement: str, arguments: list[Any], strict: list[int]
+        self, within: Any, statement: str, arguments: list[Any], strict: list[int]
     ) -> Sequence[Any]:
-        # In one transaction: nobody may take the lane of a retry in between.
-        async with (
-            self._lanes.finish.connection() as connection,
-            transaction(connection),
-        ):
-            rows: Sequence[Any] = await connection.fetch(statement, *arguments, timeout=HOT_TIMEOUT)
-            recorded = {row[0] for row in rows}
-            kept = [job for job in strict if job in recorded]
-            await connection.fetch(self._sql.keep_lanes, kept, timeout=HOT_TIMEOUT)
-            return rows
+        rows: Sequence[Any] = await within.fetch(statement, *arguments, timeout=HOT_TIMEOUT)
+        recorded = {row[0] for row in rows}
+        kept = [job for job in strict if job in recorded]
+        await within.fetch(self._sql.keep_lanes, kept, timeout=HOT_TIMEOUT)
+        return rows
 
     async def promote(self, limit: int) -> Promotion:
         """Make due jobs available."""

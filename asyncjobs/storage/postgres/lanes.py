@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 STATEMENT_TIMEOUT = 60.0
 """Seconds after which a silent server counts as gone, for what people ask."""
+STOPPED = "set local idle_in_transaction_session_timeout = '10s'"
+"""Nobody waits for a program that is stopped inside a transaction: it loses it."""
 CLOSE_TIMEOUT = 2.0
 """Seconds for the statement that still runs when everything ends."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
@@ -106,6 +108,17 @@ class Lane:
         """Give up the connection, unless a statement is about to show whether it works."""
         if not self._lock.locked():
             self._drop()
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
+        """Give the connection for statements that take effect together."""
+        async with (
+            self.connection() as connection,
+            asyncio.timeout(self._timeout),
+            transaction(connection),
+        ):
+            await connection.execute(STOPPED)
+            yield connection
 
     async def close(self) -> None:
         """Close the connection, after the statement that runs on it."""

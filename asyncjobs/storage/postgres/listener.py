@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 PROBE_INTERVAL = 4.0
 """Seconds between two proofs of life. Until a loss is seen, polling carries on."""
-NEWS = {"ready", "due", "cancel", "watched", "changed", "lanes", "pauses"}
+NEWS = {"ready", "due", "cancel", "watched", "changed", "lanes", "pauses", "schedules"}
 """What a notification may tell."""
 PROBE_TIMEOUT = 4.0
 LEAVE_TIMEOUT = 2.0
@@ -190,4 +190,5 @@ class Listener:
             changed=tuple(news.get("changed", ())),
             lanes=tuple(news.get("lanes", ())),
             pauses=bool(news.get("pauses")),
+            schedules=bool(news.get("schedules")),
         )

@@ -27,5 +27,7 @@ def as_record(job: NewJob) -> dict[str, Any]:
         "retain": extras.retain,
         "lane": extras.lane,
         "queue_lane": extras.queue_lane,
+        "schedule": extras.schedule,
+        "tick": extras.tick and extras.tick.isoformat(),
     }
     return {key: value for key, value in record.items() if value not in (None, ())}

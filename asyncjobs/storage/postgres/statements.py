@@ -68,6 +68,7 @@ class Statements:
     """Every statement of ``sql/queries``; a field is named as its file."""
 
     admit_jobs: str
+    advance_schedules: str
     applied_migrations: str
     await_turn: str
     cancel_jobs: str
@@ -79,7 +80,9 @@ class Statements:
     count_jobs: str
     current_migration: str
     declare_limits: str
+    declare_schedules: str
     delete_jobs: str
+    due_schedules: str
     enqueue_alike: str
     enqueue_jobs: str
     enqueue_special: str
@@ -93,18 +96,24 @@ class Statements:
     forget_lanes: str
     free_jobs: str
     get_jobs: str
+    get_schedules: str
+    has_run: str
     heartbeat: str
     held_jobs: str
     keep_lanes: str
     leave_worker: str
     local_workers: str
+    lock_schedule: str
+    lock_schedules: str
     look_at_jobs: str
+    note_runs: str
     offer_jobs: str
     park_claimed: str
     park_jobs: str
     park_key: str
     pause_lane: str
     paused_lanes: str
+    plan_schedule: str
     probe_server: str
     promote_jobs: str
     prove_listening: str
@@ -112,18 +121,25 @@ class Statements:
     prune_retained: str
     prune_statistics: str
     prune_unique_keys: str
+    put_schedule: str
     read_counts: str
     read_durations: str
+    record_declarations: str
     record_migration: str
     record_statistics: str
     register_worker: str
     remove_dead_workers: str
+    remove_schedule: str
     remove_worker: str
+    report_orphans: str
     report_progress: str
-    resume_lane: str
+    report_schedule: str
     reschedule_jobs: str
+    resume_lane: str
+    retire_schedules: str
     retry_jobs: str
     return_jobs: str
+    switch_schedule: str
     waiting_lanes: str
     watch_jobs: str
 

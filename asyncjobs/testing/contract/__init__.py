@@ -22,8 +22,10 @@ from asyncjobs.testing.contract.cancelling import Cancelling
 from asyncjobs.testing.contract.claiming import Claiming
 from asyncjobs.testing.contract.controlling import Controlling
 from asyncjobs.testing.contract.counting import Counting
+from asyncjobs.testing.contract.declaring import Declaring
 from asyncjobs.testing.contract.enqueueing import Enqueueing
 from asyncjobs.testing.contract.finishing import Finishing
+from asyncjobs.testing.contract.firing import Firing
 from asyncjobs.testing.contract.hearing import HearingOfLanes
 from asyncjobs.testing.contract.limiting import Limiting
 from asyncjobs.testing.contract.listening import Listening
@@ -31,6 +33,7 @@ from asyncjobs.testing.contract.pausing import Pausing
 from asyncjobs.testing.contract.postponing import Postponing
 from asyncjobs.testing.contract.promoting import Promoting
 from asyncjobs.testing.contract.rating import Rating
+from asyncjobs.testing.contract.recurring import Recurring
 from asyncjobs.testing.contract.rescuing import Rescuing
 from asyncjobs.testing.contract.uniqueness import Uniqueness
 from asyncjobs.testing.contract.watching import Telling, Watching
@@ -53,6 +56,9 @@ class QuietStorageContract(
     Limiting,
     Rating,
     Pausing,
+    Firing,
+    Recurring,
+    Declaring,
 ):
     """The contract of an adapter whose `listen` tells nothing, so that workers poll."""
 

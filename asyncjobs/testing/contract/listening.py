@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from asyncjobs.testing.contract.schedule_steps import a_schedule
 from asyncjobs.testing.contract.steps import (
     BATCH,
     a_job,
@@ -105,3 +106,15 @@ class Listening:
             await store(storage)
             await heard.first(lambda signal: signal.ready)
         assert not any(signal.ready for signal in before.signals)
+
+    async def test_a_change_of_a_schedule_is_heard(self, storage: Storage) -> None:
+        for change in (
+            lambda: storage.schedules.put(a_schedule()),
+            lambda: storage.schedules.put(a_schedule(every=90.0)),
+            lambda: storage.schedules.switch("nightly", enabled=True),
+        ):
+            await storage.schedules.switch("nightly", enabled=False)
+            async with listening(storage) as heard:
+                await change()
+                await storage.schedules.switch("nightly", enabled=True)
+                await heard.first(lambda signal: signal.schedules)

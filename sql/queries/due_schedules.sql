@@ -1,0 +1,60 @@
+-- due_schedules: the schedules whose next tick has come, or that have none planned.
+--
+-- Run by every worker at each tick, when a schedule changes, and once every few seconds.
+--
+-- $1 jobs text[]   (the names that this worker's code knows)   $2 limit integer
+--
+-- Returns one row for each, or one row of nulls if there is none, beside now, the database's
+-- clock, and next_in, the seconds until the next tick of all others (null if there is none).
+with mine as materialized (
+    select schedules.name, schedules.next_at
+    from :"schema".schedules
+    where
+        schedules.enabled
+        and schedules.gave_up_at is null
+        and schedules.retired_at is null
+        and schedules.job = any($1::text[])
+),
+
+due as materialized (
+    select mine.name
+    from mine
+    where mine.next_at is null or mine.next_at <= statement_timestamp()
+    order by mine.next_at nulls first
+    limit $2
+)
+
+select
+    statement_timestamp() as now,
+    (
+        select extract(epoch from min(mine.next_at) - clock_timestamp())
+        from mine
+        where mine.next_at > statement_timestamp()
+    )::double precision as next_in,
+    schedules.name,
+    schedules.job,
+    schedules.queue,
+    schedules.priority,
+    schedules.args::text as args,
+    schedules.extras::text as extras,
+    schedules.cron,
+    schedules.every,
+    schedules.starting_at,
+    schedules.timezone,
+    schedules.catch_up,
+    schedules.overlap,
+    schedules.enabled,
+    schedules.declared,
+    schedules.after_at,
+    schedules.next_at,
+    schedules.last_at,
+    schedules.last_result,
+    schedules.finished_at,
+    schedules.skipped_at,
+    schedules.failures,
+    schedules.gave_up_at,
+    schedules.retired_at,
+    schedules.problem,
+    schedules.created_at
+from (select 1) as always
+left join (due inner join :"schema".schedules on due.name = schedules.name) on true;
