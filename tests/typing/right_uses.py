@@ -162,7 +162,7 @@ async def schedule_them(connection: object) -> None:
     assert_type(await later(send, [7], wait=60), ScheduledJob[str])
     assert_type(await later(send, (7, "x")), ScheduledJob[str])
     assert_type(await later(sweep), ScheduledJob[None])
-    job_id: int = (await later(sweep())).id
+    assert_type((await later(sweep())).id, int)
 
     assert_type(await later.many([send(7), send(8)], wait=60), list[ScheduledJob[str]])
     assert_type(await later.many(send(user) for user in range(5)), list[ScheduledJob[str]])
