@@ -15,7 +15,7 @@ SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos test-pgbouncer test-ha lint types layers bench bench-peers clean
+.PHONY: help demo test chaos test-browser test-pgbouncer test-ha lint types layers bench bench-peers clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 22
@@ -39,6 +39,9 @@ chaos: $(VENV)/.dev ## Maltreat workers: all chaos tests, then mixed work and ki
 	$(BIN)/python -m pytest -n 0 -m "long or not long" tests/chaos $(ARGS)
 	cd tests/chaos && ../../$(BIN)/python soak.py --minutes $(MINUTES)
 
+test-browser: $(VENV)/.browser ## Run the tests that drive a real browser; installs Chromium if there is none
+	$(BIN)/python -m pytest -n 0 -o norecursedirs=".*" tests/browser $(ARGS)
+
 lint: $(VENV)/.dev ## Check style and format
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -57,7 +60,7 @@ bench-peers: $(VENV)/.demo ## Measure it beside its peers, into benchmarks/RESUL
 	$(BIN)/python -m benchmarks --all $(ARGS)
 
 clean: ## Remove what these commands have made
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist benchmarks/.envs
+	rm -rf $(VENV) .screenshots .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist benchmarks/.envs
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Files that say what is installed, so that a second run does not install again.
@@ -82,4 +85,9 @@ $(VENV)/.dev: $(VENV)/.demo
 
 $(VENV)/.ha: $(VENV)/.dev
 	$(PIP) install --quiet --group ha
+	@touch $@
+
+$(VENV)/.browser: $(VENV)/.dev
+	tests/browser/install-chromium
+	$(PIP) install --quiet --group browser
 	@touch $@

@@ -11,6 +11,7 @@ from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
+from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from app import inbox, users
 from app.database import create_pool
@@ -83,6 +84,14 @@ async def send_content_policy(
     response.headers["Content-Security-Policy"] = CONTENT_POLICY
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
+
+
+@app.exception_handler(StarletteHTTPException)
+async def show_error(request: Request, error: StarletteHTTPException) -> HTMLResponse:
+    """Answer a person, who has followed a wrong or old link."""
+    return page(
+        request, "error.html", error.status_code, code=error.status_code, problem=error.detail
+    )
 
 
 @app.get("/")
@@ -169,6 +178,12 @@ async def show_avatar(user: KnownUser) -> FileResponse:
 async def show_inbox(request: Request) -> HTMLResponse:
     """List the mails that the mail server has received."""
     return page(request, "inbox.html", mails=inbox.list_mails(settings.mails))
+
+
+@app.get("/mails")
+async def show_mails(request: Request) -> HTMLResponse:
+    """Return the part of the inbox that changes; the page's script asks for it."""
+    return page(request, "mails.html", mails=inbox.list_mails(settings.mails))
 
 
 @app.get("/inbox/{name}")
