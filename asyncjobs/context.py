@@ -8,17 +8,20 @@ from contextvars import ContextVar
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
-from asyncjobs.errors import ProgressError
+from asyncjobs.errors import ProgressError, TransactionError
 from asyncjobs.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractAsyncContextManager
 
+    import asyncpg
+
     from asyncjobs.types import Json
 
+C = TypeVar("C")
 OnProgress: TypeAlias = "Callable[[int, int, float, str | None], None]"
 """(id, attempt, done, message)"""
 
@@ -47,6 +50,8 @@ class JobContext:
     """The worker's, to be told by `progress`."""
     shield: Callable[[float], AbstractAsyncContextManager[Any]] = nullcontext
     """What `shielded` does: nothing where nobody cancels."""
+    begin: Callable[[Any], AbstractAsyncContextManager[Any]] | None = None
+    """Opens the attempt's own transaction; None where there can be none."""
 
     @property
     def state(self) -> Mapping[str, Any]:
@@ -60,6 +65,7 @@ class JobContext:
             "logger": None,
             "on_progress": _refuse_elsewhere,
             "shield": nullcontext,
+            "begin": None,
         }
 
     @cached_property
@@ -120,6 +126,30 @@ class JobContext:
         """A structlog logger bound to this job's id, name, queue and attempt."""
         logger = get_logger() if self.logger is None else self.logger
         return logger.bind(job=self.name, id=self.id, queue=self.queue, attempt=self.attempt)
+
+    @overload
+    def transaction(self) -> AbstractAsyncContextManager[asyncpg.Connection]: ...
+    @overload
+    def transaction(self, *, connection: C) -> AbstractAsyncContextManager[C]: ...
+
+    def transaction(self, *, connection: Any = None) -> AbstractAsyncContextManager[Any]:
+        """Return a block whose writes commit together with the job's success, or not at all.
+
+        It gives a connection to the job's database, inside a transaction. Leaving the block
+        commits; after that the job has succeeded, whatever its remaining code does. An
+        exception rolls everything back and fails the attempt as usual, also when the job is
+        done by another worker or was cancelled meanwhile: LeaseLostError, JobCancelledError.
+
+        With *connection*, an asyncpg connection inside a transaction or an SQLAlchemy
+        AsyncSession or AsyncConnection on asyncpg, the success is written into that one's
+        transaction, which is to be committed right after the block.
+
+        Raises TransactionError in a plain ``def``, inside another such block, and after a
+        commit; ConnectionKindError; StorageUnavailableError.
+        """
+        if self.begin is None:
+            raise TransactionError("a job has one if it is an async def; this is a plain def")
+        return self.begin(connection)
 
 
 _state: ContextVar[Mapping[str, Any]] = ContextVar("asyncjobs_worker_state", default={})  # noqa: B039 - nobody changes it

@@ -34,7 +34,9 @@
     │   ├── SelfCancelledError
     │   ├── ExpiredError
     │   ├── ProcessDiedError
-    │   └── AttemptsExhaustedError
+    │   ├── AttemptsExhaustedError
+    │   ├── LeaseLostError
+    │   └── NotCommittedError
     ├── WaitingError: there is no result to be had of a job
     │   ├── JobFailedError
     │   ├── JobCancelledError
@@ -43,6 +45,7 @@
     │   ├── ResultTimeoutError (TimeoutError)
     │   ├── StoredResultError
     │   └── DetachedJobError (RuntimeError)
+    ├── TransactionError (RuntimeError)
     ├── StorageError
     │   ├── StorageUnavailableError (ConnectionError)
     │   ├── RowRefusedError
@@ -352,6 +355,30 @@ class AttemptsExhaustedError(AttemptError):
         return f"all {self.max_attempts} attempts were used up, the last by a lost worker"
 
 
+class LeaseLostError(AttemptError):
+    """A job's transaction was rolled back: the job belongs to another worker, or is gone."""
+
+    def __init__(self, job: str, id: int, attempt: int) -> None:  # noqa: A002 - the row's word
+        self.job, self.id, self.attempt = job, id, attempt
+        super().__init__(job, id, attempt)
+
+    def __str__(self) -> str:
+        return (
+            f"attempt {self.attempt} of the job {self.job!r} with id {self.id} is no longer this "
+            "worker's: its transaction must not commit"
+        )
+
+
+class NotCommittedError(AttemptError):
+    """A job returned, but the transaction was rolled back that its success is part of."""
+
+    def __str__(self) -> str:
+        return (
+            "the job returned, but the connection of its transaction() was not committed: what it "
+            "wrote is undone"
+        )
+
+
 class WaitingError(AsyncJobsError):
     """Somebody waits for a job of which there is no result to be had."""
 
@@ -389,7 +416,11 @@ class JobFailedError(WaitingError):
 
 
 class JobCancelledError(WaitingError):
-    """The job was cancelled."""
+    """The job was cancelled.
+
+    Raised to whoever waits for it, and to itself when it leaves its own transaction, which was
+    rolled back.
+    """
 
     def __str__(self) -> str:
         return f"the job {self.name!r} ({self.id}) was cancelled"
@@ -445,6 +476,17 @@ class DetachedJobError(WaitingError, RuntimeError):
             f"this ScheduledJob of {self.name!r} came from another process or was copied: "
             f"ask a scheduler for it, `await later.job({self.id})`"
         )
+
+
+class TransactionError(AsyncJobsError, RuntimeError):
+    """A job's own transaction cannot be had here."""
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(problem)
+
+    def __str__(self) -> str:
+        return f"no transaction of the job's own: {self.problem}"
 
 
 class StorageError(AsyncJobsError):

@@ -18,6 +18,8 @@ a job. Nothing counts the fields, and defaults are not filled in."""
 
 Json: TypeAlias = str
 """JSON as text. Storage passes it through and never looks inside."""
+MAX_ERRORS = 100
+"""Records of failed attempts that a job keeps: the last ones."""
 
 
 class JobState(StrEnum):
@@ -165,6 +167,18 @@ class Outcome:
     """If it is `scheduled`: it holds its own lane until then."""
     run: RunOf | None = None
     """Set if this is how the run of a schedule ended, well or not."""
+
+
+class Completion(StrEnum):
+    """What storage says of a success that is part of a transaction."""
+
+    RECORDED = "recorded"
+    HELD = "held"
+    """Not recorded: the transaction was rolled back, and the worker holds the job as before."""
+    CANCELLED = "cancelled"
+    """Not recorded: the job is to be cancelled."""
+    LOST = "lost"
+    """Not recorded: the worker does not hold the job at this attempt any more."""
 
 
 class WorkerInfo(NamedTuple):

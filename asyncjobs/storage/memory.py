@@ -42,6 +42,7 @@ from asyncjobs.types import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Never
 
     from asyncjobs.storage.protocol import OnSignal
 
@@ -103,8 +104,7 @@ class MemoryAdapter:
     ) -> list[StoredJob]:
         """Store *jobs*. There are no transactions, so every *connection* is refused."""
         if connection is not None:
-            kind = type(connection).__name__
-            raise ConnectionKindError(f"MemoryAdapter has no transactions: got {kind}")
+            _refuse_transaction()
         if not self._opened:
             raise NotOpenError
         return self._store(jobs)
@@ -208,6 +208,18 @@ class MemoryAdapter:
         self.results.tell(outcome.id for outcome in outcomes if outcome.kept is not None)
         return [outcome.id for outcome in done]
 
+    def transaction(self, connection: object | None = None) -> Never:
+        """Raise ConnectionKindError: there are no transactions."""
+        _refuse_transaction()
+
+    async def finish_within(self, connection: object, worker: int, outcome: Outcome) -> Never:
+        """Raise ConnectionKindError: there are no transactions."""
+        _refuse_transaction()
+
+    async def completion(self, worker: int, outcome: Outcome) -> Never:
+        """Raise ConnectionKindError: there are no transactions."""
+        _refuse_transaction()
+
     async def promote(self, limit: int) -> Promotion:
         """Make up to *limit* due jobs available, the earliest first."""
         due = self._table.future.take_due(self._clock(), limit)
@@ -296,3 +308,10 @@ class MemoryAdapter:
         if state is JobState.AVAILABLE:
             row.position = next(self._table.numbers)
         self._put(row, state)
+
+
+def _refuse_transaction() -> Never:
+    raise ConnectionKindError(
+        "MemoryAdapter has no transactions: test what needs one on PostgreSQL, such as the one "
+        "of asyncjobs.storage.embedded"
+    )

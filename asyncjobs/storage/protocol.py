@@ -17,10 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import inf
-from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 
 from asyncjobs.types import (
     ClaimedJob,
+    Completion,
     Heartbeat,
     JobRecord,
     LocalWorker,
@@ -34,6 +35,8 @@ from asyncjobs.types import (
 )
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from asyncjobs.statistics import StatisticsStorage
     from asyncjobs.storage.admin import AdminStorage
     from asyncjobs.storage.limits import LimitStorage
@@ -159,6 +162,35 @@ class Storage(Protocol):
         cancellation was asked for becomes `cancelled` instead of going back to the queue.
         The schedule of a run is told in the same step; with `RunOf.most` failed attempts since
         a run succeeded it gives up.
+        """
+        ...
+
+    def transaction(self, connection: object | None = None) -> AbstractAsyncContextManager[Any]:
+        """Return a block with a connection that is inside a transaction.
+
+        Without *connection* the storage gives one, and leaving the block commits, or rolls
+        back after an exception. A commit under way is carried through, however often its task
+        is cancelled meanwhile. The user's own *connection*, which has to be inside a
+        transaction already, is given back as it is, and stays the user's to commit.
+
+        Raises TransactionError, ConnectionKindError; what a commit raises is the driver's. A
+        storage that has no transactions raises ConnectionKindError here and in the next two.
+        """
+        ...
+
+    async def finish_within(self, connection: object, worker: int, outcome: Outcome) -> Completion:
+        """Write *outcome*, a success, into the transaction of *connection*.
+
+        It is recorded when that commits, which has to follow at once. Refused as by `finish`,
+        and if the job's worker was told to cancel it; then the transaction must not commit.
+        """
+        ...
+
+    async def completion(self, worker: int, outcome: Outcome) -> Completion:
+        """Return what became of an *outcome* that was written by `finish_within`.
+
+        Waits while its transaction has not ended, at most some seconds: then it raises
+        StorageUnavailableError. A job that does not exist any more counts as recorded.
         """
         ...
 

@@ -9,16 +9,18 @@ from asyncjobs.context import JobContext
 from asyncjobs.worker.outcome import Interruption
 from asyncjobs.worker.shield import Shield
 from asyncjobs.worker.stacks import stack_of_task, stack_of_thread
+from asyncjobs.worker.transaction import OwnTransaction
 
 if TYPE_CHECKING:
     import asyncio
     from contextlib import AbstractAsyncContextManager
 
-    from asyncjobs.context import OnProgress
     from asyncjobs.errors import AttemptError
     from asyncjobs.hooks import Around
     from asyncjobs.job import Job
     from asyncjobs.types import ClaimedJob
+    from asyncjobs.worker.finisher import Finisher
+    from asyncjobs.worker.keeper import Keeper
     from asyncjobs.worker.outcome import Limits
     from asyncjobs.worker.threads import ThreadCall
 
@@ -28,6 +30,8 @@ class Attempt:
 
     __slots__ = (
         "_context",
+        "_finisher",
+        "_keeper",
         "_shield",
         "around",
         "began",
@@ -40,7 +44,7 @@ class Attempt:
         "job",
         "limit",
         "log",
-        "on_progress",
+        "own",
         "refusal",
         "reported",
         "row",
@@ -60,14 +64,16 @@ class Attempt:
         job: Job[..., Any],
         limit: Limits,
         log: Any,
-        on_progress: OnProgress | None = None,
+        *,
+        finisher: Finisher,
+        keeper: Keeper,
     ) -> None:
         self.row, self.job, self.limit, self.log = row, job, limit, log
-        self.on_progress = on_progress
         self.around: Around | None = None
         """What runs around it; None for most."""
         self.refusal: AttemptError | None = None
         """Why it ends before it begins."""
+        self._finisher, self._keeper = finisher, keeper
         self._context: JobContext | None = None
         self._shield: Shield | None = None
         self.began = 0.0
@@ -81,6 +87,8 @@ class Attempt:
         self.reported = False
         self.deadline = math.inf
         """When max_runtime ends, by the event loop's clock."""
+        self.own: OwnTransaction | None = None
+        """The job's own transaction, once it has asked for one."""
         self.timer: asyncio.TimerHandle | None = None
         """Set only when the deadline is near: hardly any job gets that far."""
 
@@ -112,8 +120,9 @@ class Attempt:
                 began=self.began,
                 logger=self.log,
                 extra=row.extra,
-                on_progress=self.on_progress,
+                on_progress=self._keeper.progress.put,
                 shield=self._shielded,
+                begin=None if self.job.runs_in_thread else self._begin,
             )
         return self._context
 
@@ -128,12 +137,21 @@ class Attempt:
             self._shield = Shield(self)
         return self._shield.block(timeout)
 
+    def _begin(self, connection: object | None) -> AbstractAsyncContextManager[object]:
+        if self.own is None:
+            self.own = OwnTransaction(self, self._finisher, self._keeper)
+        return self.own.open(connection)
+
     def interrupt(self, reason: Interruption) -> None:
         """Cancel the attempt, once: the first reason stands. After a critical block, if in one."""
         if self._shield is not None and self._shield.holds_back(reason):
             return
         if self.interruption is None:
-            self.interruption = reason
-            self.interrupted_at, self.is_stuck = self.task.get_loop().time(), False
+            self.note(reason)
             if self.begun:
                 self.task.cancel()
+
+    def note(self, reason: Interruption) -> None:
+        """Let it end for *reason*, without cancelling what its task does."""
+        self.interruption = reason
+        self.interrupted_at, self.is_stuck = self.task.get_loop().time(), False

@@ -61,7 +61,6 @@ class Executor:
     ) -> None:
         self._registry, self._group, self._finisher = registry, group, finisher
         self._keeper, self._log, self._on_room, self._on_stuck = keeper, log, on_room, on_stuck
-        self._on_progress = keeper.progress.put
         self._loop = asyncio.get_running_loop()
         self._deadlines = Deadlines(self._loop, log, self._give_up)
         self.reporter = Reporter(
@@ -221,7 +220,7 @@ class Executor:
         limit, around = self._plan(job)
         if row.extra is not None:
             limit = outcome.renewed(limit, row.extra)
-        attempt = Attempt(row, job, limit, self._log, self._on_progress)
+        attempt = Attempt(row, job, limit, self._log, finisher=self._finisher, keeper=self._keeper)
         attempt.around = around
         if row.attempt > limit.max_attempts:
             attempt.refusal = AttemptsExhaustedError(limit.max_attempts)
@@ -247,24 +246,29 @@ class Executor:
                 result = await self._performer.perform(attempt)
                 if attempt.row.extra is not None:
                     stored = self._keeper.encoded(attempt, result)
-            except GeneratorExit:  # the event loop is being torn down
-                raise
-            except KeyboardInterrupt as error:
+            except BaseException as error:
                 failure = outcome.without_our_frames(error)
-                if self._closing:  # the user's, who is in a hurry: not the job's failure
-                    self._give_back(attempt)
+                if self._is_of_others(attempt, error):
                     raise
-            except BaseException as error:  # noqa: BLE001 - whatever a job may raise
-                failure = outcome.without_our_frames(error)
+        try:
+            if attempt.own is not None:
+                failure = await attempt.own.settle(failure)
             if attempt.timer is not None:
                 attempt.timer.cancel()
-        try:
             if attempt.around is not None:
                 await self._run_hooks(attempt, attempt.around, failure, result, stored)
             elif not attempt.reported:
                 self.reporter.report(attempt, failure, stored)
         finally:  # a log line that cannot be written must not cost the slot
             self._release(attempt)
+
+    def _is_of_others(self, attempt: Attempt, error: BaseException) -> bool:
+        if isinstance(error, GeneratorExit):  # of the event loop that is being torn down?
+            return asyncio.current_task(self._loop) is not attempt.task
+        if isinstance(error, KeyboardInterrupt) and self._closing:
+            self._give_back(attempt)  # the user's, who is in a hurry: not the job's failure
+            return True
+        return False
 
     def _release(self, attempt: Attempt) -> None:
         if self.running.get(attempt.row.id) is attempt:

@@ -33,7 +33,7 @@ class Finisher:
         on_recorded: Callable[[], None],
         on_freed: Callable[[Iterable[str]], None],
     ) -> None:
-        self._storage, self._log = storage, log
+        self.storage, self._log = storage, log
         self._on_doubt, self._on_recorded = on_doubt, on_recorded
         self._on_freed = on_freed
         self._outcomes: Batcher[Outcome] = Batcher(self._record, BATCH)
@@ -65,7 +65,7 @@ class Finisher:
         worker = self.worker
         for delay in growing_delays():
             try:
-                recorded = await self._storage.finish(worker, outcomes)
+                recorded = await self.storage.finish(worker, outcomes)
             except RowRefusedError as error:
                 await self._record_in_halves(worker, outcomes, error)
                 break
@@ -90,6 +90,10 @@ class Finisher:
     def _learn(self, outcomes: list[Outcome], recorded: list[int]) -> None:
         if len(recorded) < len(outcomes):
             self._report_lost(outcomes, set(recorded))
+        self.note_freed(outcomes)
+
+    def note_freed(self, outcomes: Iterable[Outcome]) -> None:
+        """Have the lanes looked at that *outcomes* have left."""
         if freed := {lane for outcome in outcomes for lane in outcome.lanes}:
             self._on_freed(freed)
 
@@ -113,7 +117,7 @@ class Finisher:
             outcome.id, outcome.attempt, "failed", error=record, kept=outcome.kept and Kept()
         )
         with contextlib.suppress(StorageError):  # then its lease decides, when this worker ends
-            await self._storage.finish(worker, [plain])
+            await self.storage.finish(worker, [plain])
 
     def _report_lost(self, outcomes: list[Outcome], recorded: set[int]) -> None:
         # Rescued or cleared meanwhile; or a repeated statement whose first answer was lost.

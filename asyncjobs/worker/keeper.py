@@ -49,13 +49,28 @@ class Keeper:
         return attempt.job.returns.encode(value, self._max_result)
 
     def complete(self, outcome: Outcome, row: ClaimedJob, result: Json | None) -> None:
-        """Say in *outcome* what stays of the attempt."""
+        """Say in *outcome* what stays of the attempt, which has ended."""
+        self._say(outcome, row, result, self.progress.take(row.id, row.attempt))
+        self._watched.discard(row.id)
+
+    def propose(self, outcome: Outcome, row: ClaimedJob) -> None:
+        """Say the same in a success that may still be undone. Its result is not known yet."""
+        if row.extra is not None or self.has_notes:
+            self._say(outcome, row, None, self.progress.look(row.id, row.attempt))
+
+    def forget(self, row: ClaimedJob) -> None:
+        """Drop what is noted of an attempt whose success was recorded by `propose`."""
+        if self.has_notes:
+            self.progress.take(row.id, row.attempt)
+            self._watched.discard(row.id)
+
+    def _say(
+        self, outcome: Outcome, row: ClaimedJob, result: Json | None, progress: Json | None
+    ) -> None:
         asked = _asked(row)
-        progress = self.progress.take(row.id, row.attempt)
         if "retain" in asked:
             outcome.delete = False
         watched = "watched" in asked or row.id in self._watched
-        self._watched.discard(row.id)
         if watched or "retain" in asked or (progress is not None and not outcome.delete):
             outcome.kept = Kept(result, progress)
 

@@ -57,9 +57,14 @@ class ProgressWriter:
 
     def take(self, job: int, attempt: int) -> Json | None:
         """Return the last word of an attempt that has ended, unless it is stored already."""
+        word = self.look(job, attempt)
+        self.pending.pop((job, attempt), None)
+        return word
+
+    def look(self, job: int, attempt: int) -> Json | None:
+        """Return the same of an attempt that goes on."""
         key = job, attempt
-        word = self.pending.pop(key, None) or self._underway.get(key)
-        return _stored(word)
+        return _stored(self.pending.get(key) or self._underway.get(key))
 
     async def run(self) -> None:
         """Write until cancelled. What is left then goes with the outcomes of the jobs."""

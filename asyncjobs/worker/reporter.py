@@ -59,7 +59,7 @@ class Reporter:
         *result* is what it returned, if that is to be kept.
         """
         row = attempt.row
-        if failure is None and attempt.interruption is None:
+        if failure is None and attempt.interruption is None and attempt.own is None:
             attempt.reported = True
             self._record(attempt, outcome.succeeded(row, attempt.limit), result)
             self._note(row, "succeeded", attempt.began)
@@ -69,10 +69,11 @@ class Reporter:
 
     def decide(self, attempt: Attempt, failure: BaseException | None) -> Decision:
         """Return what the end of *attempt* means. What we interrupted has our reason's outcome."""
+        if _is_committed(attempt) or (failure is None and attempt.interruption is None):
+            return Decision(outcome.succeeded(attempt.row, attempt.limit))
         if attempt.interruption is not None:
             return self._interrupted(attempt, failure)
-        if failure is None:
-            return Decision(outcome.succeeded(attempt.row, attempt.limit))
+        assert failure is not None
         if isinstance(failure, asyncio.CancelledError):
             return self._cancelled(attempt, failure)
         if isinstance(failure, Snooze):
@@ -84,12 +85,17 @@ class Reporter:
     def publish(self, attempt: Attempt, decision: Decision, result: Json | None = None) -> None:
         """Record and log *decision*, unless the lease is lost: then the job is others'."""
         attempt.reported = True
-        if attempt.interruption is Interruption.LEASE_LOST:
-            return
-        self._record(attempt, decision.outcome, result)
+        if not _is_committed(attempt):  # by itself: then the success is recorded already
+            if attempt.interruption is Interruption.LEASE_LOST:
+                return
+            self._record(attempt, decision.outcome, result)
         if not decision.outcome.refund:
             self._note(attempt.row, decision.outcome.state, attempt.began)
-        self.say(attempt, decision)
+        try:
+            self.say(attempt, decision)
+        except BaseException as problem:  # noqa: BLE001 - whatever the error's class does to it
+            row, kind = attempt.row, type(problem).__qualname__
+            self._log.error("job.unloggable", job=row.name, id=row.id, problem=kind)
 
     def report_final(self, attempt: Attempt) -> None:
         """Report *attempt* although it still runs, if it is never to run again."""
@@ -99,7 +105,10 @@ class Reporter:
     def report_last(self, attempt: Attempt) -> None:
         """Report *attempt* although it still runs, because this process will end."""
         if not attempt.reported and attempt.interruption is Interruption.TIMEOUT:
-            self.publish(attempt, self.timed_out(attempt, least_delay=LAST_WORD_DELAY))
+            decision = self.timed_out(attempt, least_delay=LAST_WORD_DELAY)
+            self.publish(
+                attempt, self.decide(attempt, None) if _is_committed(attempt) else decision
+            )
 
     def timed_out(
         self, attempt: Attempt, failure: BaseException | None = None, *, least_delay: float = 0.0
@@ -164,3 +173,7 @@ class Reporter:
             self._log.info("job.snoozed", **facts, delay=result.delay)
         elif result.state == "succeeded":
             self._log.debug("job.succeeded", **facts)
+
+
+def _is_committed(attempt: Attempt) -> bool:
+    return attempt.own is not None and attempt.own.is_committed

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from asyncjobs import Capabilities, PostgresAdapter
-from asyncjobs.testing import QuietStorageContract, StorageContract
+from asyncjobs.testing import QuietStorageContract, StorageContract, TransactionContract
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -24,7 +24,7 @@ NOTHING = Capabilities(
 )
 
 
-class TestPostgresAdapter(StorageContract):
+class TestPostgresAdapter(StorageContract, TransactionContract):
     @pytest.fixture
     async def storage(self, dsn: str) -> AsyncIterator[Storage]:
         adapter = PostgresAdapter(dsn)

@@ -71,6 +71,8 @@ INDEXES = {
     "park_key": {"jobs_in_lane"},
     "park_claimed": {"jobs_pkey"},
     "keep_lanes": {"jobs_pkey"},
+    "fence_job": {"jobs_pkey"},
+    "find_completion": {"jobs_pkey"},
     "finish_by_delete": {"jobs_pkey"},
     "finish_by_update": {"jobs_pkey"},
     "heartbeat": {"jobs_interrupted"},
@@ -159,6 +161,8 @@ async def arguments(connection: Any, name: str) -> list[Any]:
         "park_key": ["key:let_in"],
         "park_claimed": [worker, ids, ones, ["job:note"] * len(ids)],
         "keep_lanes": [ids],
+        "fence_job": [worker, ids[0], 1],
+        "find_completion": [worker, ids[0], 1],
         "finish_by_delete": [worker, ids, ones],
         "finish_by_update": [
             worker, ids, ones, ["succeeded"] * len(ids), [0.0] * len(ids), [False] * len(ids),
@@ -260,8 +264,9 @@ async def test_every_statement_of_the_hot_path_is_looked_at() -> None:
     rare = {
         "applied_migrations", "clear_jobs", "count_found", "count_jobs", "current_migration",
         "declare_limits", "enqueue_alike", "enqueue_jobs", "enqueue_special", "find_available",
-        "find_jobs", "find_scheduled", "forget_lanes", "leave_worker", "local_workers",
-        "park_jobs", "pause_lane", "paused_lanes", "prune_statistics", "prune_unique_keys",
+        "find_jobs", "find_orphans", "find_scheduled", "forget_lanes", "leave_worker",
+        "local_workers", "park_jobs", "pause_lane", "paused_lanes", "prune_statistics",
+        "prune_unique_keys",
         "read_counts", "read_durations", "record_migration", "record_statistics",
         "register_worker", "remove_dead_workers", "remove_worker", "resume_lane", "return_jobs",
         # of schedules, which are few

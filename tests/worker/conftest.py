@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import asyncpg
 import pytest
 import structlog
 
@@ -110,3 +111,12 @@ async def make_bench(adapter: Storage) -> AsyncIterator[Callable[..., Bench]]:
 async def bench(make_bench: Callable[..., Any]) -> Bench:
     """A bench with default options, but that keeps what succeeded."""
     return await make_bench(delete_successful_jobs=False)
+
+
+@pytest.fixture
+async def database(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to the test's database, with a table for the effects of jobs."""
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("create table effects (job bigint not null)")
+    yield connection
+    await connection.close()

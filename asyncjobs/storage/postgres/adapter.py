@@ -20,6 +20,7 @@ from asyncjobs.storage.postgres.limits import LimitTables
 from asyncjobs.storage.postgres.listener import Listener
 from asyncjobs.storage.postgres.migrate import migrate
 from asyncjobs.storage.postgres.opening import get_to_know
+from asyncjobs.storage.postgres.own_transactions import OwnTransactions
 from asyncjobs.storage.postgres.results import Results
 from asyncjobs.storage.postgres.schedules import SchedulesTable
 from asyncjobs.storage.postgres.source import ConnectionSource, DsnSource, PoolSource
@@ -29,6 +30,7 @@ from asyncjobs.types import Signal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     import asyncpg
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from asyncjobs.storage.protocol import OnSignal
     from asyncjobs.types import (
         ClaimedJob,
+        Completion,
         Heartbeat,
         JobRecord,
         LocalWorker,
@@ -67,6 +70,8 @@ class PostgresAdapter:
 
     What a server lacks is found out when the adapter opens; *capabilities* forbids what it has.
 
+    *transactions* is how many jobs may be inside their own transaction at once; others wait.
+
     Raises ConfigError.
     """
 
@@ -80,6 +85,7 @@ class PostgresAdapter:
         listen_dsn: str | None = None,
         connect: Mapping[str, Any] | None = None,
         capabilities: Capabilities | None = None,
+        transactions: int = 10,
     ) -> None:
         if pool is not None and (dsn is not None or connect is not None):
             raise ConfigError("give dsn (and connect) or pool, not both")
@@ -91,6 +97,7 @@ class PostgresAdapter:
         self._found: Capabilities | None = None
         self._statements: Statements | None = None
         self._primary = Primary()
+        self._own_transactions = OwnTransactions(schema, transactions, pool)
         self._channel = channel_name(schema)
         self._opened = 0
         self._opening = asyncio.Lock()
@@ -125,6 +132,7 @@ class PostgresAdapter:
                     await lanes.close()
                     raise
                 self._lanes, self._statements, self._found = lanes, statements, found
+                self._own_transactions.open(lanes.source)
                 self._jobs_table = JobsTable(lanes, statements, self.schema, self._channel)
                 self._fleet_table = Fleet(lanes, statements, self._channel)
                 self._statistics = PostgresStatistics(lanes, statements)
@@ -148,6 +156,7 @@ class PostgresAdapter:
             if self._opened == 0 and self._lanes is not None:
                 lanes, self._lanes = self._lanes, None
                 self._claims.close()
+                await self._own_transactions.close()
                 self._jobs_table = self._fleet_table = self._claims_made = self._found = None
                 self._results_table = None
                 self._limit_tables = None
@@ -212,6 +221,18 @@ class PostgresAdapter:
     async def finish(self, worker: int, outcomes: Sequence[Outcome]) -> list[int]:
         """Record outcomes; see `Storage.finish`."""
         return await self._jobs.finish(worker, outcomes)
+
+    def transaction(self, connection: object | None = None) -> AbstractAsyncContextManager[Any]:
+        """Begin a transaction, or join the user's; see `Storage.transaction`."""
+        return self._own_transactions.begin(connection)
+
+    async def finish_within(self, connection: object, worker: int, outcome: Outcome) -> Completion:
+        """Write a success into a transaction; see `Storage.finish_within`."""
+        return await self._jobs.finish_within(connection, worker, outcome)
+
+    async def completion(self, worker: int, outcome: Outcome) -> Completion:
+        """Return what became of such a success; see `Storage.completion`."""
+        return await self._jobs.completion(worker, outcome)
 
     async def promote(self, limit: int) -> Promotion:
         """Make due jobs available; see `Storage.promote`."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Protocol
 
-from asyncjobs.errors import NotMigratedError
+from asyncjobs.errors import NotMigratedError, TransactionError
 from asyncjobs.storage.postgres.external import driver_connection
 from asyncjobs.storage.postgres.failures import translated
 from asyncjobs.storage.postgres.records import as_record
 from asyncjobs.storage.postgres.transactions import HOT_TIMEOUT, transaction
 from asyncjobs.storage.postgres.unique import UniqueJobs
 from asyncjobs.storage.schedule_records import notes_of
-from asyncjobs.types import JobRecord, NewJob, Promotion, StoredJob, tuple_of
+from asyncjobs.types import Completion, JobRecord, NewJob, Promotion, StoredJob, tuple_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +27,8 @@ ROW_TIME = 0.001
 SEPARATOR = "\x1e"
 """Between JSON texts in one text: no JSON text contains it. Source: RFC 7464. To asyncpg one
 text is less work than an array of texts."""
+LOOK_TIMEOUT = 5.0
+"""Seconds to wait for a transaction that has not ended; whoever asks may ask again."""
 CANCEL_BATCH = 500
 """Ids in one statement: a notification holds 8 000 bytes, an id up to 20."""
 
@@ -99,6 +101,31 @@ class JobsTable:
             return await self._finish_runs(worker, outcomes)
         return await self._finish(self._lanes.finish, worker, outcomes)
 
+    async def finish_within(self, connection: object, worker: int, outcome: Outcome) -> Completion:
+        """Write a success into the transaction of *connection*."""
+        driver = await driver_connection(connection)
+        if not driver.is_in_transaction():
+            raise TransactionError("the job has ended it inside its block")
+        with translated(self._schema):
+            found = await driver.fetch(self._sql.fence_job, worker, outcome.id, outcome.attempt)
+            if not found:
+                return Completion.LOST
+            if found[0]["interrupt"]:
+                return Completion.CANCELLED
+            recorded = await self._finish(driver, worker, [outcome])
+            if outcome.run:
+                await self._note_runs(driver, [outcome], recorded)
+            return Completion.RECORDED
+
+    async def completion(self, worker: int, outcome: Outcome) -> Completion:
+        """Return what became of a success that was written by `finish_within`."""
+        rows = await self._lanes.admin.fetch(
+            self._sql.find_completion, worker, outcome.id, outcome.attempt, timeout=LOOK_TIMEOUT
+        )
+        if not rows or rows[0]["succeeded"]:
+            return Completion.RECORDED
+        return Completion.HELD if rows[0]["held"] else Completion.LOST
+
     async def _finish(self, lane: Fetching, worker: int, outcomes: Sequence[Outcome]) -> list[int]:
         gone = [outcome for outcome in outcomes if outcome.delete and outcome.kept is None]
         recorded: list[int] = []
@@ -117,12 +144,17 @@ class JobsTable:
         # With what their schedules are told, or not at all.
         async with self._lanes.finish.transaction() as connection:
             recorded = await self._finish(connection, worker, outcomes)
-            told = set(recorded)
-            notes = notes_of(outcome for outcome in outcomes if outcome.id in told)
-            if notes:
-                columns = [list(column) for column in zip(*notes, strict=True)]
-                await connection.fetch(self._sql.note_runs, *columns)
+            await self._note_runs(connection, outcomes, recorded)
             return recorded
+
+    async def _note_runs(
+        self, within: Fetching, outcomes: Sequence[Outcome], recorded: list[int]
+    ) -> None:
+        told = set(recorded)
+        notes = notes_of(outcome for outcome in outcomes if outcome.id in told)
+        if notes:
+            columns = [list(column) for column in zip(*notes, strict=True)]
+            await within.fetch(self._sql.note_runs, *columns)
 
     async def _delete(self, lane: Fetching, worker: int, outcomes: list[Outcome]) -> list[int]:
         rows = await lane.fetch(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from asyncjobs.jsonb import keep_floats
 from asyncjobs.types import Extras
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def as_record(job: NewJob) -> dict[str, Any]:
         "wait": job.wait,
         "moment": job.wait_until and job.wait_until.isoformat(),
         "tags": extras.tags,
-        "extra": extras.extra,
+        "extra": extras.extra and keep_floats(extras.extra),
         "expires": extras.expires,
         "expires_at": extras.expires_at and extras.expires_at.isoformat(),
         "retain": extras.retain,

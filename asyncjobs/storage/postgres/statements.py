@@ -87,8 +87,11 @@ class Statements:
     enqueue_jobs: str
     enqueue_special: str
     enqueue_unique: str
+    fence_job: str
     find_available: str
+    find_completion: str
     find_jobs: str
+    find_orphans: str
     find_scheduled: str
     finish_by_delete: str
     finish_by_update: str

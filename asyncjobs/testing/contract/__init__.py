@@ -35,6 +35,7 @@ from asyncjobs.testing.contract.promoting import Promoting
 from asyncjobs.testing.contract.rating import Rating
 from asyncjobs.testing.contract.recurring import Recurring
 from asyncjobs.testing.contract.rescuing import Rescuing
+from asyncjobs.testing.contract.transactions import Transactions
 from asyncjobs.testing.contract.uniqueness import Uniqueness
 from asyncjobs.testing.contract.watching import Telling, Watching
 from asyncjobs.testing.contract.workers import Workers
@@ -64,4 +65,8 @@ class QuietStorageContract(
 
 
 class StorageContract(QuietStorageContract, Listening, Telling, HearingOfLanes):
-    """Everything that `asyncjobs.storage.protocol.Storage` promises. See the module."""
+    """What every storage promises by `asyncjobs.storage.protocol.Storage`. See the module."""
+
+
+class TransactionContract(Transactions):
+    """What a storage promises that has transactions; in addition to the other one."""

@@ -18,7 +18,7 @@ from asyncjobs.testing.contract.steps import (
     record_of,
     store,
 )
-from asyncjobs.types import Outcome
+from asyncjobs.types import MAX_ERRORS, Outcome
 
 if TYPE_CHECKING:
     from asyncjobs.storage.protocol import Storage
@@ -114,6 +114,17 @@ class Finishing:
         error = {"attempt": 3, "message": "ü '\" \\ [],", "traceback": None}
         await storage.finish(worker, [Outcome(job.id, 3, "failed", error=json.dumps(error))])
         assert json.loads((await record_of(storage, job.id)).errors) == [{"attempt": 1}, error]
+
+    async def test_the_last_errors_are_kept_when_there_are_too_many(self, storage: Storage) -> None:
+        worker = await storage.register(a_worker())
+        [job] = await hold(storage, worker)
+        for attempt in range(1, MAX_ERRORS + 3):
+            error = json.dumps({"attempt": attempt})
+            await storage.finish(worker, [Outcome(job.id, attempt, "available", error=error)])
+            await eventually(lambda: claim_all(storage, worker))
+        await storage.rescue([worker])
+        errors = json.loads((await record_of(storage, job.id)).errors)
+        assert [error["attempt"] for error in errors] == list(range(4, MAX_ERRORS + 4))
 
     async def test_only_the_holder_can_finish_a_job(self, storage: Storage) -> None:
         holder, other = [await storage.register(a_worker()) for _ in range(2)]
