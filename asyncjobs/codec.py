@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any, NotRequired, cast, get_type_hints
 
 from pydantic import ConfigDict, JsonValue, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
-from pydantic_core import PydanticSerializationError
+from pydantic_core import PydanticSerializationError, from_json
 from typing_extensions import TypedDict
 
 from asyncjobs.errors import ArgumentError, ConfigError, StoredArgumentsError
+from asyncjobs.jsonb import keep_floats
+from asyncjobs.sameness import as_lists, differ, is_rounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping, Sequence
@@ -79,15 +81,19 @@ class ArgumentCodec:
         Raises ArgumentError that names the argument.
         """
         bound = self._bind(args, kwargs)
+        text = ""
         try:
             # The adapter's core, without the options that nobody uses here: half the time.
             checked = self._validator.validate_python(bound, strict=True)
-            text: str = self._serializer.to_json(checked, warnings=False).decode()
+            text = self._serializer.to_json(checked, warnings=False).decode()
             # What a worker would fail at fails here. At plain values nobody does.
             is_sure = self._plain and len(text) <= SURE
             back = checked if is_sure else self._validator.validate_json(text)
         except ValidationError as error:
-            raise ArgumentError(self.job, explain(error, show=True)) from None
+            problem = explain(error, show=True)
+            if text:
+                problem = f"{self._name_unstorable(bound)} cannot be read back: {problem}"
+            raise ArgumentError(self.job, problem) from None
         except (PydanticSerializationError, UnicodeError, RecursionError) as error:
             problem = f"{self._name_unstorable(bound)} has no JSON: {error}"
             raise ArgumentError(self.job, problem) from None
@@ -97,14 +103,11 @@ class ArgumentCodec:
             ) from None
         if "\\u0000" in text or "NaN" in text or "Infinity" in text:
             self._refuse_outlaws(text)
-        if self._loose and back != checked:
-            name = next(name for name in checked if back[name] != checked[name])
-            raise ArgumentError(
-                self.job,
-                f"argument {name!r} comes back different from JSON; annotate the parameter with "
-                f"its real type instead of Any (stored: {shorten(text)})",
-            )
-        return text
+        if differ(back, checked):
+            self._refuse_changed(checked, back)
+        if differ(checked, bound):
+            self._refuse_rounded(bound, checked)
+        return keep_floats(text)
 
     def encode_part(self, name: str, value: Any) -> Any:
         """Return what is stored of the argument *name*, as JSON has it. Raises ArgumentError."""
@@ -157,10 +160,36 @@ class ArgumentCodec:
     def _name_unstorable(self, bound: Mapping[str, Any]) -> str:
         for name, value in bound.items():
             try:
-                self._adapter.dump_json({name: value}, warnings=False)
-            except (PydanticSerializationError, UnicodeError, RecursionError):
+                from_json(self._adapter.dump_json({name: value}, warnings=False))
+            except (PydanticSerializationError, ValueError, RecursionError):
                 return f"argument {name!r}"
         return "an argument"
+
+    def _refuse_rounded(self, bound: Mapping[str, Any], checked: dict[str, Any]) -> None:
+        # Other changes are what the annotation's own validators want.
+        for name, value in bound.items():
+            if is_rounded(value, checked[name]):
+                raise ArgumentError(
+                    self.job, f"argument {name!r} is not exact as a float: {_show(value)}"
+                )
+
+    def _refuse_changed(self, checked: dict[str, Any], back: dict[str, Any]) -> None:
+        again = self._validator.validate_json(self._serializer.to_json(back, warnings=False))
+        for name, value in checked.items():
+            one, other = back[name], value
+            if not self._loose:  # then a tuple for a Sequence may come back as a list
+                one, other = as_lists(one), as_lists(other)
+            # Where two readings of one JSON differ, the type has no equality: nothing is known.
+            changed = differ(one, other) and not differ(back[name], again[name])
+            if changed:
+                hint = (
+                    "with its real type instead of Any" if self._loose else "with a type that fits"
+                )
+                raise ArgumentError(
+                    self.job,
+                    f"argument {name!r} comes back different from JSON, as {_show(back[name])}; "
+                    f"annotate the parameter {hint}",
+                )
 
     def _refuse_outlaws(self, text: str) -> None:
         # PostgreSQL's jsonb knows neither; found here, so that the error names the job.

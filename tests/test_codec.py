@@ -14,12 +14,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import AwareDatetime, BaseModel, Field, ValidationInfo, field_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 
 from asyncjobs.codec import ArgumentCodec
 from asyncjobs.errors import ArgumentError, ConfigError, StoredArgumentsError
@@ -419,7 +428,69 @@ def test_what_would_come_back_as_something_else_is_refused(annotation: Any, valu
 
     problem = refusal(job, {}, value)
 
-    assert problem.startswith("argument 'value' comes back different from JSON; annotate ")
+    assert problem.startswith("argument 'value' comes back different from JSON, as ")
+    assert problem.endswith("annotate the parameter with its real type instead of Any")
+
+
+class Parcel(Order):
+    weight: int
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "shown"),
+    [
+        (SecretStr, SecretStr("hunter2"), r"SecretStr\('\*+'\)"),
+        (Order, Parcel(id=ID, at=NOON, weight=3), "Order"),  # without its weight
+        (dict[int | str, int], {1: 1}, r"\{'1': 1\}"),
+        (dict[int | str, int], {1: 1, "1": 2}, r"\{'1': 2\}"),
+        (re.Pattern, re.compile("a", re.IGNORECASE), r"re.compile\('a'\)"),
+    ],
+    ids=repr,
+)
+def test_what_a_type_leaves_out_of_its_json_is_refused(
+    annotation: Any, value: Any, shown: str
+) -> None:
+    def job(fine: int, value: annotation): ...
+
+    problem = refusal(job, 1, value)
+
+    assert re.match(f"argument 'value' comes back different from JSON, as {shown}", problem)
+    assert "hunter2" not in problem
+
+
+class Token:
+    """A type without an equality of its own."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [
+        (Sequence[int], (1, 2)),
+        (dict[str, Sequence[Place]], {"a": (Place("Main St"),)}),
+        (
+            Annotated[
+                Token, PlainValidator(lambda v: v if isinstance(v, Token) else Token(v)),
+                PlainSerializer(lambda token: token.text),
+            ],
+            Token("a"),
+        ),
+    ],
+    ids=["list for sequence", "nested", "no equality"],
+)  # fmt: skip
+def test_what_is_the_same_or_cannot_be_compared_is_taken(annotation: Any, value: Any) -> None:
+    found = codec(takes(annotation))
+
+    assert found.decode(found.encode([value], {})).keys() == {"value"}
+
+
+@pytest.mark.parametrize("annotation", [int, Any])
+def test_an_integer_that_python_would_not_read_is_refused_by_name(annotation: Any) -> None:
+    def job(fine: int, value: annotation): ...
+
+    assert refusal(job, 1, 10**5_000).startswith("argument 'value' cannot be read back: ")
 
 
 def test_a_loosely_annotated_parameter_takes_what_comes_back_the_same() -> None:

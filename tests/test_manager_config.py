@@ -17,7 +17,7 @@ from asyncjobs import (
     UnknownQueueError,
     WorkerGroup,
 )
-from asyncjobs.manager.checks import MAX_QUEUE_NAMES
+from asyncjobs.manager.checks import MAX_QUEUE_NAME, MAX_QUEUE_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,8 +74,10 @@ def test_adapters_that_cannot_be_are_refused(adapters: Any, problem: str) -> Non
         (["null\0"], "a queue is a printable name other than"),
         ([5], "a queue is a printable name other than"),
         ([None], "a queue is a printable name other than"),
-        (["q" * (MAX_QUEUE_NAMES + 1)], f"at most {MAX_QUEUE_NAMES} bytes"),
-        (["é" * (MAX_QUEUE_NAMES // 2), "e"], f"at most {MAX_QUEUE_NAMES} bytes, got 5001"),
+        (["q" * (MAX_QUEUE_NAME + 1)], f"at most {MAX_QUEUE_NAME} bytes, got 1001"),
+        (["é" * (MAX_QUEUE_NAME // 2) + "e"], f"at most {MAX_QUEUE_NAME} bytes, got 1001"),
+        ([f"{n:08}" for n in range(455)], f"at most {MAX_QUEUE_NAMES} bytes as .* got 5006"),
+        ([f'"{n:04}"' for n in range(455)], f"at most {MAX_QUEUE_NAMES} bytes as .* got 5006"),
     ],
     ids=lambda value: repr(value)[:30],
 )
@@ -85,7 +87,7 @@ def test_queues_that_cannot_be_are_refused(queues: Any, problem: str) -> None:
 
 
 def test_names_of_queues_may_fill_a_notification() -> None:
-    names = ["a" * (MAX_QUEUE_NAMES - 5), "émai"]
+    names = [f"é{n:06}" for n in range(454)]
 
     assert manager(queues=names).queues == tuple(names)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from asyncjobs.config import WorkerGroup
@@ -12,8 +13,10 @@ if TYPE_CHECKING:
 
     from asyncjobs.manager.manager import JobManager
 
+MAX_QUEUE_NAME = 1_000
+"""Bytes of one name: an entry of the index that the claim reads holds 2 700."""
 MAX_QUEUE_NAMES = 5_000
-"""Bytes of all names together: a notification that lists them has to fit in 8 000."""
+"""Bytes of the JSON list of all names: a notification that has it has to fit in 8 000."""
 
 
 def check_manager(manager: JobManager) -> None:
@@ -28,11 +31,15 @@ def check_manager(manager: JobManager) -> None:
     for name in manager.queues:
         if not isinstance(name, str) or not name or name == "*" or not name.isprintable():
             raise ConfigError(f'a queue is a printable name other than "*", got {name!r}')
+        if (size := len(name.encode())) > MAX_QUEUE_NAME:
+            raise ConfigError(f"a queue's name has at most {MAX_QUEUE_NAME} bytes, got {size}")
     if not manager.queues or len(set(manager.queues)) < len(manager.queues):
         raise ConfigError(f"queues must be different names, at least one, got {manager.queues!r}")
-    if (size := len("".join(manager.queues).encode())) > MAX_QUEUE_NAMES:
+    listed = json.dumps(manager.queues, ensure_ascii=False, separators=(",", ":")).encode()
+    if (size := len(listed)) > MAX_QUEUE_NAMES:
         raise ConfigError(
-            f"the names of all queues must have at most {MAX_QUEUE_NAMES} bytes, got {size}"
+            f"the names of all queues must have at most {MAX_QUEUE_NAMES} bytes as a JSON list, "
+            f"got {size}"
         )
     for group in manager.workers:
         _check_group(manager, group)

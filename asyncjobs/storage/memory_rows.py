@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import json
+from collections import deque
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from asyncjobs.types import (
     EXPIRED,
+    MAX_ERRORS,
     ClaimedJob,
     Extras,
     JobRecord,
@@ -50,7 +52,7 @@ class Row:
     cancel_requested: bool = False
     interrupt: bool = False
     """The worker is to be told of the cancellation."""
-    errors: list[Json] = field(default_factory=list)
+    errors: deque[Json] = field(default_factory=lambda: deque(maxlen=MAX_ERRORS))
     losses: int = 0
     """How many of the errors are those of lost workers."""
 

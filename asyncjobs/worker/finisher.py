@@ -113,14 +113,18 @@ class Finisher:
             "error": "RowRefusedError", "message": "its outcome could not be stored",
             "traceback": None, "worker": None,
         })  # fmt: skip
-        plain = Outcome(
-            outcome.id, outcome.attempt, "failed", error=record, kept=outcome.kept and Kept()
-        )
-        with contextlib.suppress(StorageError):  # then its lease decides, when this worker ends
-            await self.storage.finish(worker, [plain])
+        for told in (record, None):
+            plain = Outcome(
+                outcome.id, outcome.attempt, "failed", error=told, kept=outcome.kept and Kept()
+            )
+            with contextlib.suppress(StorageError):  # then its lease decides, when this one ends
+                await self.storage.finish(worker, [plain])
+                return
 
     def _report_lost(self, outcomes: list[Outcome], recorded: set[int]) -> None:
-        # Rescued or cleared meanwhile; or a repeated statement whose first answer was lost.
+        # Rescued or cleared meanwhile; or a repeated statement whose first answer was lost; or
+        # somebody edited the row, which then is ours without our knowing.
+        self._on_doubt()
         for outcome in outcomes:
             if outcome.id not in recorded:
                 self._log.warning("finish.superseded", id=outcome.id, attempt=outcome.attempt)

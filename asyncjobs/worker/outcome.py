@@ -156,20 +156,19 @@ def lanes_of(row: ClaimedJob) -> tuple[str, ...]:
 def represent(error: BaseException) -> str:
     """Return *error* for a log line, whatever its class does."""
     try:
-        return repr(error)
-    except Exception:  # noqa: BLE001 - the user's class
+        return _shorten(repr(error), MAX_MESSAGE)
+    except BaseException:  # noqa: BLE001 - the user's class, which may even exit
         return type(error).__qualname__
 
 
 def describe(error: BaseException, attempt: int, worker: str) -> Json:
     """Return the record of a failed attempt that is kept with the job."""
-    trace = "".join(traceback.format_exception(error))
     record = {
         "attempt": attempt,
         "at": datetime.now(UTC).isoformat(),
         "error": _storable(type(error).__qualname__, MAX_MESSAGE),
         "message": _storable(_message(error), MAX_MESSAGE),
-        "traceback": _storable(trace, MAX_TRACEBACK),
+        "traceback": _storable(_traceback(error), MAX_TRACEBACK),
         "worker": worker,
     }
     return json.dumps(record)
@@ -180,7 +179,9 @@ def without_our_frames(error: BaseException) -> BaseException:
     trace = error.__traceback__
     while trace is not None and _is_ours(trace.tb_frame.f_globals.get("__name__", "")):
         trace = trace.tb_next
-    return error if trace is None else error.with_traceback(trace)
+    if trace is not None:
+        BaseException.with_traceback(error, trace)  # whatever the user's class makes of it
+    return error
 
 
 def _is_ours(module: str) -> bool:
@@ -190,13 +191,26 @@ def _is_ours(module: str) -> bool:
 def _message(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception as problem:  # noqa: BLE001 - the user's class
+    except BaseException as problem:  # noqa: BLE001 - the user's class, which may even exit
         return f"(its message cannot be had: {type(problem).__qualname__})"
 
 
+def _traceback(error: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(error))
+    except BaseException as problem:  # noqa: BLE001 - the user's class, or causes without end
+        return f"(its traceback cannot be had: {type(problem).__qualname__})"
+
+
 def _storable(text: str, most: int) -> str:
-    # PostgreSQL stores neither null characters nor half surrogates. The ends say most.
-    text = text.replace("\0", "\\0").encode(errors="backslashreplace").decode()
+    # PostgreSQL stores neither null characters nor half surrogates. Shortened before, because
+    # a text may be huge, and after, because these become longer.
+    text = _shorten(text, most).replace("\0", "\\0")
+    return _shorten(text.encode(errors="backslashreplace").decode(), most)
+
+
+def _shorten(text: str, most: int) -> str:
+    # The ends say most.
     if len(text) <= most:
         return text
     return (

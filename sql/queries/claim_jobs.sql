@@ -15,6 +15,9 @@
 -- many of them each queue contributes; then each queue gives so many, passing over what
 -- others have locked. So no more rows are locked than are claimed, and an index gives the
 -- order of each queue.
+--
+-- A row that somebody edited into nonsense must not stop the others: its attempt stays in the
+-- column's range, and what is returned of run_at is a moment that every client knows.
 with setting as materialized (
     select set_config('synchronous_commit', 'off', true) as done
 ),
@@ -58,7 +61,7 @@ claimed as (
     update :"schema".jobs
     set
         state = 'running',
-        attempt = jobs.attempt + 1,
+        attempt = least(jobs.attempt, 32766) + 1,
         locked_by = $1,
         attempted_at = statement_timestamp()
     where jobs.id = any(array(
@@ -79,7 +82,7 @@ claimed as (
         jobs.queue,
         jobs.priority,
         jobs.attempt,
-        jobs.run_at,
+        greatest(least(jobs.run_at, '9998-12-31 00:00Z'), '0002-01-01 00:00Z') as run_at,
         jobs.args::text as args,
         jobs.position,
         coalesce(

@@ -15,7 +15,7 @@ claimant as materialized (
 update :"schema".jobs
 set
     state = 'running',
-    attempt = jobs.attempt + 1,
+    attempt = least(jobs.attempt, 32766) + 1,
     locked_by = $1,
     attempted_at = statement_timestamp()
 where jobs.id = any(array(
@@ -36,7 +36,7 @@ returning
     jobs.queue,
     jobs.priority,
     jobs.attempt,
-    jobs.run_at,
+    greatest(least(jobs.run_at, '9998-12-31 00:00Z'), '0002-01-01 00:00Z') as run_at,
     jobs.args::text as args,
     jobs.position,
     coalesce(

@@ -41,7 +41,7 @@ from (
                     $10::text is null
                     or exists (
                         select
-                        from jsonb_array_elements(jobs.errors) as told (error)
+                        from jsonb_path_query(jobs.errors, '$[*]') as told (error)
                         where strpos(
                             lower(concat(told.error ->> 'error', ': ', told.error ->> 'message')),
                             lower($10::text)

@@ -11,8 +11,8 @@
 -- queue although somebody asked for its cancellation becomes cancelled. One that comes back
 -- after a delay takes its place at the end of the queue when it is due, one that comes back
 -- at once keeps its place. A postponed one comes back after a delay too, and notes its place
--- as a negative position, by which offer_jobs finds it. Listeners are told what is available
--- again, and what is due when.
+-- as a negative position, by which offer_jobs finds it. The last 100 errors are kept.
+-- Listeners are told what is available again, and what is due when.
 with report as materialized (
     select
         told.id,
@@ -53,7 +53,12 @@ changed as (
         locked_by = null,
         errors = case
             when report.error is null then jobs.errors
-            else coalesce(jobs.errors, '[]') || report.error::jsonb
+            when jobs.errors is null then jsonb_build_array(report.error::jsonb)
+            when jsonb_typeof(jobs.errors) <> 'array'
+                then jsonb_build_array(jobs.errors, report.error::jsonb)
+            when jsonb_array_length(jobs.errors) >= 100
+                then (jobs.errors - 0) || report.error::jsonb
+            else jobs.errors || report.error::jsonb
         end
     from report
     where

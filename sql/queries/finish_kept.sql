@@ -50,7 +50,12 @@ changed as (
         locked_by = null,
         errors = case
             when report.error is null then jobs.errors
-            else coalesce(jobs.errors, '[]') || report.error::jsonb
+            when jobs.errors is null then jsonb_build_array(report.error::jsonb)
+            when jsonb_typeof(jobs.errors) <> 'array'
+                then jsonb_build_array(jobs.errors, report.error::jsonb)
+            when jsonb_array_length(jobs.errors) >= 100
+                then (jobs.errors - 0) || report.error::jsonb
+            else jobs.errors || report.error::jsonb
         end,
         result = report.result::jsonb,
         progress = coalesce(report.progress::jsonb, jobs.progress),

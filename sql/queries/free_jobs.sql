@@ -43,7 +43,12 @@ freed as (
         locked_by = null,
         errors = case
             when lost.leaving then jobs.errors
-            else coalesce(jobs.errors, '[]') || jsonb_build_object(
+            else case
+                when jobs.errors is null then '[]'
+                when jsonb_typeof(jobs.errors) <> 'array' then jsonb_build_array(jobs.errors)
+                when jsonb_array_length(jobs.errors) >= 100 then jobs.errors - 0
+                else jobs.errors
+            end || jsonb_build_object(
                 'attempt', jobs.attempt,
                 'at', clock_timestamp(),
                 'error', 'WorkerLost',

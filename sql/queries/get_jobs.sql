@@ -1,4 +1,4 @@
--- get_jobs: all that is stored of some jobs.
+-- get_jobs: all that is stored of some jobs; moments as far as every client knows them.
 --
 -- $1 ids bigint[]
 select
@@ -8,10 +8,16 @@ select
     jobs.priority,
     jobs.state::text as state,
     jobs.attempt,
-    jobs.run_at,
-    jobs.created_at,
-    jobs.attempted_at,
-    jobs.finished_at,
+    greatest(least(jobs.run_at, '9998-12-31 00:00Z'), '0002-01-01 00:00Z') as run_at,
+    greatest(least(jobs.created_at, '9998-12-31 00:00Z'), '0002-01-01 00:00Z') as created_at,
+    case
+        when jobs.attempted_at is not null
+            then greatest(least(jobs.attempted_at, '9998-12-31 00:00Z'), '0002-01-01 00:00Z')
+    end as attempted_at,
+    case
+        when jobs.finished_at is not null
+            then greatest(least(jobs.finished_at, '9998-12-31 00:00Z'), '0002-01-01 00:00Z')
+    end as finished_at,
     jobs.args::text as args,
     coalesce(jobs.errors, '[]')::text as errors
     , coalesce(jobs.tags, '{}') as tags -- since: 2

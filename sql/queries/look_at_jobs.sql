@@ -12,7 +12,7 @@ select
     jobs.name,
     jobs.state::text as state,
     jobs.attempt,
-    jobs.run_at,
+    greatest(least(jobs.run_at, '9998-12-31 00:00Z'), '0002-01-01 00:00Z') as run_at,
     coalesce(jobs.extra ? 'retain', false) as keeps,
     coalesce(jobs.extra ? 'watched', false) as watched,
     jobs.progress::text as progress,

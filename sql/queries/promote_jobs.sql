@@ -72,7 +72,7 @@ select
         else (
             select extract(epoch from jobs.run_at - clock_timestamp())
             from :"schema".jobs
-            where jobs.state = 'scheduled' and jobs.run_at > now()
+            where jobs.state = 'scheduled' and jobs.run_at > now() and isfinite(jobs.run_at)
             order by jobs.run_at
             limit 1
         )

@@ -23,6 +23,8 @@ DEREGISTER_TIMEOUT = 10.0
 LEAVE_TIMEOUT = 5.0
 LONG = 1e6
 """Seconds; longer than any lease, and an interval can hold it."""
+ORPHANS_INTERVAL = 300.0
+"""Seconds between two looks for jobs of workers that nobody has registered."""
 
 
 class Fleet:
@@ -30,6 +32,7 @@ class Fleet:
 
     def __init__(self, lanes: Lanes, statements: Statements, channel: str) -> None:
         self._lane, self._sql, self._channel = lanes.fleet, statements, channel
+        self._next_look = 0.0
 
     async def register(self, worker: WorkerInfo) -> int:
         """Add a worker and return its id."""
@@ -77,13 +80,15 @@ class Fleet:
             removed = await connection.fetch(
                 self._sql.remove_dead_workers, list(dead), min(watched, LONG)
             )
-            if not removed:
+            lost = {row["id"]: (row["name"], row.get("leaving", False)) for row in removed}
+            if time.monotonic() >= self._next_look:
+                orphans = await connection.fetch(self._sql.find_orphans)
+                lost = {row["id"]: (f"number {row['id']}", False) for row in orphans} | lost
+                self._next_look = time.monotonic() + ORPHANS_INTERVAL
+            if not lost:
                 return []
+            names, leaving = zip(*lost.values(), strict=True)
             rows = await connection.fetch(
-                self._sql.free_jobs,
-                [row["id"] for row in removed],
-                [row["name"] for row in removed],
-                [row.get("leaving", False) for row in removed],
-                self._channel,
+                self._sql.free_jobs, list(lost), list(names), list(leaving), self._channel
             )
             return [Rescued(*row) for row in rows]
