@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 EVERYTHING = Capabilities()
 SQL = Statements.load("asyncjobs")
 UNKNOWN = "select nonsense("
-BOUND = 60
+BOUND = 100
 
 
 @pytest.fixture

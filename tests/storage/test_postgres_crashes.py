@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-BOUND = 60
+BOUND = 100
 OUTAGE = 3.0
 PURPOSES = ("enqueue", "claim", "finish", "fleet", "listen")
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-BOUND = 60
+BOUND = 100
 
 
 @pytest.fixture

@@ -17,6 +17,13 @@ HOT_TIMEOUT = 10.0
 """Seconds after which a silent server counts as gone, for what runs all the time: well below
 the lease, so that a new connection is made in time."""
 
+BEGIN = f"""
+begin isolation level read committed;
+set local idle_in_transaction_session_timeout = {HOT_TIMEOUT * 1_000:.0f}
+"""
+"""A server does not hear either that a connection went silent. Without the second line it would
+keep the locks of such a transaction for hours."""
+
 
 @contextlib.asynccontextmanager
 async def transaction(connection: asyncpg.Connection) -> AsyncIterator[None]:
@@ -28,7 +35,7 @@ async def transaction(connection: asyncpg.Connection) -> AsyncIterator[None]:
     if connection.is_in_transaction():
         yield
         return
-    await connection.execute("begin isolation level read committed", timeout=HOT_TIMEOUT)
+    await connection.execute(BEGIN, timeout=HOT_TIMEOUT)
     try:
         yield
     except (TimeoutError, asyncio.CancelledError):
