@@ -39,6 +39,8 @@ from asyncjobs.storage.embedded import EmbeddedPostgres
 from asyncjobs.storage.postgres.migrate import migrate_database
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from asyncjobs.job import JobCall
     from asyncjobs.scheduler import Scheduler
 
@@ -201,7 +203,13 @@ class Soak:
             await self.database.until("count(*) = $1 from asyncjobs.workers", self._workers())
             await self._measure_peak()
             async with anyio.create_task_group() as tasks:
-                for part in (self._schedule, self._kill, self._check, self._sample):
+                for part in (
+                    self._schedule,
+                    self._interfere,
+                    self._kill,
+                    self._check,
+                    self._sample,
+                ):
                     tasks.start_soon(part)
                 await asyncio.sleep(self.minutes * 60)
                 self.ending.set()
@@ -218,9 +226,7 @@ class Soak:
     async def _measure_peak(self) -> None:
         began, jobs = time.monotonic(), 30_000
         for _ in range(jobs // 1_000):
-            await self._store(
-                [chaos_app.quick(1) for _ in range(1_000)], Life(0, may_be_cancelled=True)
-            )
+            await self._store([chaos_app.quick(1) for _ in range(1_000)], may_be_cancelled=True)
         while not all(life.is_over for life in self.books.lives.values()):
             self._read()
             await asyncio.sleep(TICK)
@@ -235,40 +241,40 @@ class Soak:
             await self._store_mixture(max(1, int(self.rate * TICK)))
 
     async def _store_mixture(self, calls: int) -> None:
-        shares = {"quick": 0.80, "fragile": 0.06, "hopeless": 0.01, "nap": 0.03, "threaded": 0.02}
-        counts = {
-            name: round(calls * share + random.random() - 0.5) for name, share in shares.items()
-        }
         app = chaos_app
-        await self._store([app.quick(1) for _ in range(counts["quick"])])
-        await self._store([app.fragile(random.randint(1, 3)) for _ in range(counts["fragile"])])
-        await self._store(
-            [app.hopeless() for _ in range(counts["hopeless"])], Life(0, fails_for_good=True)
-        )
-        await self._store([app.nap(random.uniform(0, 0.5)) for _ in range(counts["nap"])])
-        await self._store([app.threaded(0.002) for _ in range(counts["threaded"])])
-        delayed = [app.quick(2) for _ in range(calls // 20)]
-        await self._store(delayed, Life(0, may_be_cancelled=True), wait=random.uniform(0.1, 5))
-        if random.random() < 0.3:
-            waiting = await self._store([app.quick(3)], Life(0, may_be_cancelled=True), wait=2)
-            running = await self._store([app.nap(2)], Life(0, may_be_cancelled=True))
-            await asyncio.sleep(random.uniform(0, TICK))
-            await self._cancel([*waiting, *running])
+        kinds: dict[Callable[[], JobCall[Any]], float] = {
+            lambda: app.quick(1): 0.82,
+            lambda: app.fragile(random.randint(1, 3)): 0.06,
+            app.hopeless: 0.01,
+            lambda: app.nap(random.uniform(0, 0.5)): 0.03,
+            lambda: app.threaded(0.002): 0.02,
+        }
+        chosen = random.choices([*kinds], weights=[*kinds.values()], k=calls)
+        await self._store([make() for make in chosen])
+        delayed = [app.quick(2) for _ in range(round(calls * 0.06))]
+        await self._store(delayed, may_be_cancelled=True, wait=random.uniform(0.1, 5))
 
     async def _store(
-        self, calls: list[JobCall[Any]], kind: Life | None = None, **options: Any
+        self, calls: list[JobCall[Any]], *, may_be_cancelled: bool = False, **options: Any
     ) -> list[int]:
         if not calls:
             return []
+        called_at = time.monotonic_ns()
         stored = await self.later.many(calls, **options)
-        kind = kind or Life(0)
         for job in stored:
-            self.books.stored(
-                job.id,
-                Life(time.monotonic_ns(), kind.fails_for_good, kind.may_be_cancelled),
-            )
+            hopeless = job.name == chaos_app.hopeless.name
+            self.books.stored(job.id, Life(called_at, hopeless, may_be_cancelled))
         self.acknowledged += len(stored)
         return [job.id for job in stored]
+
+    async def _interfere(self) -> None:
+        """Cancel calls that wait and jobs that run."""
+        while not self.ending.is_set():
+            app = chaos_app
+            waiting = await self._store([app.quick(3)], may_be_cancelled=True, wait=2)
+            running = await self._store([app.nap(2)], may_be_cancelled=True)
+            await asyncio.sleep(random.uniform(0, 0.3))
+            await self._cancel([*waiting, *running])
 
     async def _cancel(self, jobs: list[int]) -> None:
         for job in jobs:
