@@ -234,8 +234,8 @@ class Worker:
     async def _end_jobs(self) -> None:
         ended = await self._executor.wind_down(self._group.shutdown_timeout, self._force)
         recorded = await self._finisher.drain(RECORD_TIMEOUT)
-        await self._bookkeeper.flush()
         self._all_ended = ended and recorded
+        await self._bookkeeper.flush()
 
     async def _register(self) -> None:
         group = self._group
