@@ -43,7 +43,9 @@ class Limiter:
             self._note(job.limit or Limit(f"job:{job.name}", 1))
         if queue_limit is not None:
             self._note(queue_limit)
-        extras = _with_lanes(row.extras, lane, queue_limit and queue_limit.name)
+        strict = lane is not None and job.options.strict_order
+        name = queue_limit and queue_limit.name
+        extras = _with_lanes(row.extras, lane, name, strict=strict)
         return row._replace(extras=extras)
 
     def follow(self, row: NewJob) -> NewJob:
@@ -70,11 +72,15 @@ class Limiter:
             self.undeclared[limit.name] = limit
 
 
-def _with_lanes(extras: Extras | None, lane: str | None, queue_lane: str | None) -> Extras | None:
+def _with_lanes(
+    extras: Extras | None, lane: str | None, queue_lane: str | None, *, strict: bool = False
+) -> Extras | None:
     lanes = [name for name in (lane, queue_lane) if name is not None]
     if not lanes and (extras is None or extras.queue_lane is None):
         return extras
     extras = extras or Extras()
     told: dict[str, Any] = json.loads(extras.extra) if extras.extra else {}
     told["lanes"] = lanes
+    if strict:
+        told["strict"] = True
     return extras._replace(extra=json.dumps(told), lane=lane, queue_lane=queue_lane)

@@ -236,7 +236,7 @@ class MemoryAdapter:
         rows = [row for row in self._rows.values() if row.is_postponed and row.job.name in wanted]
         for row in rows:
             row.position, row.run_at = -row.position, self._clock()
-            self._put(row, JobState.AVAILABLE)
+            self._table.enter(row, row.queue_lane if row.lane_kept else row.lane or row.queue_lane)
         self._wake(rows)
         return len(rows)
 

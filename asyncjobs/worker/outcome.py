@@ -98,15 +98,9 @@ def failed(
             lanes=lanes,
             run=_run_of(row, limit) if row.extra is not None else None,
         )
-    strict = bool(lanes) and job.options.strict_order
+    kept = keeps_lane(row)
     return Outcome(
-        row.id,
-        row.attempt,
-        "scheduled",
-        delay=delay,
-        error=record,
-        lanes=lanes,
-        keeps_lane=strict,
+        row.id, row.attempt, "scheduled", delay=delay, error=record, lanes=lanes, keeps_lane=kept
     )
 
 
@@ -115,17 +109,16 @@ def cancelled(row: ClaimedJob, error: Json | None = None) -> Outcome:
     return Outcome(row.id, row.attempt, "cancelled", error=error, lanes=lanes_of(row))
 
 
-def snoozed(row: ClaimedJob, job: Job[..., Any], delay: float) -> Outcome:
+def snoozed(row: ClaimedJob, delay: float) -> Outcome:
     """Return the outcome of an attempt that asked to be made later, at no cost."""
-    lanes = lanes_of(row)
     return Outcome(
         row.id,
         row.attempt,
         "scheduled",
         delay=delay,
         refund=True,
-        lanes=lanes,
-        keeps_lane=bool(lanes) and job.options.strict_order,
+        lanes=lanes_of(row),
+        keeps_lane=keeps_lane(row),
     )
 
 
@@ -141,7 +134,15 @@ def returned(row: ClaimedJob) -> Outcome:
 
 def postponed(row: ClaimedJob, delay: float) -> Outcome:
     """Return the outcome of a claim of a job that others are to run, or we later."""
-    return Outcome(row.id, row.attempt, "postponed", delay=delay, refund=True, lanes=lanes_of(row))
+    return Outcome(
+        row.id,
+        row.attempt,
+        "postponed",
+        delay=delay,
+        refund=True,
+        lanes=lanes_of(row),
+        keeps_lane=keeps_lane(row),
+    )
 
 
 def lanes_of(row: ClaimedJob) -> tuple[str, ...]:
@@ -151,6 +152,11 @@ def lanes_of(row: ClaimedJob) -> tuple[str, ...]:
     if row.extra == EXPIRED:  # nothing else is known of it
         return (ALL_LANES,)
     return tuple(json.loads(row.extra).get("lanes", ()))
+
+
+def keeps_lane(row: ClaimedJob) -> bool:
+    """Return whether a job goes on to hold its own lane when it comes back later."""
+    return row.extra is not None and json.loads(row.extra).get("strict", False)
 
 
 def represent(error: BaseException) -> str:

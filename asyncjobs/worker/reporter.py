@@ -77,7 +77,7 @@ class Reporter:
         if isinstance(failure, asyncio.CancelledError):
             return self._cancelled(attempt, failure)
         if isinstance(failure, Snooze):
-            return Decision(outcome.snoozed(attempt.row, attempt.job, failure.delay))
+            return Decision(outcome.snoozed(attempt.row, failure.delay))
         if isinstance(failure, Cancel | ExpiredError):
             return self._dropped(attempt, failure)
         return self._failed(attempt, failure)

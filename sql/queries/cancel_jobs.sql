@@ -8,7 +8,7 @@
 -- Returns the ids of the jobs that were not finished yet. Those that do not run are
 -- cancelled at once and kept. A running one is marked: it never goes back to the queue,
 -- and with interrupt its worker is told to cancel it. Whoever watches a job hears that it is
--- cancelled.
+-- cancelled; and when it had a lane, workers look whether there is room in any.
 with wanted as materialized (
     select jobs.id, jobs.state
     from :"schema".jobs
@@ -44,21 +44,19 @@ changed as (
         or coalesce(jobs.state = 'cancelled' and jobs.extra ? 'watched', false) -- since: 2
         as told,
         false
-        or jobs.state = 'cancelled' -- since: 6
-        and coalesce(jobs.lane, jobs.queue_lane) is not null -- since: 6
-        as freed
+        or (jobs.state = 'cancelled' and coalesce(jobs.lane, jobs.queue_lane) is not null) -- since: 6
+        as roomy
 ),
 
--- A job that held a lane makes room there: workers look at all of them.
 news as (
     select
         pg_notify($3, json_strip_nulls(json_build_object(
             'cancel', array_agg(id) filter (where interrupted),
             'changed', array_agg(id) filter (where told),
-            'lanes', case when bool_or(freed) then array['*'] end
+            'lanes', case when bool_or(roomy) then array['*'] end
         ))::text) as sent
     from changed
-    where interrupted or told or freed
+    where interrupted or told or roomy
     having count(*) > 0
 )
 

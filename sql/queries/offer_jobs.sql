@@ -6,9 +6,14 @@
 --
 -- Returns one row: how many there were. A postponed job has a negative position (see
 -- finish_by_update), its old place in the queue, which it takes again. It is due within
--- half a minute, so that few future jobs are looked at.
+-- half a minute, so that few future jobs are looked at. A limited one goes into its line.
 with known as materialized (
-    select jobs.id
+    select
+        jobs.id
+        , case -- since: 6
+            when jobs.lane_kept then jobs.queue_lane -- since: 6
+            else coalesce(jobs.lane, jobs.queue_lane) -- since: 6
+        end as first_lane -- since: 6
     from :"schema".jobs
     where
         jobs.state = 'scheduled'
@@ -20,17 +25,27 @@ with known as materialized (
 
 offered as (
     update :"schema".jobs
-    set state = 'available', position = -jobs.position, run_at = now()
+    set
+        position = -jobs.position,
+        run_at = now(),
+        waits_in = known.first_lane, -- since: 6
+        lane_kept = null, -- since: 6
+        state = cast(coalesce(
+            case when known.first_lane is not null then 'waiting' end, -- since: 6
+            'available'
+        ) as :"schema".job_state)
     from known
     where jobs.id = known.id
-    returning jobs.queue, jobs.priority
+    returning jobs.queue, jobs.priority, jobs.state
 )
 
 select
     count(*) as jobs,
     case when count(*) > 0 then
-        pg_notify($2, json_build_object(
-            'ready', array_agg(distinct queue), 'priority', min(priority)
-        )::text)
+        pg_notify($2, json_strip_nulls(json_build_object(
+            'ready', array_agg(distinct queue) filter (where state = 'available'),
+            'priority', min(priority) filter (where state = 'available'),
+            'lanes', case when bool_or(state not in ('available')) then array['*'] end
+        ))::text)
     end as sent
 from offered;

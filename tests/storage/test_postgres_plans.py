@@ -262,7 +262,8 @@ async def test_statistics_from_before_the_claims_do_not_mislead_the_finish(
 
 async def test_every_statement_of_the_hot_path_is_looked_at() -> None:
     rare = {
-        "applied_migrations", "await_turn", "clear_jobs", "count_found", "count_jobs", "current_migration",
+        "applied_migrations", "await_turn", "clear_jobs", "count_found", "count_jobs",
+        "current_migration",
         "declare_limits", "enqueue_alike", "enqueue_jobs", "enqueue_special", "find_available",
         "find_jobs", "find_orphans", "find_scheduled", "forget_lanes", "leave_worker",
         "local_workers", "park_jobs", "pause_lane", "paused_lanes", "probe_server",

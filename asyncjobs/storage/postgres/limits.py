@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from asyncjobs.storage.postgres.statements import Statements
     from asyncjobs.types import Limit
 
-SINCE = 4
+SINCE = 6
 """The version of the schema from which on there are limits."""
 FORGET_BATCH = 1_000
 PARK_BATCH = 50_000
