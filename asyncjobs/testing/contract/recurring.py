@@ -187,4 +187,4 @@ class Recurring:
         assert schedule.extras is not None
         assert json.loads(schedule.extras) == {"tags": ["vip"]}
         with pytest.raises(RowRefusedError, match="unknown to this version"):
-            run_of("nightly", None, Template("greet", "default", 50, "{}", '{"lane": 5}'))
+            run_of("nightly", None, Template("greet", "default", 50, "{}", '{"from_tomorrow": 5}'))
