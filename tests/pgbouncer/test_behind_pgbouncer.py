@@ -54,7 +54,11 @@ class TestBehindPgbouncer(QuietStorageContract):
     @pytest.fixture
     async def storage(self, shared_dsn: str, pooler: Any) -> AsyncIterator[Storage]:
         connection = await asyncpg.connect(shared_dsn)
-        await connection.execute("truncate asyncjobs.jobs, asyncjobs.workers, asyncjobs.statistics")
+        await connection.execute(
+            "truncate asyncjobs.jobs, asyncjobs.workers, asyncjobs.statistics, "
+            "asyncjobs.unique_keys, asyncjobs.limits, asyncjobs.lanes, "
+            "asyncjobs.schedules, asyncjobs.declarations"
+        )
         await connection.close()
         adapter = PostgresAdapter(pooler.through(shared_dsn))
         await adapter.open()

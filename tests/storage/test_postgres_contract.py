@@ -49,7 +49,8 @@ class Reduced:
         connection = await asyncpg.connect(shared_dsn)
         await connection.execute(
             "truncate asyncjobs.jobs, asyncjobs.workers, asyncjobs.statistics, "
-            "asyncjobs.limits, asyncjobs.lanes"
+            "asyncjobs.unique_keys, asyncjobs.limits, asyncjobs.lanes, "
+            "asyncjobs.schedules, asyncjobs.declarations"
         )
         await connection.close()
         adapter = PostgresAdapter(shared_dsn, capabilities=self.capabilities)

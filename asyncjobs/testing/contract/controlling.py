@@ -16,7 +16,6 @@ from asyncjobs.testing.contract.steps import (
     claim_all,
     hold,
     ids_of,
-    listening,
     record_of,
     store,
     together,
@@ -224,12 +223,6 @@ class Controlling:
         assert await storage.finish(worker, [Outcome(again.id, 2, "scheduled")]) == [job.id]
         assert (await record_of(storage, job.id)).state in {"scheduled", "available"}
 
-    async def test_retrying_wakes_the_workers(self, storage: Storage) -> None:
-        [job_id] = await store(storage, a_job(queue="email", wait=60))
-        async with listening(storage) as heard:
-            await storage.admin.retry(JobFilter(ids=[job_id]))
-            await heard.first(lambda signal: signal.ready == {"email"})
-
     async def test_a_retry_may_change_the_arguments(self, storage: Storage) -> None:
         ids = await one_in_each_state(storage)
         assert await storage.admin.retry(JobFilter(), args='{"n": 2}') == Retried(5)
@@ -290,14 +283,6 @@ class Controlling:
         assert (await record_of(storage, ids["available"])).state == "available"
         other = await storage.register(a_worker())
         assert await claim_all(storage, other) == [ids["available"]]
-
-    async def test_a_rescheduled_job_tells_when_it_is_due(self, storage: Storage) -> None:
-        [job_id] = await store(storage)
-        async with listening(storage) as heard:
-            await storage.admin.reschedule(JobFilter(ids=[job_id]), wait=60)
-            signal = await heard.first(lambda signal: signal.due_in is not None)
-        assert signal.due_in is not None
-        assert 0 < signal.due_in <= 61
 
     async def test_deleting_reaches_what_does_not_run(self, storage: Storage) -> None:
         ids = await one_in_each_state(storage)

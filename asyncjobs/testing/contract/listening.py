@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asyncjobs.testing.contract.schedule_steps import a_schedule
+from asyncjobs.filters import JobFilter
 from asyncjobs.testing.contract.steps import (
     BATCH,
     a_job,
@@ -118,3 +119,17 @@ class Listening:
                 await change()
                 await storage.schedules.switch("nightly", enabled=True)
                 await heard.first(lambda signal: signal.schedules)
+
+    async def test_retrying_wakes_the_workers(self, storage: Storage) -> None:
+        [job_id] = await store(storage, a_job(queue="email", wait=60))
+        async with listening(storage) as heard:
+            await storage.admin.retry(JobFilter(ids=[job_id]))
+            await heard.first(lambda signal: signal.ready == {"email"})
+
+    async def test_a_rescheduled_job_tells_when_it_is_due(self, storage: Storage) -> None:
+        [job_id] = await store(storage)
+        async with listening(storage) as heard:
+            await storage.admin.reschedule(JobFilter(ids=[job_id]), wait=60)
+            signal = await heard.first(lambda signal: signal.due_in is not None)
+        assert signal.due_in is not None
+        assert 0 < signal.due_in <= 61
