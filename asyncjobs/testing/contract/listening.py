@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asyncjobs.testing.contract.schedule_steps import a_schedule
 from asyncjobs.filters import JobFilter
+from asyncjobs.testing.contract.schedule_steps import a_schedule
 from asyncjobs.testing.contract.steps import (
     BATCH,
     a_job,
