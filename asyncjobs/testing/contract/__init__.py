@@ -24,6 +24,7 @@ from asyncjobs.testing.contract.controlling import Controlling
 from asyncjobs.testing.contract.counting import Counting
 from asyncjobs.testing.contract.declaring import Declaring
 from asyncjobs.testing.contract.enqueueing import Enqueueing
+from asyncjobs.testing.contract.finding import Finding
 from asyncjobs.testing.contract.finishing import Finishing
 from asyncjobs.testing.contract.firing import Firing
 from asyncjobs.testing.contract.hearing import HearingOfLanes
@@ -49,6 +50,7 @@ class QuietStorageContract(
     Promoting,
     Postponing,
     Cancelling,
+    Finding,
     Controlling,
     Workers,
     Rescuing,
