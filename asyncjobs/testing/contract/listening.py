@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asyncjobs.filters import JobFilter
+from asyncjobs.testing.contract.postponing import postponed
 from asyncjobs.testing.contract.schedule_steps import a_schedule
 from asyncjobs.testing.contract.steps import (
     BATCH,
@@ -133,3 +134,12 @@ class Listening:
             signal = await heard.first(lambda signal: signal.due_in is not None)
         assert signal.due_in is not None
         assert 0 < signal.due_in <= 61
+
+    async def test_an_offer_wakes_the_workers(self, storage: Storage) -> None:
+        worker = await storage.register(a_worker())
+        [job] = await hold(storage, worker, a_job("new", queue="email"))
+        await storage.finish(worker, [postponed(job)])
+        async with listening(storage) as heard:
+            assert await storage.offer(["new"]) == 1
+            signal = await heard.first(lambda signal: signal.ready)
+        assert signal.ready == {"email"}

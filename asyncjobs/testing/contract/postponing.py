@@ -11,7 +11,6 @@ from asyncjobs.testing.contract.steps import (
     claim_all,
     eventually,
     hold,
-    listening,
     record_of,
     store,
 )
@@ -82,15 +81,6 @@ class Postponing:
         await storage.finish(worker, [postponed(running)])
         assert await storage.offer(["new"]) == 0
         assert await storage.counts() == {("default", "cancelled"): 2}
-
-    async def test_an_offer_wakes_the_workers(self, storage: Storage) -> None:
-        worker = await storage.register(a_worker())
-        [job] = await hold(storage, worker, a_job("new", queue="email"))
-        await storage.finish(worker, [postponed(job)])
-        async with listening(storage) as heard:
-            assert await storage.offer(["new"]) == 1
-            signal = await heard.first(lambda signal: signal.ready)
-        assert signal.ready == {"email"}
 
     async def test_nobody_is_offered_nothing(self, storage: Storage) -> None:
         assert await storage.offer([]) == 0
