@@ -32,10 +32,13 @@ class FilterOptions(TypedDict, total=False):
     tag: str | Sequence[str] | None
     args: Mapping[str, Any] | None
     priority: int | None
+    min_priority: int | None
+    max_priority: int | None
     created_after: datetime | None
     created_before: datetime | None
     error: str | None
     min_attempt: int | None
+    max_attempt: int | None
 
 
 @explains_options
@@ -57,6 +60,10 @@ class JobFilter:
     """What the stored arguments contain, as JSON has it: names, and in objects and lists what
     is inside."""
     priority: int | None = None
+    min_priority: int | None = None
+    """This priority or a number above it, which is less urgent."""
+    max_priority: int | None = None
+    """This priority or a number below it."""
     created_after: datetime | None = None
     """From this moment on, with a time zone."""
     created_before: datetime | None = None
@@ -65,6 +72,8 @@ class JobFilter:
     """A part of an error's class and message, whatever the case of its letters."""
     min_attempt: int | None = None
     """At least so many attempts were begun."""
+    max_attempt: int | None = None
+    """At most so many attempts were begun."""
 
     def __post_init__(self) -> None:
         for number in self.ids or ():
@@ -74,16 +83,26 @@ class JobFilter:
         _ = self.states, self.json_args
         if self.error is not None and (not isinstance(self.error, str) or "\0" in self.error):
             raise ConfigError(f"error must be a text, got {self.error!r}")
-        if self.priority is not None:
-            check_whole("priority", self.priority, -MAX_PRIORITY, MAX_PRIORITY)
-        if self.min_attempt is not None:
-            check_whole("min_attempt", self.min_attempt, 0, MAX_ATTEMPTS)
+        self._check_ranges()
         for name in ("created_after", "created_before"):
             _check_moment(name, getattr(self, name))
         for field in ("ids", "name", "queue", "state", "tag"):
             value = getattr(self, field)
             if value is not None and not isinstance(value, str) and len(value) > MAX_TEXTS:
                 raise ConfigError(f"{field} takes at most {MAX_TEXTS} values, got {len(value)}")
+
+    def _check_ranges(self) -> None:
+        for field in ("priority", "min_priority", "max_priority"):
+            if getattr(self, field) is not None:
+                check_whole(field, getattr(self, field), -MAX_PRIORITY, MAX_PRIORITY)
+        for field in ("min_attempt", "max_attempt"):
+            if getattr(self, field) is not None:
+                check_whole(field, getattr(self, field), 0, MAX_ATTEMPTS)
+        if self.priority is not None and (self.min_priority, self.max_priority) != (None, None):
+            raise ConfigError("give priority, or min_priority and max_priority, not both")
+        for kind, (least, most) in (("priority", self.priorities), ("attempt", self.attempts)):
+            if least is not None and most is not None and least > most:
+                raise ConfigError(f"no {kind} is at least {least} and at most {most}")
 
     @property
     def is_everything(self) -> bool:
@@ -104,6 +123,18 @@ class JobFilter:
     def tags(self) -> list[str] | None:
         """The tags, all of which a job must have."""
         return _several(self.tag)
+
+    @property
+    def priorities(self) -> tuple[int | None, int | None]:
+        """The lowest and the highest priority; None for no bound."""
+        if self.priority is not None:
+            return self.priority, self.priority
+        return self.min_priority, self.max_priority
+
+    @property
+    def attempts(self) -> tuple[int | None, int | None]:
+        """The lowest and the highest number of attempts; None for no bound."""
+        return self.min_attempt, self.max_attempt
 
     @property
     def states(self) -> list[JobState] | None:
@@ -143,10 +174,10 @@ class JobFilter:
             and (self.states is None or job.state in self.states)
             and (self.tags is None or {*self.tags} <= {*job.tags})
             and (self.args is None or contains(json.loads(job.args), dict(self.args)))
-            and (self.priority is None or job.priority == self.priority)
+            and _is_within(job.priority, *self.priorities)
             and (self.created_after is None or job.created_at >= self.created_after)
             and (self.created_before is None or job.created_at < self.created_before)
-            and (self.min_attempt is None or job.attempt >= self.min_attempt)
+            and _is_within(job.attempt, *self.attempts)
             and (self.error is None or _mentions(job.errors, self.error))
         )
 
@@ -173,6 +204,10 @@ def contains(value: Any, wanted: Any) -> bool:
 def _mentions(errors: Json, text: str) -> bool:
     told = (f"{error.get('error')}: {error.get('message')}" for error in json.loads(errors))
     return any(text.lower() in line.lower() for line in told)
+
+
+def _is_within(number: int, least: int | None, most: int | None) -> bool:
+    return (least is None or number >= least) and (most is None or number <= most)
 
 
 def _several(value: str | Sequence[str] | None) -> list[str] | None:

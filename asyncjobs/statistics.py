@@ -105,6 +105,10 @@ class StatisticsStorage(Protocol):
         """Return what ended in the last *count* spans of *width* seconds, by queue and name."""
         ...
 
+    async def names(self) -> list[str]:
+        """Return the names of jobs of which anything ended in the last days, 1 000 at most."""
+        ...
+
     async def prune(self) -> None:
         """Remove the spans that are older than `WIDTHS` says."""
         ...

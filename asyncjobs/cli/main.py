@@ -7,7 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from asyncjobs.cli import bench, database, detached, dev, generate, init, work, worker
+from asyncjobs.cli import (
+    bench,
+    dashboard,
+    database,
+    detached,
+    dev,
+    generate,
+    init,
+    top,
+    work,
+    worker,
+)
 from asyncjobs.cli.logs import LogFormat
 from asyncjobs.cli.runner import exit_code, print_error
 from asyncjobs.cli.settings import Settings
@@ -26,6 +37,8 @@ EXAMPLES: dict[Callable[..., None], str] = {
     detached.restart: "asyncjobs restart",
     database.clear: "asyncjobs clear --yes",
     database.migrate: "asyncjobs migrate --sql > asyncjobs.sql",
+    dashboard.dashboard: "asyncjobs dashboard --port 8765",
+    top.top: "asyncjobs top --period day",
     init.init: "asyncjobs init app/jobs.py",
     bench.bench: "asyncjobs bench --dsn postgresql://localhost/app --seconds 30",
     dev.dev: "asyncjobs dev",

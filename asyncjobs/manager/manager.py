@@ -22,6 +22,7 @@ from asyncjobs.job import AsyncJob, Job, ThreadJob, make_job
 from asyncjobs.limits import Queue
 from asyncjobs.logs import get_logger
 from asyncjobs.manager.checks import check_manager, refuse_kill_stuck
+from asyncjobs.manager.showing import Showing
 from asyncjobs.placing import Placer
 from asyncjobs.registry import JobRegistry
 from asyncjobs.scheduler import Scheduler
@@ -45,7 +46,7 @@ R = TypeVar("R")
 
 
 @explains_options
-class JobManager:
+class JobManager(Showing):
     """Holds what belongs together: where jobs are kept, which queues there are, who works.
 
     *adapters* are storages by name, *queues* the names that jobs may use, or a `Queue` for one

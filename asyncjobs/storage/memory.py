@@ -19,6 +19,7 @@ import anyio
 from asyncjobs.errors import ConnectionKindError, NotOpenError
 from asyncjobs.storage.memory_admin import MemoryAdmin
 from asyncjobs.storage.memory_limits import MemoryLimits
+from asyncjobs.storage.memory_overview import MemoryOverview
 from asyncjobs.storage.memory_results import MemoryResults, keep
 from asyncjobs.storage.memory_rows import Row, WorkerRow
 from asyncjobs.storage.memory_schedules import MemorySchedules
@@ -86,6 +87,7 @@ class MemoryAdapter:
             workers=self._workers,
             tell=self._table.tell,
         )
+        self.overview = MemoryOverview(clock, self._rows, self._workers)
 
     async def open(self) -> None:
         """Count one more user."""
@@ -147,7 +149,8 @@ class MemoryAdapter:
     async def register(self, worker: WorkerInfo) -> int:
         """Add a worker and return its id."""
         number = next(self._worker_ids)
-        self._workers[number] = WorkerRow(worker, seen_at=self._clock())
+        now = self._clock()
+        self._workers[number] = WorkerRow(worker, started_at=now, seen_at=now)
         return number
 
     async def heartbeat(self, worker: int) -> Heartbeat:

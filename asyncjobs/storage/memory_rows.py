@@ -204,6 +204,7 @@ class WorkerRow:
     """A registered worker."""
 
     info: WorkerInfo
+    started_at: datetime
     seen_at: datetime
     leaving: bool = False
     """Its process ends; nothing that it holds is counted as an attempt."""

@@ -43,6 +43,10 @@ class MemoryStatistics:
             found.setdefault((queue, name), Tally()).add(tally)
         return found
 
+    async def names(self) -> list[str]:
+        """Return the names of jobs of which anything ended."""
+        return sorted({name for _, _, _, name in self._spans})[:1_000]
+
     async def prune(self) -> None:
         """Remove old spans."""
         now = self._clock()

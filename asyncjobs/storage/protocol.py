@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from asyncjobs.statistics import StatisticsStorage
     from asyncjobs.storage.admin import AdminStorage
     from asyncjobs.storage.limits import LimitStorage
+    from asyncjobs.storage.overview import OverviewStorage
     from asyncjobs.storage.results import ResultStorage
     from asyncjobs.storage.schedules import ScheduleStorage
 
@@ -72,6 +73,11 @@ class Storage(Protocol):
     @property
     def schedules(self) -> ScheduleStorage:
         """What makes jobs recur."""
+        ...
+
+    @property
+    def overview(self) -> OverviewStorage:
+        """How it stands with queues and workers, at a glance. Raises NotOpenError."""
         ...
 
     async def open(self) -> None:

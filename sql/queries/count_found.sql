@@ -4,9 +4,9 @@
 -- the planner's estimate is what is told of more.
 --
 -- $1 ids bigint[]   $2 names text[]   $3 queues text[]   $4 states job_state[]
--- $5 tags text[]   (all of them)   $6 args text   (JSON that they contain)   $7 priority smallint
+-- $5 tags text[]   (all of them)   $6 args text   (JSON that they contain)   $7 priorities text
 -- $8 created_after timestamptz   $9 created_before timestamptz
--- $10 error text   (a part of an error's class and message)   $11 min_attempt smallint
+-- $10 error text   (a part of an error's class and message)   $11 attempts text   (both ranges, as [1,50])
 --     (null says nothing)
 -- $12 most bigint   (or null)
 select count(*) as jobs
@@ -20,7 +20,7 @@ from (
         and ($3::text[] is null or jobs.queue = any($3::text[]))
         and (cast($4 as :"schema".job_state[]) is null or jobs.state = any(cast($4 as :"schema".job_state[])))
         and ($6::text is null or jobs.args @> $6::text::jsonb)
-        and ($7::smallint is null or jobs.priority = $7::smallint)
+        and ($7::text is null or jobs.priority::integer <@ $7::text::int4range)
         and ($8::timestamptz is null or jobs.created_at >= $8::timestamptz)
         and ($9::timestamptz is null or jobs.created_at < $9::timestamptz)
         and (
@@ -34,6 +34,6 @@ from (
                 ) > 0
             )
         )
-        and ($11::smallint is null or jobs.attempt >= $11::smallint)
+        and ($11::text is null or jobs.attempt::integer <@ $11::text::int4range)
     limit $12::bigint
 ) as found;

@@ -168,7 +168,7 @@ async def test_another_isolation_by_default_changes_nothing(dsn: str, pooled: st
 
 
 async def test_a_pool_without_prepared_statements_works_behind_it(pooled: str) -> None:
-    async with asyncpg.create_pool(pooled, min_size=0, max_size=8, statement_cache_size=0) as pool:
+    async with asyncpg.create_pool(pooled, min_size=0, max_size=10, statement_cache_size=0) as pool:
         jobs = make_manager(PostgresAdapter(pool=pool), sleep_delay=0.05)
         with anyio.fail_after(BOUND):
             async with under_load(jobs) as load:

@@ -58,6 +58,16 @@ def test_ctrl_c_reaches_only_the_supervisor_and_lets_jobs_end(project: SamplePro
     assert not command.events("worker.stopping")  # pretty lines, not JSON
 
 
+def test_top_shows_what_goes_on_until_ctrl_c(project: SampleProject) -> None:
+    with typed(project, "top", "--every", "0.2") as command:
+        until(lambda: "No worker runs." in command.output, command)
+        project.schedule("wait_for_release")
+        until(lambda: "the oldest" in command.output, command)
+        press(command, CTRL_C)
+        assert command.wait_for_end() == 0, command.output
+    assert "Traceback" not in command.output
+
+
 def test_ctrl_c_twice_returns_jobs_to_the_queue(project: SampleProject) -> None:
     project.schedule("wait_for_release")
     with typed(project, "work") as command:

@@ -40,7 +40,7 @@ async def note(number: int) -> None:
 
 async def main():
     global pool
-    pool = await asyncpg.create_pool(sys.argv[1], min_size=8, max_size=8)
+    pool = await asyncpg.create_pool(sys.argv[1], min_size=10, max_size=10)
     await jobs.run_worker(0, number=int(sys.argv[2]))
 
 if len(sys.argv) > 3:  # as on another machine: nobody sees that the process is gone

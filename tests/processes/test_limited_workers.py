@@ -58,7 +58,7 @@ async def some_at_once(lane: str, number: int) -> None:
 
 async def main():
     global pool
-    pool = await asyncpg.create_pool(sys.argv[1], min_size=8, max_size=8)
+    pool = await asyncpg.create_pool(sys.argv[1], min_size=10, max_size=10)
     await jobs.run_worker(0, number=int(sys.argv[2]))
 
 asyncio.run(main())

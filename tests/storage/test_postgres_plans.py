@@ -268,7 +268,8 @@ async def test_every_statement_of_the_hot_path_is_looked_at() -> None:
         "find_jobs", "find_orphans", "find_scheduled", "forget_lanes", "leave_worker",
         "local_workers", "park_jobs", "pause_lane", "paused_lanes", "probe_server",
         "prove_listening", "prune_statistics", "prune_unique_keys",
-        "read_counts", "read_durations", "record_migration", "record_statistics",
+        "read_counts", "read_depths", "read_durations", "read_health", "read_names",
+        "read_running", "read_states", "read_workers", "record_migration", "record_statistics",
         "register_worker", "remove_dead_workers", "remove_worker", "resume_lane", "return_jobs",
         # of schedules, which are few
         "declare_schedules", "due_schedules", "get_schedules", "lock_schedule",

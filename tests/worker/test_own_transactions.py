@@ -420,7 +420,7 @@ async def test_a_connection_that_broke_meanwhile_is_replaced(bench: Any, databas
 
 
 async def test_the_users_pool_lends_a_connection_and_gets_it_back(dsn: str, database: Any) -> None:
-    async with asyncpg.create_pool(dsn, min_size=0, max_size=10) as pool:
+    async with asyncpg.create_pool(dsn, min_size=0, max_size=11) as pool:
         jobs = JobManager(
             adapters={"main": PostgresAdapter(pool=pool)},
             workers=[WorkerGroup(adapter="main", concurrency=20)],
@@ -437,7 +437,7 @@ async def test_the_users_pool_lends_a_connection_and_gets_it_back(dsn: str, data
             stored = await later.many([pay() for _ in range(20)])
             assert await jobs.workoff() == 20
             assert await effects(database) == [job.id for job in stored]
-            free = [await pool.acquire(timeout=5) for _ in range(2)]  # beyond the eight lanes
+            free = [await pool.acquire(timeout=5) for _ in range(2)]  # beyond the nine connections
             zones = [await connection.fetchval("show time zone") for connection in free]
             assert "Asia/Tokyo" not in zones
             for connection in free:

@@ -20,6 +20,7 @@ from asyncjobs.storage.postgres.limits import LimitTables
 from asyncjobs.storage.postgres.listener import Listener
 from asyncjobs.storage.postgres.migrate import migrate
 from asyncjobs.storage.postgres.opening import get_to_know
+from asyncjobs.storage.postgres.overview import PostgresOverview
 from asyncjobs.storage.postgres.own_transactions import OwnTransactions
 from asyncjobs.storage.postgres.results import Results
 from asyncjobs.storage.postgres.schedules import SchedulesTable
@@ -110,6 +111,7 @@ class PostgresAdapter:
         self._limit_tables: LimitTables | None = None
         self._admin_made: Admin | None = None
         self._schedules_table: SchedulesTable | None = None
+        self._overview: PostgresOverview | None = None
         self._listeners: list[OnSignal] = []
         self._listening: asyncio.Task[None] | None = None
         self._hears = False
@@ -138,6 +140,9 @@ class PostgresAdapter:
                 self._statistics = PostgresStatistics(lanes, statements)
                 self._results_table = Results(lanes, statements, self._channel)
                 self._admin_made = Admin(lanes, statements, self._channel)
+                self._overview = PostgresOverview(
+                    lanes, statements, self.schema, notifies=self._listen and found.notify
+                )
                 self._claims_made = Claims(
                     lanes.claim, statements, self._tell, take_turns=not found.skip_locked
                 )
@@ -162,6 +167,7 @@ class PostgresAdapter:
                 self._limit_tables = None
                 self._admin_made = None
                 self._schedules_table = None
+                self._overview = None
                 await lanes.close()
 
     async def migrate(self) -> list[str]:
@@ -252,6 +258,13 @@ class PostgresAdapter:
         if self._statistics is None:
             raise NotOpenError
         return self._statistics
+
+    @property
+    def overview(self) -> PostgresOverview:
+        """How it stands with queues and workers; see `OverviewStorage`."""
+        if self._overview is None:
+            raise NotOpenError
+        return self._overview
 
     async def listen(self, on_signal: OnSignal) -> None:
         """Report what happens until cancelled; see `Storage.listen`."""

@@ -200,9 +200,16 @@ def conditions(where: JobFilter) -> list[Any]:
         where.states,
         where.tags,
         where.json_args,
-        where.priority,
+        range_of(*where.priorities),
         where.created_after,
         where.created_before,
         where.error,
-        where.min_attempt,
+        range_of(*where.attempts),
     ]
+
+
+def range_of(least: int | None, most: int | None) -> str | None:
+    """Return the numbers from *least* to *most* as PostgreSQL writes a range; None for all."""
+    if least is None and most is None:
+        return None
+    return f"[{'' if least is None else least},{'' if most is None else most}]"

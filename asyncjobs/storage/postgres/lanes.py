@@ -218,6 +218,8 @@ class Lanes:
         """What people ask for; it may take long."""
         self.watch = make("watch", timeout=STATEMENT_TIMEOUT)
         """What waits for jobs: short, and never behind what takes long."""
+        self.overview = make("overview", timeout=STATEMENT_TIMEOUT)
+        """What dashboards ask for all the time; it never waits behind what takes long."""
         self._all = (
             self.enqueue,
             self.unique,
@@ -226,6 +228,7 @@ class Lanes:
             self.fleet,
             self.admin,
             self.watch,
+            self.overview,
         )
 
     def suspect(self) -> None:

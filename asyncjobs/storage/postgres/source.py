@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = 10.0
 """Seconds."""
 CANCEL_TIMEOUT = 1.0
-LANES = 8
-"""Connections that an adapter holds at most: seven lanes and the listener."""
+LANES = 9
+"""Connections that an adapter holds at most: eight lanes and the listener."""
 UNCACHED = {"listen", "migrate"}
 """Purposes whose few statements are not worth a name, which poolers may forget."""
 VARIABLES = ("ASYNCJOBS_DATABASE_URL", "DATABASE_URL")

@@ -126,7 +126,13 @@ class Statements:
     prune_unique_keys: str
     put_schedule: str
     read_counts: str
+    read_depths: str
     read_durations: str
+    read_health: str
+    read_names: str
+    read_running: str
+    read_states: str
+    read_workers: str
     record_declarations: str
     record_migration: str
     record_statistics: str

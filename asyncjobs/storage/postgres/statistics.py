@@ -37,17 +37,22 @@ class PostgresStatistics:
 
     async def spans(self, width: int, count: int) -> list[Span]:
         """Return the last spans in which anything ended."""
-        rows = await self._lanes.admin.fetch(self._sql.read_counts, width, count)
+        rows = await self._lanes.overview.fetch(self._sql.read_counts, width, count)
         return [Span(*row) for row in rows]
 
     async def tallies(self, width: int, count: int) -> dict[tuple[str, str], Tally]:
         """Return what ended lately, by queue and name."""
         found: dict[tuple[str, str], Tally] = {}
-        for queue, name, *columns in await self._lanes.admin.fetch(
+        for queue, name, *columns in await self._lanes.overview.fetch(
             self._sql.read_durations, width, count
         ):
             found.setdefault((queue, name), Tally()).add(Tally(*columns))
         return found
+
+    async def names(self) -> list[str]:
+        """Return the names of jobs of which anything ended in the last days."""
+        rows = await self._lanes.overview.fetch(self._sql.read_names, max(WIDTHS))
+        return [row["name"] for row in rows]
 
     async def prune(self) -> None:
         """Remove old spans."""

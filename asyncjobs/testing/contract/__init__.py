@@ -30,6 +30,7 @@ from asyncjobs.testing.contract.firing import Firing
 from asyncjobs.testing.contract.hearing import HearingOfLanes
 from asyncjobs.testing.contract.limiting import Limiting
 from asyncjobs.testing.contract.listening import Listening
+from asyncjobs.testing.contract.looking import Looking
 from asyncjobs.testing.contract.pausing import Pausing
 from asyncjobs.testing.contract.postponing import Postponing
 from asyncjobs.testing.contract.promoting import Promoting
@@ -62,6 +63,7 @@ class QuietStorageContract(
     Firing,
     Recurring,
     Declaring,
+    Looking,
 ):
     """The contract of an adapter whose `listen` tells nothing, so that workers poll."""
 

@@ -26,6 +26,7 @@ class Counting:
         for width in WIDTHS:
             assert await storage.statistics.spans(width, 100) == []
             assert await storage.statistics.tallies(width, 100) == {}
+        assert await storage.statistics.names() == []
 
     async def test_tallies_are_added_up_by_queue_and_name(self, storage: Storage) -> None:
         one, other = ("default", "greet"), ("email", "send")
@@ -43,6 +44,7 @@ class Counting:
             assert sum(span.succeeded for span in spans) == 5
             assert sum(span.failed for span in spans) == 1
             assert all(span.since.timestamp() % width == 0 for span in spans)
+        assert await storage.statistics.names() == ["greet", "send"]
 
     async def test_tallies_of_many_at_once_are_all_counted(self, storage: Storage) -> None:
         names = [("default", "greet"), ("email", "send"), ("email", "other")]

@@ -1,0 +1,156 @@
+"""``top``: how things stand, in the terminal."""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from asyncjobs.cli.runner import on_signals, run
+from asyncjobs.errors import ConfigError, StorageError
+from asyncjobs.glance.glance import Glance
+from asyncjobs.glance.overview import PERIODS, Overview
+from asyncjobs.glance.words import count_of, duration, number, plural, rate
+from asyncjobs.manager import JobManager
+from asyncjobs.storage.overview import COUNTED
+
+if TYPE_CHECKING:
+    from asyncjobs.cli.settings import Settings
+
+COLOURS = {"good": "green", "warning": "yellow", "bad": "red"}
+LINES = 15
+
+
+def top(
+    ctx: typer.Context,
+    period: Annotated[str, typer.Option(help="now (15 minutes), hour, day or week.")] = "hour",
+    every: Annotated[float, typer.Option(help="Seconds between two looks.", min=0.2)] = 1.0,
+    adapter: Annotated[
+        str | None, typer.Option(help="Which adapter to show.", show_default="the only one")
+    ] = None,
+) -> None:
+    """Show what is going on, until Ctrl-C: pace, queues, workers, failures.
+
+    Without a terminal it is printed once.
+    """
+    settings: Settings = ctx.obj
+    settings.configure_logging()
+    if period not in PERIODS:
+        raise ConfigError(f"--period must be of {', '.join(PERIODS)}, got {period!r}")
+    jobs = settings.reference().load()
+    raise typer.Exit(run(_show(jobs, _only(jobs) if adapter is None else adapter, period, every)))
+
+
+def _only(jobs: JobManager) -> str:
+    if len(jobs.adapters) != 1:
+        raise ConfigError(f"--adapter must say which one, of: {', '.join(jobs.adapters)}")
+    [adapter] = jobs.adapters
+    return adapter
+
+
+async def _show(jobs: JobManager, adapter: str, period: str, every: float) -> int:
+    console = Console()
+    later = jobs.create_scheduler(adapter=adapter)  # says so if there is no such adapter
+    async with jobs:
+        glance = Glance(jobs.adapters[later.adapter])
+        if not console.is_terminal:
+            console.print(screen(await glance.overview(period)))
+            return 0
+        stop = asyncio.Event()
+        on_signals(stop.set, stop.set)
+        with Live(console=console, screen=True, auto_refresh=False) as live:
+            while not stop.is_set():
+                live.update(await _look(glance, period), refresh=True)
+                await _sleep(stop, every)
+    return 0
+
+
+async def _look(glance: Glance, period: str) -> Group:
+    try:
+        return screen(await glance.overview(period))
+    except StorageError as error:  # it goes on when the database is back
+        return Group(Panel(Text(str(error), style="red"), title="asyncjobs"))
+
+
+async def _sleep(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return
+
+
+def screen(overview: Overview) -> Group:
+    """Return what is shown of *overview*."""
+    return Group(
+        Panel(_headline(overview), title="asyncjobs"),
+        _lines(overview),
+        _depths(overview),
+        _workers(overview),
+        _findings(overview),
+    )
+
+
+def _headline(overview: Overview) -> Text:
+    waited = "" if overview.waited is None else f", the oldest {duration(overview.waited)}"
+    text = Text.assemble(
+        (rate(overview.pace), "bold"), "   running ", (number(overview.running), "bold"),
+        f" on {plural(overview.alive, 'worker')}   waiting ", (number(overview.waiting), "bold"),
+        waited, f"   in the last {overview.period.label}: ", (number(overview.ended), "bold"),
+        " ended, ", (number(overview.failed), "bold red" if overview.failed else "bold"),
+        " failed, ", (number(overview.retried), "bold"), " retried",
+    )  # fmt: skip
+    text.overflow = "fold"
+    return text
+
+
+def _lines(overview: Overview) -> Table:
+    table = _table("job", "queue", "ended>", "failed>", "wait p50>", "p95>", "run p50>", "p95>")
+    for line in overview.lines[:LINES]:
+        table.add_row(
+            Text(line.name), Text(line.queue), number(line.ended),
+            Text(number(line.failed), style="red" if line.failed else ""),
+            duration(line.wait_half), duration(line.wait_most),
+            duration(line.run_half), duration(line.run_most),
+        )  # fmt: skip
+    return table
+
+
+def _depths(overview: Overview) -> Table:
+    table = _table("queue", "waiting>", "oldest>")
+    for depth in overview.depths:
+        waiting = count_of(depth.available, COUNTED)
+        table.add_row(Text(depth.queue), waiting, duration(depth.waited))
+    return table
+
+
+def _workers(overview: Overview) -> Table:
+    table = _table("worker", "host", "running>", "heartbeat>", "runs now")
+    for worker in overview.workers:
+        is_silent = worker.silent > worker.lease
+        now = ", ".join(f"{job.name} #{job.id} {duration(job.seconds)}" for job in worker.jobs[:3])
+        table.add_row(
+            Text(worker.name), Text(f"{worker.host}:{worker.pid}"), number(worker.running),
+            Text(duration(worker.silent), style="red" if is_silent else ""), Text(now),
+        )  # fmt: skip
+    return table
+
+
+def _findings(overview: Overview) -> Text:
+    text = Text()
+    for finding in overview.findings:
+        text.append("● ", style=COLOURS[finding.level])
+        text.append(finding.what)
+        text.append(f" {finding.advice}\n" if finding.advice else "\n", style="dim")
+    return text
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column.rstrip(">"), justify="right" if column.endswith(">") else "left")
+    return table

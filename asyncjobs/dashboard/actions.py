@@ -1,0 +1,117 @@
+"""Whatever changes something: the pages and the API do it here, where it is logged with who."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from starlette.exceptions import HTTPException
+
+from asyncjobs.errors import AsyncJobsError
+from asyncjobs.types import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from asyncjobs.dashboard.auth import Identity
+    from asyncjobs.dashboard.desk import Desk
+    from asyncjobs.filters import JobFilter
+    from asyncjobs.storage.admin import Count
+
+
+class Kind(NamedTuple):
+    """Something that can be done to jobs."""
+
+    verb: str
+    done: str
+    """As in "3 jobs were retried"."""
+    states: frozenset[str]
+    """The states that allow it."""
+    warning: str = ""
+
+
+_WAITING = {state.value for state in JobState} - {"running", "succeeded", "failed", "cancelled"}
+KINDS = {
+    "retry": Kind(
+        "Retry", "retried", frozenset({"scheduled", "succeeded", "failed", "cancelled"}),
+        "They run again as soon as a worker is free.",
+    ),
+    "cancel": Kind(
+        "Cancel", "cancelled", frozenset(_WAITING | {"running"}),
+        "Those that wait never run; those that run are cancelled where they run.",
+    ),
+    "reschedule": Kind("Reschedule", "rescheduled", frozenset({"scheduled", "waiting", "available"})),
+    "delete": Kind(
+        "Delete", "deleted", frozenset({state.value for state in JobState} - {"running"}),
+        "Nothing of them is kept. This cannot be undone.",
+    ),
+}  # fmt: skip
+
+
+def allowed(kind: Kind, where: JobFilter) -> JobFilter:
+    """Return *where* for those jobs only whose state allows what *kind* does."""
+    states = set(kind.states if where.states is None else where.states) & kind.states
+    return replace(where, state=sorted(states))
+
+
+class Actions:
+    """What *identity* does. Raises HTTPException for one who may only look."""
+
+    def __init__(self, desk: Desk, identity: Identity) -> None:
+        if not identity.may_act:
+            raise HTTPException(403, "You may look, but not change anything here.")
+        self._desk, self._identity = desk, identity
+
+    async def count(self, action: str, where: JobFilter) -> Count:
+        """Return for how many jobs it would be done."""
+        return await self._desk.later.count(allowed(KINDS[action], where))
+
+    async def on_jobs(
+        self,
+        action: str,
+        where: JobFilter,
+        *,
+        wait: float | None = None,
+        wait_until: datetime | None = None,
+    ) -> int:
+        """Do one of `KINDS` to the jobs that fit, and return to how many it was done."""
+        later, meant = self._desk.later, allowed(KINDS[action], where)
+        with self._logged(action, _as_facts(where)) as result:
+            if action == "retry":
+                result["jobs"] = await later.retry(meant)
+            elif action == "cancel":
+                result["jobs"] = await later.cancel(meant)
+            elif action == "delete":
+                result["jobs"] = await later.delete(meant)
+            else:
+                result["jobs"] = await later.reschedule(meant, wait=wait, wait_until=wait_until)
+        return int(result["jobs"])
+
+    async def retry_with(self, job_id: int, args: dict[str, Any]) -> bool:
+        """Retry a job with other arguments, and return whether it was still there to retry."""
+        with self._logged("edit", {"ids": [job_id]}) as result:
+            done = await self._desk.later.retry(job_id, args=args)
+            result["jobs"] = int(done)
+        return done
+
+    @contextmanager
+    def _logged(self, action: str, where: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        log = self._desk.manager.logger.bind(
+            who=self._identity.name, action=action, adapter=self._desk.adapter, where=where
+        )
+        result: dict[str, Any] = {}
+        try:
+            yield result
+        except AsyncJobsError as error:
+            log.warning("dashboard.refused", error=str(error))
+            raise
+        finally:
+            self._desk.glance.changed()
+        log.info("dashboard.acted", **result)
+
+
+def _as_facts(where: JobFilter) -> dict[str, Any]:
+    given = {field.name: getattr(where, field.name) for field in fields(where)}
+    return {name: value for name, value in given.items() if value is not None}

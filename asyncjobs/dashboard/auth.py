@@ -1,0 +1,81 @@
+"""Who asks, and what they may do.
+
+Without an `Auth` only this very machine is answered, as in development: see `is_local`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import ipaddress
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, TypeAlias
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+
+class Identity(NamedTuple):
+    """Somebody who may look, and perhaps act."""
+
+    name: str
+    """What the log says of whoever acted."""
+    may_act: bool = False
+    """Whether they may change anything, not only look."""
+
+
+Verdict: TypeAlias = "Identity | Response | None"
+"""None refuses. A response, such as a redirect to your login page, is sent instead of ours."""
+Auth: TypeAlias = Callable[[Request], "Verdict | Awaitable[Verdict]"]
+"""From a request to who it is, sync or async. If it has an attribute ``challenge``, that is
+sent as WWW-Authenticate when it refuses."""
+
+LOCAL = Identity("local", may_act=True)
+PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+LOOPBACK_NAMES = ("localhost", "localhost.localdomain")
+
+
+async def identify(auth: Auth | None, request: Request) -> Verdict:
+    """Return who *request* is from. Without *auth* that is anybody on this machine."""
+    if auth is None:
+        return LOCAL if is_local(request) else None
+    found = auth(request)
+    if inspect.isawaitable(found):
+        found = await found
+    if found is None or isinstance(found, Identity | Response):
+        return found
+    raise TypeError(
+        f"auth must return an Identity, a Response or None, got {type(found).__name__}: "
+        "by_dependency takes identify= to make an Identity of what it is"
+    )
+
+
+def is_local(request: Request) -> bool:
+    """Return whether *request* was made on this machine, to this machine, without a proxy.
+
+    The name in the address counts as well, because a site of somebody else may let its own
+    name lead here; so do the headers of proxies, which make every client local.
+    """
+    return (
+        request.client is not None
+        and _is_loopback(request.client.host)
+        and _is_loopback(host_of(request.headers.get("host", "")))
+        and not any(name in request.headers for name in PROXY_HEADERS)
+    )
+
+
+def host_of(netloc: str) -> str:
+    """Return the host of a Host header, without a port or brackets."""
+    if netloc.startswith("["):
+        return netloc[1:].partition("]")[0]
+    return netloc.partition(":")[0]
+
+
+def _is_loopback(host: str) -> bool:
+    if host.lower().rstrip(".") in LOOPBACK_NAMES:
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback

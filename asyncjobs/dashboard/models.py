@@ -1,0 +1,269 @@
+"""What the JSON API takes and returns; its OpenAPI document is made of these."""
+
+from __future__ import annotations
+
+from datetime import datetime  # noqa: TC003 - pydantic reads it
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from asyncjobs.dashboard.story import arguments_of, errors_of, meta_of
+
+if TYPE_CHECKING:
+    from asyncjobs.dashboard.redaction import Redaction
+    from asyncjobs.glance.overview import Overview
+    from asyncjobs.storage.overview import WorkerStatus
+    from asyncjobs.types import JobRecord
+
+MAX_PAGE = 200
+Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
+Search = Annotated[str, Field(max_length=2_000, description="As in the search box of the page.")]
+State = Annotated[str, Field(max_length=20, description="A state, or nothing for all.")]
+
+
+class Strict(BaseModel):
+    """Refuses what it does not know: a misspelt condition must not mean more jobs."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class PeriodQuery(Strict):
+    """How far back."""
+
+    period: Annotated[str, Field(pattern="^(now|hour|day|week)$")] = "hour"
+
+
+class JobsQuery(Strict):
+    """Which jobs."""
+
+    q: Search = ""
+    state: State = ""
+
+
+class PageQuery(JobsQuery):
+    """Which page of which jobs."""
+
+    after: Annotated[str, Field(max_length=500, description="What the page before says.")] = ""
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 50
+
+
+class Nothing(Strict):
+    """No parameters."""
+
+
+class Chosen(Strict):
+    """Which jobs to act on: those with *ids*, or with *all* those that match."""
+
+    ids: Annotated[list[Id], Field(max_length=10_000)] = []
+    all: bool = False
+    q: Search = ""
+    state: State = ""
+
+
+class Later(Chosen):
+    """The same, and when they are to run."""
+
+    wait: Annotated[float, Field(ge=0, le=10 * 366 * 86_400)] | None = None
+    """Seconds."""
+    wait_until: datetime | None = None
+
+
+class NewArguments(Strict):
+    """Arguments in place of those of the job, by name."""
+
+    args: dict[str, JsonValue]
+
+
+class Problem(BaseModel):
+    """Why it was not done."""
+
+    error: str
+
+
+class Done(BaseModel):
+    """To how many jobs it was done."""
+
+    jobs: int
+
+
+class CountAnswer(BaseModel):
+    """How many jobs match."""
+
+    jobs: int
+    is_exact: bool
+
+
+class JobAnswer(BaseModel):
+    """A job. What is hidden by the dashboard is hidden here."""
+
+    id: int
+    name: str
+    queue: str
+    priority: int
+    state: str
+    attempt: int
+    run_at: datetime
+    created_at: datetime
+    attempted_at: datetime | None
+    finished_at: datetime | None
+    expires_at: datetime | None
+    args: dict[str, Any]
+    meta: dict[str, Any]
+    tags: list[str]
+    errors: list[Any]
+    unique_key: str | None
+
+
+class PageAnswer(BaseModel):
+    """Some jobs."""
+
+    jobs: list[JobAnswer]
+    after: str | None
+    """What to ask the next page with."""
+    is_cut_short: bool
+    """So much was looked at that the page ends before it is full."""
+
+
+class RunningAnswer(BaseModel):
+    """A job that runs."""
+
+    id: int
+    name: str
+    queue: str
+    attempt: int
+    seconds: float
+
+
+class WorkerAnswer(BaseModel):
+    """A worker."""
+
+    id: int
+    name: str
+    group: str
+    queues: list[str]
+    host: str
+    pid: int
+    started_at: datetime
+    silent: float
+    lease: float
+    is_alive: bool
+    running: int
+    jobs: list[RunningAnswer]
+
+
+class WorkersAnswer(BaseModel):
+    """All workers."""
+
+    workers: list[WorkerAnswer]
+
+
+class QueueAnswer(BaseModel):
+    """A queue."""
+
+    name: str
+    available: int
+    """How many jobs wait for a worker, up to 10 000."""
+    waited: float | None
+    """Seconds for which the oldest has waited."""
+
+
+class QueuesAnswer(BaseModel):
+    """All queues."""
+
+    queues: list[QueueAnswer]
+
+
+class LineAnswer(BaseModel):
+    """What became of one job name in one queue; durations in seconds."""
+
+    queue: str
+    name: str
+    ended: int
+    failed: int
+    retried: int
+    wait_half: float | None
+    wait_most: float | None
+    run_half: float | None
+    run_most: float | None
+
+
+class ChartAnswer(BaseModel):
+    """Attempts that ended, by span of time."""
+
+    width: int
+    times: list[int]
+    succeeded: list[int]
+    failed: list[int]
+    retried: list[int]
+    cancelled: list[int]
+
+
+class FindingAnswer(BaseModel):
+    """One thing to know of the database's health."""
+
+    level: str
+    what: str
+    advice: str
+
+
+class OverviewAnswer(BaseModel):
+    """How things stand."""
+
+    pace: float
+    """Attempts that ended per second in the last minute."""
+    running: int
+    waiting: int
+    waited: float | None
+    workers: int
+    ended: int
+    failed: int
+    retried: int
+    chart: ChartAnswer
+    jobs: list[LineAnswer]
+    findings: list[FindingAnswer]
+
+
+def job_answer(record: JobRecord, redaction: Redaction) -> JobAnswer:
+    """Return what the API says of *record*."""
+    return JobAnswer(
+        id=record.id,
+        name=record.name,
+        queue=record.queue,
+        priority=record.priority,
+        state=record.state,
+        attempt=record.attempt,
+        run_at=record.run_at,
+        created_at=record.created_at,
+        attempted_at=record.attempted_at,
+        finished_at=record.finished_at,
+        expires_at=record.expires_at,
+        args=redaction.arguments(record.name, arguments_of(record)),
+        meta=redaction.value(meta_of(record)),
+        tags=list(record.tags),
+        errors=errors_of(record),
+        unique_key=record.unique_key,
+    )
+
+
+def worker_answer(worker: WorkerStatus) -> WorkerAnswer:
+    """Return what the API says of *worker*."""
+    facts = worker._asdict()
+    jobs = [RunningAnswer(**job._asdict()) for job in worker.jobs]
+    return WorkerAnswer(**{**facts, "jobs": jobs, "is_alive": worker.silent <= worker.lease})
+
+
+def overview_answer(overview: Overview) -> OverviewAnswer:
+    """Return what the API says of *overview*."""
+    return OverviewAnswer(
+        pace=overview.pace,
+        running=overview.running,
+        waiting=overview.waiting,
+        waited=overview.waited,
+        workers=overview.alive,
+        ended=overview.ended,
+        failed=overview.failed,
+        retried=overview.retried,
+        chart=ChartAnswer(**overview.chart._asdict()),
+        jobs=[LineAnswer(**line._asdict()) for line in overview.lines],
+        findings=[FindingAnswer(**finding._asdict()) for finding in overview.findings],
+    )

@@ -1,0 +1,1 @@
+"""A module for each page: its routes, and what they answer."""

@@ -1,0 +1,44 @@
+"""Forms that were sent: their token is checked before anything else is read."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse
+
+from asyncjobs.dashboard.guard import FIELD, check_token
+
+if TYPE_CHECKING:
+    from starlette.datastructures import FormData
+    from starlette.requests import Request
+
+MAX_FIELDS = 1_100
+"""A whole page of chosen jobs, and the rest of its form."""
+
+
+async def read_form(request: Request) -> FormData:
+    """Return the form of *request*. Raises HTTPException if it was not sent by our page."""
+    form = await request.form(max_files=0, max_fields=MAX_FIELDS)
+    check_token(request, form.get(FIELD))
+    return form
+
+
+def field(form: FormData, name: str) -> str:
+    """Return a field of the form; nothing if it is not there."""
+    value = form.get(name, "")
+    return value if isinstance(value, str) else ""
+
+
+def ids_of(form: FormData) -> list[int]:
+    """Return the chosen ids. Raises HTTPException for what is none."""
+    found = [value for value in form.getlist("id") if isinstance(value, str)]
+    if not all(re.fullmatch(r"\d{1,18}", value) for value in found):
+        raise HTTPException(400, "An id is a whole number.")
+    return [int(value) for value in found]
+
+
+def see_other(url: str) -> RedirectResponse:
+    """Lead to a page, which is asked for by GET."""
+    return RedirectResponse(url, status_code=303)

@@ -1,0 +1,105 @@
+"""One job: all that is stored of it, what happened, and what can be done."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+
+from asyncjobs.dashboard.actions import KINDS, Actions
+from asyncjobs.dashboard.guard import identity_of
+from asyncjobs.dashboard.pages.forms import field, read_form, see_other
+from asyncjobs.dashboard.pages.jobs import said
+from asyncjobs.dashboard.redaction import restore
+from asyncjobs.dashboard.render import desk_of, page
+from asyncjobs.dashboard.story import (
+    arguments_of,
+    events_of,
+    extra_of,
+    failures_of,
+    later_line,
+    meta_of,
+    pretty,
+)
+from asyncjobs.errors import ArgumentError, JobExistsError, UnknownJobError
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from asyncjobs.types import JobRecord
+
+EDITABLE = ("scheduled", "waiting", "available", "succeeded", "failed", "cancelled")
+
+
+async def show(request: Request) -> Response:
+    """Show a job."""
+    desk, record = desk_of(request), await _record(request)
+    schedule, meta = extra_of(record).get("schedule"), meta_of(record)
+    return page(
+        request,
+        "job.html",
+        job=record,
+        args=pretty(desk.redaction.arguments(record.name, arguments_of(record))),
+        meta=pretty(desk.redaction.value(meta)) if meta else "",
+        events=events_of(record),
+        failures=len(failures_of(record)),
+        line=later_line(record, desk.redaction),
+        schedule=schedule if isinstance(schedule, dict) and "name" in schedule else None,
+        kinds={name: kind for name, kind in KINDS.items() if record.state in kind.states},
+        can_edit=record.state in EDITABLE and record.name in desk.manager.registry,
+        said=said(request.query_params),
+    )
+
+
+async def edit(request: Request) -> Response:
+    """Ask for other arguments."""
+    desk, record = desk_of(request), await _record(request)
+    Actions(desk, identity_of(request))
+    shown = desk.redaction.arguments(record.name, arguments_of(record))
+    return page(request, "edit.html", job=record, args=pretty(shown), problem="")
+
+
+async def retry(request: Request) -> Response:
+    """Retry a job with the arguments of the form."""
+    form = await read_form(request)
+    desk, record = desk_of(request), await _record(request)
+    actions = Actions(desk, identity_of(request))
+    text = field(form, "args")
+    try:
+        done = await actions.retry_with(record.id, _edited(request, record, text))
+    except (ValueError, ArgumentError, UnknownJobError, JobExistsError) as error:
+        problem = str(error)
+        return page(request, "edit.html", 422, job=record, args=text, problem=problem)
+    return see_other(f"../{record.id}?said=retry&n={int(done)}")
+
+
+def _edited(request: Request, record: JobRecord, text: str) -> dict[str, Any]:
+    edited = json.loads(text)
+    if not isinstance(edited, dict):
+        raise ValueError('The arguments are an object: {"name": value}.')
+    stored = arguments_of(record)
+    shown = desk_of(request).redaction.arguments(record.name, stored)
+    restored: dict[str, Any] = restore(edited, shown, stored)
+    return restored
+
+
+async def _record(request: Request) -> JobRecord:
+    number = request.path_params["id"]
+    found = await desk_of(request).storage.get([number]) if number < 2**63 else []
+    if not found:
+        raise HTTPException(
+            404,
+            f"There is no job {number}. Jobs that succeed are removed, unless their definition, "
+            "or their worker group, says otherwise.",
+        )
+    return found[0]
+
+
+ROUTES = [
+    Route("/jobs/{id:int}", show),
+    Route("/jobs/{id:int}/edit", edit),
+    Route("/jobs/{id:int}/retry", retry, methods=["POST"]),
+]

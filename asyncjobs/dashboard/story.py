@@ -1,0 +1,170 @@
+"""What is shown of one job: its facts as they are stored, put into an order to be read in."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from asyncjobs.dashboard.tracebacks import Fold, fold
+from asyncjobs.types import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from asyncjobs.dashboard.redaction import Redaction
+    from asyncjobs.types import JobRecord
+
+ENDED = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
+WAITS = (JobState.SCHEDULED, JobState.WAITING, JobState.AVAILABLE)
+
+
+class Failure(NamedTuple):
+    """A failed attempt."""
+
+    attempt: Any
+    at: datetime | None
+    error: str
+    message: str
+    worker: str
+    traceback: Sequence[Fold]
+
+
+class Event(NamedTuple):
+    """Something that happened to a job, or will."""
+
+    at: datetime | None
+    what: str
+    level: str = ""
+    """good, bad, now, or nothing."""
+    failure: Failure | None = None
+
+
+def errors_of(record: JobRecord) -> list[Any]:
+    """Return the records of failed attempts, as they are stored."""
+    found = json.loads(record.errors)
+    return found if isinstance(found, list) else [found]
+
+
+def extra_of(record: JobRecord) -> dict[str, Any]:
+    """Return what the job has beside its arguments."""
+    found = json.loads(record.extra) if record.extra else {}
+    return found if isinstance(found, dict) else {}
+
+
+def meta_of(record: JobRecord) -> dict[str, Any]:
+    """Return the user's own facts."""
+    found = extra_of(record).get("meta")
+    return found if isinstance(found, dict) else {}
+
+
+def failures_of(record: JobRecord) -> list[Failure]:
+    """Return the failed attempts, the oldest first. What others wrote there is borne with."""
+    return [_failure(error) for error in errors_of(record) if isinstance(error, dict)]
+
+
+def last_failure(record: JobRecord) -> Failure | None:
+    """Return the last failed attempt of a job that has not succeeded since."""
+    failures = failures_of(record) if record.state != JobState.SUCCEEDED else []
+    return failures[-1] if failures else None
+
+
+def events_of(record: JobRecord) -> list[Event]:
+    """Return what happened to the job, the oldest first, and what is to come."""
+    failures = failures_of(record)
+    events = [Event(record.created_at, "Stored")]
+    events += [
+        Event(failure.at, f"Attempt {failure.attempt} failed", "bad", failure)
+        for failure in failures
+    ]
+    state = record.state
+    if record.attempted_at is not None and state not in WAITS:
+        began = Event(record.attempted_at, f"Attempt {record.attempt} began")
+        events.append(began)
+    events.sort(key=lambda event: (event.at is not None, event.at or record.created_at))
+    return [*events, _last(record)]
+
+
+def _last(record: JobRecord) -> Event:
+    if record.state == JobState.SUCCEEDED:
+        return Event(record.finished_at, "Succeeded", "good")
+    if record.state == JobState.FAILED:
+        return Event(record.finished_at, "Failed for good", "bad")
+    if record.state == JobState.CANCELLED:
+        return Event(record.finished_at, "Cancelled")
+    if record.state == JobState.RUNNING:
+        return Event(None, "Runs now", "now")
+    if record.state == JobState.SCHEDULED:
+        again = f"Attempt {record.attempt + 1}" if record.attempt else "First attempt"
+        return Event(record.run_at, f"{again} is to begin", "now")
+    if record.state == JobState.WAITING:
+        return Event(record.run_at, "Waits for its limit, or for what is paused, since", "now")
+    return Event(record.run_at, "Waits for a worker since", "now")
+
+
+def later_line(record: JobRecord, redaction: Redaction) -> str:
+    """Return the call of `later` that stores a job like this one."""
+    args = redaction.arguments(record.name, arguments_of(record))
+    call = ", ".join(
+        f"{name}={value!r}" if name.isidentifier() else f"**{{{name!r}: {value!r}}}"
+        for name, value in args.items()
+    )
+    options = [f"queue={record.queue!r}", f"priority={record.priority}"]
+    if record.tags:
+        options.append(f"tags={list(record.tags)!r}")
+    name = record.name if record.name.isidentifier() else f"jobs.registry[{record.name!r}]"
+    return f"await later({name}({call}), {', '.join(options)})"
+
+
+def arguments_of(record: JobRecord) -> dict[str, Any]:
+    """Return the stored arguments by name; what is no object has no names."""
+    found = json.loads(record.args)
+    return found if isinstance(found, dict) else {"args": found}
+
+
+def shown_arguments(record: JobRecord, redaction: Redaction) -> str:
+    """Return the arguments in one line, without what is hidden."""
+    return summary(redaction.arguments(record.name, arguments_of(record)))
+
+
+def when(record: JobRecord) -> tuple[str, datetime]:
+    """Return the moment that says most of a job in its state, and what that is."""
+    if record.finished_at is not None:
+        return "ended", record.finished_at
+    if record.state == JobState.RUNNING and record.attempted_at is not None:
+        return "began", record.attempted_at
+    if record.state == JobState.SCHEDULED:
+        return "due", record.run_at
+    return "waits since", record.run_at
+
+
+def pretty(value: Any) -> str:
+    """Return JSON as people read it."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+def summary(value: dict[str, Any], most: int = 120) -> str:
+    """Return arguments in one line, cut off if it is long."""
+    text = ", ".join(
+        f"{name}={json.dumps(inner, ensure_ascii=False, default=str)}"
+        for name, inner in value.items()
+    )
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _failure(error: dict[str, Any]) -> Failure:
+    at = error.get("at")
+    try:
+        moment = datetime.fromisoformat(at) if isinstance(at, str) else None
+    except ValueError:
+        moment = None
+    if moment is not None and moment.tzinfo is None:
+        moment = None
+    return Failure(
+        error.get("attempt", "?"),
+        moment,
+        str(error.get("error", "")),
+        str(error.get("message", "")),
+        str(error.get("worker", "")),
+        fold(str(error.get("traceback") or "")),
+    )

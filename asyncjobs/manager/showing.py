@@ -1,0 +1,48 @@
+"""The part of a manager that shows what is going on."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from asyncjobs.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+Redact: TypeAlias = "Collection[str] | Callable[[str, dict[str, Any]], Mapping[str, Any]]"
+
+
+class Showing:
+    """What `JobManager` offers of `asyncjobs.dashboard`, which is an extra and above it."""
+
+    def dashboard(
+        self,
+        *,
+        adapter: str | None = None,
+        auth: Callable[[Any], Any] | None = None,
+        read_only: bool = False,
+        redact: Redact = (),
+        title: str = "Jobs",
+    ) -> Any:
+        """Return a web page about the jobs, as an ASGI app: ``app.mount("/jobs", …)``.
+
+        It shows *adapter*, or the only one there is. *auth* is a function, async or not, from
+        a request to an `asyncjobs.dashboard.Identity`, or to None; without it the dashboard
+        answers only on this machine. With *read_only* nobody changes anything. *redact* hides
+        arguments: names, or a function of a job's name and its arguments that returns what to
+        show of them.
+
+        Needs the extra ``asyncjobs-pg[dashboard]``. Raises ConfigError, UnknownAdapterError.
+        """
+        try:
+            dashboard = importlib.import_module("asyncjobs.dashboard")
+        except ModuleNotFoundError as error:
+            if error.name and error.name.startswith("asyncjobs"):
+                raise
+            raise ConfigError(
+                f"the dashboard needs {error.name}: pip install 'asyncjobs-pg[dashboard]'"
+            ) from error
+        return dashboard.create_dashboard(
+            self, adapter=adapter, auth=auth, read_only=read_only, redact=redact, title=title
+        )

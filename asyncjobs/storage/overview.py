@@ -1,0 +1,113 @@
+"""What a storage says of itself at a glance: depths of queues, workers, and its own health.
+
+For dashboards, which ask once a second: nothing here reads more than a bounded part of a
+table, however many jobs there are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+COUNTED = 10_000
+"""Up to how many jobs of a queue or a state are counted one by one."""
+SHOWN = 20
+"""Running jobs that are told of each worker."""
+
+
+class Depth(NamedTuple):
+    """How many jobs wait in a queue for a worker."""
+
+    queue: str
+    available: int
+    """`COUNTED` if there are so many or more."""
+    waited: float
+    """Seconds for which the one that could have run first has waited."""
+
+
+class RunningJob(NamedTuple):
+    """A job that a worker runs."""
+
+    id: int
+    name: str
+    queue: str
+    attempt: int
+    seconds: float
+    """Since it began."""
+
+
+class WorkerStatus(NamedTuple):
+    """A worker, and what it does now."""
+
+    id: int
+    name: str
+    group: str
+    queues: Sequence[str]
+    host: str
+    pid: int
+    started_at: datetime
+    silent: float
+    """Seconds since its last heartbeat."""
+    lease: float
+    """Seconds of silence after which it counts as dead."""
+    running: int = 0
+    jobs: Sequence[RunningJob] = ()
+    """Those that began first, `SHOWN` at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What slows queues down in a database. Durations are seconds; None says nothing is known."""
+
+    version: str
+    live: int
+    dead: int
+    """Rows of the table of jobs that nobody can see any more; like *live*, an estimate."""
+    vacuumed: float | None
+    """Since the last vacuum."""
+    table_bytes: int
+    index_bytes: int
+    snapshot: float | None
+    """For how long the oldest transaction has kept dead rows from being removed."""
+    snapshot_pid: int | None
+    snapshot_user: str | None
+    snapshot_name: str | None
+    """The application_name of that transaction's connection."""
+    prepared: float | None
+    """Since the oldest prepared transaction was prepared."""
+    slot: str | None
+    """The replication slot that keeps dead rows longest."""
+    slot_age: int | None
+    """For how many transactions it has kept them."""
+    connections: int
+    most_connections: int
+    queue_usage: float
+    """Which share of the room for notifications is taken, 0 to 1."""
+    is_hidden: bool
+    """Whether transactions of other users are hidden from this one."""
+    notifies: bool
+    """Whether workers of this program are woken by notifications, or only poll."""
+
+
+class OverviewStorage(Protocol):
+    """The `overview` of a storage. Raises StorageUnavailableError for what takes too long."""
+
+    async def depths(self) -> list[Depth]:
+        """Return the queues in which jobs are available, by name."""
+        ...
+
+    async def states(self) -> dict[str, int]:
+        """Return how many jobs there are by state, up to `COUNTED` each."""
+        ...
+
+    async def workers(self) -> list[WorkerStatus]:
+        """Return the registered workers, by group and name."""
+        ...
+
+    async def health(self) -> Health | None:
+        """Return how the database is; None if the storage is none."""
+        ...

@@ -1,0 +1,494 @@
+"""The list of jobs, one job, and what can be done to them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from html import unescape
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import structlog
+
+from asyncjobs.dashboard import Identity
+from asyncjobs.dashboard.pages.jobs import PAGE
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import httpx
+
+    from tests.dashboard.sites import Site
+
+SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
+
+
+@pytest.fixture
+async def browser(site: Site) -> AsyncIterator[httpx.AsyncClient]:
+    async with site.asking() as client:
+        yield client
+
+
+async def token_of(browser: httpx.AsyncClient, path: str = "/jobs") -> str:
+    """The token that the forms of a page hold; the cookie comes with it."""
+    found = re.search(r'name="token" value="([^"]+)"', (await browser.get(path)).text)
+    assert found is not None
+    return found[1]
+
+
+async def post(browser: httpx.AsyncClient, path: str, **fields: Any) -> httpx.Response:
+    """Send a form of the page of jobs."""
+    data = {"token": await token_of(browser), **fields}
+    return await browser.post(path, data=data, headers=SAME_ORIGIN)
+
+
+def ids_in(text: str) -> list[int]:
+    return [int(number) for number in re.findall(r'id="job-(\d+)"', text)]
+
+
+async def states(site: Site, ids: list[int]) -> list[str]:
+    return [record.state for record in await site.jobs.adapters["main"].get(ids)]
+
+
+# The list
+
+
+async def test_an_empty_list_says_what_to_type(browser: httpx.AsyncClient) -> None:
+    assert "There are no jobs. Store one:" in (await browser.get("/jobs")).text
+    answer = await browser.get("/jobs?state=failed")
+    assert answer.status_code == 200
+    assert "No job matches." in answer.text
+    assert "args.user_id:7" in answer.text
+
+
+async def test_jobs_are_searched_for_and_the_address_holds_it(
+    site: Site, browser: httpx.AsyncClient
+) -> None:
+    send, divide = site.jobs.registry["send_mail"], site.jobs.registry["divide"]
+    seventh = await site.later(send(7), tags=["vip"])
+    eighth = await site.later(send(8), wait=3600)
+    half = await site.later(divide(1, 2), priority=3)
+    for query, expected in {
+        "": [half, eighth, seventh],
+        "q=name:send_mail": [eighth, seventh],
+        "q=mail": [eighth, seventh],
+        "q=name:send*": [eighth, seventh],
+        "q=args.user_id:7": [seventh],
+        "q=tag:vip+queue:email": [seventh],
+        "q=priority:<5": [half],
+        "q=priority:>5+args.user_id:8": [eighth],
+        f"q=%23{half.id}": [half],
+        f"q=id:{half.id},{eighth.id}": [half, eighth],
+        "state=scheduled": [eighth],
+        "state=scheduled&q=args.user_id:7": [],
+        "q=state:scheduled,available+mail": [eighth, seventh],
+        "q=after:1h": [half, eighth, seventh],
+        "q=before:1h": [],
+        "q=attempt:>0": [],
+    }.items():
+        answer = await browser.get(f"/jobs?{query}")
+        assert answer.status_code == 200, query
+        assert set(ids_in(answer.text)) == {job.id for job in expected}, query
+        how_many = await browser.get(f"/jobs/count?{query}")
+        told = f"{len(expected)} job{' matches' if len(expected) == 1 else 's match'}"
+        assert how_many.text.strip() == told, query
+    page = (await browser.get("/jobs?state=scheduled&q=args.user_id:8")).text
+    assert 'name="q" value="args.user_id:8"' in page
+    assert re.search(r'href="[^"]*state=failed&amp;q=args.user_id%3A8"', page)
+
+
+async def test_what_a_search_does_not_understand_is_said(browser: httpx.AsyncClient) -> None:
+    for query in ("nam:x", "attempt:many", "state:odd", 'error:"x', "args.:7", "zzz", "id:x"):
+        answer = await browser.get("/jobs", params={"q": query})
+        assert answer.status_code == 422, query
+        assert 'role="alert"' in answer.text
+        assert "Nothing was searched for." in answer.text
+
+
+async def test_pages_follow_each_other(site: Site, browser: httpx.AsyncClient) -> None:
+    send = site.jobs.registry["send_mail"]
+    stored = await site.later.many([send(n) for n in range(2 * PAGE + 5)])
+    seen: list[int] = []
+    path: str | None = "/jobs?q=name:send_mail"
+    while path:
+        answer = await browser.get(path)
+        seen += ids_in(answer.text)
+        link = re.search(r'rel="next" href="([^"]+)"', answer.text)
+        path = str(answer.url.join(unescape(link[1]))) if link else None
+    assert seen == [job.id for job in reversed(stored)]
+    assert (await browser.get("/jobs?after=nonsense")).status_code == 400
+
+
+async def test_words_to_complete_are_those_of_this_app(browser: httpx.AsyncClient) -> None:
+    words = (await browser.get("/jobs/words.json")).json()
+    assert words["name"] == ["divide", "send_mail"]
+    assert words["queue"] == ["default", "email"]
+    assert "state:" in words["filters"]
+
+
+# One job
+
+
+async def test_a_job_is_shown_with_its_failure(site: Site, browser: httpx.AsyncClient) -> None:
+    job = await site.later(site.jobs.registry["divide"](1, 0), tags=["red"], meta={"why": "test"})
+    await site.jobs.workoff()
+    text = unescape((await browser.get(f"/jobs/{job.id}")).text)
+    for part in (
+        f"divide <span class=\"soft\">#{job.id}</span>", "ZeroDivisionError", "division by zero",
+        '"a": 1', '"why": "test"', ">red</a>", "Failed for good", "return a / b",
+        "await later(divide(a=1, b=0), queue='default', priority=50, tags=['red'])",
+    ):  # fmt: skip
+        assert part in text, part
+
+
+async def test_a_job_that_is_not_there_is_explained(browser: httpx.AsyncClient) -> None:
+    for number in (7, 2**63, 10**30):
+        answer = await browser.get(f"/jobs/{number}")
+        assert answer.status_code == 404
+        assert "Jobs that succeed are removed" in answer.text
+    assert (await browser.get("/jobs/x")).status_code == 404
+
+
+async def test_a_job_of_somebody_elses_making_is_shown(
+    site: Site, browser: httpx.AsyncClient, dsn: str
+) -> None:
+    import asyncpg
+
+    connection = await asyncpg.connect(dsn)
+    errors = [
+        None,
+        7,
+        {},
+        {"at": "yesterday"},
+        {"traceback": 7, "message": ["x"]},
+        {"at": "2030-01-01"},
+    ]
+    number = await connection.fetchval(
+        "insert into asyncjobs.jobs (position, run_at, state, name, queue, args, errors)"
+        " values (1, now(), 'failed', 'odd name', 'odd', '[1, 2]', $1) returning id",
+        json.dumps(errors),
+    )
+    await connection.close()
+    assert (await browser.get(f"/jobs/{number}")).status_code == 200
+    assert ids_in((await browser.get("/jobs")).text) == [number]
+    assert (await browser.get(f"/jobs/{number}/edit")).status_code == 200
+
+
+# Doing something
+
+
+async def test_chosen_jobs_are_acted_on_after_a_question(
+    site: Site, browser: httpx.AsyncClient
+) -> None:
+    divide = site.jobs.registry["divide"]
+    failed = await site.later.many([divide(1, 0), divide(2, 0), divide(3, 0)])
+    await site.jobs.workoff()
+    ids = [job.id for job in failed]
+    question = await post(
+        browser, "/jobs/confirm", action="retry", id=ids[:2], q="", state="failed"
+    )
+    assert question.status_code == 200
+    assert "Retry 2 jobs?" in question.text
+    assert await states(site, ids) == ["failed"] * 3
+    with structlog.testing.capture_logs() as lines:
+        done = await post(browser, "/jobs/act", action="retry", id=ids[:2], state="failed")
+    assert done.status_code == 303
+    assert done.headers["location"] == "../jobs?state=failed&said=retry&n=2"
+    assert await states(site, ids) == ["available", "available", "failed"]
+    shown = await browser.get(done.url.join(done.headers["location"]))
+    assert "2 jobs were retried." in shown.text
+    [line] = [line for line in lines if line["event"] == "dashboard.acted"]
+    assert (line["who"], line["action"], line["jobs"]) == ("local", "retry", 2)
+    assert line["where"] == {"ids": ids[:2]}
+
+
+async def test_all_that_match_are_acted_on(site: Site, browser: httpx.AsyncClient) -> None:
+    send, divide = site.jobs.registry["send_mail"], site.jobs.registry["divide"]
+    mails = await site.later.many([send(n % 2) for n in range(PAGE + 10)])
+    other = await site.later(divide(1, 1))
+    fields = {"all": "1", "q": "args.user_id:1", "state": "available"}
+    question = await post(browser, "/jobs/confirm", action="cancel", **fields)
+    half = (PAGE + 10) // 2
+    assert f"Cancel {half} jobs?" in question.text
+    done = await post(browser, "/jobs/act", action="cancel", **fields)
+    assert f"n={half}" in done.headers["location"]
+    assert (await states(site, [job.id for job in mails])).count("cancelled") == half
+    assert await states(site, [other.id]) == ["available"]
+    done = await post(browser, "/jobs/act", action="delete", all="1", q="", state="cancelled")
+    assert f"n={half}" in done.headers["location"]
+    assert len(await site.jobs.adapters["main"].get([job.id for job in mails])) == half
+
+
+async def test_jobs_are_rescheduled(site: Site, browser: httpx.AsyncClient) -> None:
+    job = await site.later(site.jobs.registry["send_mail"](7))
+    fields = {"action": "reschedule", "id": job.id}
+    assert "Reschedule 1 job?" in (await post(browser, "/jobs/confirm", **fields)).text
+    done = await post(browser, "/jobs/act", **fields, wait="2", unit="hours", at="")
+    assert done.status_code == 303
+    assert await states(site, [job.id]) == ["scheduled"]
+    done = await post(browser, "/jobs/act", **fields, at="2040-01-31T12:00", zone="Europe/Zurich")
+    assert done.status_code == 303
+    [record] = await site.jobs.adapters["main"].get([job.id])
+    assert record.run_at.isoformat() == "2040-01-31T11:00:00+00:00"
+    for wrong in (
+        {"at": "soon"},
+        {"wait": "x", "at": ""},
+        {"at": "2040-01-01T00:00", "zone": "../x"},
+    ):
+        assert (await post(browser, "/jobs/act", **fields, **wrong)).status_code == 400
+    assert (await post(browser, "/jobs/act", **fields, wait="-1")).status_code == 400
+
+
+async def test_a_state_that_does_not_allow_it_is_respected(
+    site: Site, browser: httpx.AsyncClient
+) -> None:
+    job = await site.later(site.jobs.registry["send_mail"](7))
+    question = await post(browser, "/jobs/confirm", action="retry", id=job.id)
+    assert "The state of none of them allows it." in question.text
+    done = await post(browser, "/jobs/act", action="retry", id=job.id)
+    shown = await browser.get(done.url.join(done.headers["location"]))
+    assert "Nothing was retried" in shown.text
+
+
+async def test_a_search_that_is_not_understood_is_never_acted_on(
+    site: Site, browser: httpx.AsyncClient
+) -> None:
+    job = await site.later(site.jobs.registry["send_mail"](7))
+    for query in ("stat:failed", 'name:"x', "attempt:?"):
+        answer = await post(browser, "/jobs/act", action="delete", all="1", q=query)
+        assert answer.status_code == 400, query
+    assert (await post(browser, "/jobs/act", action="delete")).status_code == 400
+    assert (await post(browser, "/jobs/act", action="explode", id=job.id)).status_code == 400
+    assert (await post(browser, "/jobs/act", action="delete", id="x")).status_code == 400
+    assert await states(site, [job.id]) == ["available"]
+
+
+async def test_other_arguments_are_checked_and_used(site: Site, browser: httpx.AsyncClient) -> None:
+    job = await site.later(site.jobs.registry["divide"](1, 0))
+    await site.jobs.workoff()
+    form = await browser.get(f"/jobs/{job.id}/edit")
+    assert '"b": 0' in unescape(form.text)
+    for wrong in ('{"a": 1, "b": "none"}', '{"a": 1}', "[1, 2]", "{"):
+        answer = await post(browser, f"/jobs/{job.id}/retry", args=wrong)
+        assert answer.status_code == 422, wrong
+        assert 'role="alert"' in answer.text
+        assert wrong in unescape(answer.text)
+    answer = await post(browser, f"/jobs/{job.id}/retry", args='{"a": 1, "b": 2}')
+    assert answer.status_code == 303
+    await site.jobs.workoff()
+    assert await states(site, [job.id]) == ["succeeded"]
+    shown = await browser.get(answer.url.join(answer.headers["location"]))
+    assert "1 job was retried." in shown.text
+
+
+async def test_a_running_job_is_cancelled_from_its_page(
+    site: Site, browser: httpx.AsyncClient
+) -> None:
+    begun = asyncio.Event()
+
+    @site.jobs.job
+    async def wait_for_ever() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    job = await site.later(wait_for_ever())
+    stop = asyncio.Event()
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+        tasks.create_task(site.jobs.work(stop))
+        await begun.wait()
+        assert "Runs now" in (await browser.get(f"/jobs/{job.id}")).text
+        answer = await post(browser, "/jobs/act", action="cancel", id=job.id, job=job.id)
+        assert answer.headers["location"] == f"../jobs/{job.id}?said=cancel&n=1"
+        while await states(site, [job.id]) != ["cancelled"]:
+            await asyncio.sleep(0.02)
+        stop.set()
+
+
+# Who may
+
+
+async def routes_that_act(site: Site) -> list[str]:
+    found = []
+    for route in site.jobs.dashboard().routes:
+        methods = getattr(route, "methods", None) or set()
+        if methods - {"GET", "HEAD"}:
+            assert "GET" not in methods
+            found.append(route.path.replace("{id:int}", "1"))
+    return found
+
+
+async def test_nothing_is_done_without_the_token_of_our_own_page(
+    site: Site, browser: httpx.AsyncClient
+) -> None:
+    token = await token_of(browser)
+    [cookie] = [cookie for cookie in browser.cookies.jar if cookie.name == "asyncjobs_token"]
+    assert cookie.value == token
+    assert cookie.has_nonstandard_attr("HttpOnly")
+    assert cookie.get_nonstandard_attr("SameSite") == "strict"
+    paths = await routes_that_act(site)
+    assert "/jobs/act" in paths
+    for path in paths:
+        if path.startswith("/api/"):
+            continue
+        for data in ({}, {"token": ""}, {"token": "x" * 43}, {"token": token + "x"}):
+            answer = await browser.post(path, data=data, headers=SAME_ORIGIN)
+            assert answer.status_code == 403, path
+        async with site.asking() as other:
+            answer = await other.post(path, data={"token": token}, headers=SAME_ORIGIN)
+            assert answer.status_code == 403, path
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "none"},
+        {"Sec-Fetch-Site": "cross-site", "X-Asyncjobs": "1", "Origin": "http://localhost"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost:81"},
+    ],
+)
+async def test_nothing_is_done_for_another_site(
+    site: Site, browser: httpx.AsyncClient, headers: dict[str, str]
+) -> None:
+    job = await site.later(site.jobs.registry["send_mail"](7))
+    token = await token_of(browser)
+    for path in await routes_that_act(site):
+        data = {"token": token, "action": "delete", "id": job.id}
+        answer = await browser.post(path, data=data, headers=headers)
+        assert answer.status_code == 403, path
+        assert "came from another site" in answer.text
+    assert await states(site, [job.id]) == ["available"]
+
+
+async def test_a_browser_without_sec_fetch_site_is_known_by_its_origin(
+    site: Site, browser: httpx.AsyncClient
+) -> None:
+    job = await site.later(site.jobs.registry["send_mail"](7))
+    data = {"token": await token_of(browser), "action": "delete", "id": job.id}
+    answer = await browser.post("/jobs/act", data=data, headers={"Origin": "http://localhost"})
+    assert answer.status_code == 303
+    assert await states(site, [job.id]) == []
+
+
+@pytest.mark.parametrize("options", [{"read_only": True}, {"auth": lambda _: Identity("Eve")}])
+async def test_who_may_only_look_changes_nothing(site: Site, options: dict[str, Any]) -> None:
+    job = await site.later(site.jobs.registry["send_mail"](7))
+    async with site.asking(**options) as browser:
+        for path in ("/", "/jobs", f"/jobs/{job.id}", "/workers"):
+            answer = await browser.get(path)
+            assert answer.status_code == 200
+            assert not re.search(
+                r'<form[^>]*method="post"[^>]*>(?:(?!</form>).)*<button', answer.text, re.S
+            )
+        assert (await browser.get(f"/jobs/{job.id}/edit")).status_code == 403
+        token = browser.cookies["asyncjobs_token"]
+        for path in await routes_that_act(site):
+            data = {"token": token, "action": "delete", "id": job.id}
+            answer = await browser.post(path, data=data, headers=SAME_ORIGIN)
+            assert answer.status_code == 403, path
+    assert await states(site, [job.id]) == ["available"]
+
+
+# What is hidden
+
+
+async def test_hidden_arguments_are_shown_nowhere(site: Site) -> None:
+    @site.jobs.job
+    async def log_in(user: str, password: str, more: dict[str, Any]) -> None: ...
+
+    call = log_in(
+        "ada", password="swordfish", more={"Password": "trout", "list": [{"password": 1}]}
+    )
+    job = await site.later(call, meta={"password": "salmon"})
+
+    def hide(name: str, args: dict[str, Any]) -> dict[str, Any]:
+        return {"user": args["user"], "job": name}
+
+    for redact in (["password"], ("PASSWORD",), hide):
+        async with site.asking(redact=redact) as browser:
+            for path in ("/jobs", f"/jobs/{job.id}", f"/jobs/{job.id}/edit"):
+                text = (await browser.get(path)).text
+                assert "ada" in text, path
+                assert "swordfish" not in text
+                assert "trout" not in text
+                if not callable(redact):
+                    assert "salmon" not in text
+            answer = await browser.get("/jobs", params={"q": "args.password:swordfish"})
+            assert answer.status_code == 422
+            answer = await browser.get("/jobs", params={"q": "args.more.Password:trout"})
+            assert answer.status_code == 422
+
+
+async def test_hidden_arguments_survive_being_edited(site: Site) -> None:
+    got: list[tuple[str, str]] = []
+
+    @site.jobs.job
+    async def log_in(user: str, password: str) -> None:
+        got.append((user, password))
+
+    job = await site.later(log_in("ada", password="swordfish"), wait=3600)
+    async with site.asking(redact=["password"]) as browser:
+        form = await browser.get(f"/jobs/{job.id}/edit")
+        shown = unescape(re.findall(r"<textarea[^>]*>(.*?)</textarea>", form.text, re.S)[0])
+        edited = shown.replace("ada", "bob")
+        assert (await post(browser, f"/jobs/{job.id}/retry", args=edited)).status_code == 303
+    await site.jobs.workoff()
+    assert got == [("bob", "swordfish")]
+
+
+# What somebody else wrote
+
+EVIL = """<script>alert(1)</script><img src=x onerror=alert(1)>'"`{{7*7}}</textarea></title>"""
+
+
+async def test_scripts_in_names_arguments_errors_and_tags_are_only_text(
+    site: Site, dsn: str
+) -> None:
+    import asyncpg
+
+    connection = await asyncpg.connect(dsn)
+    error = {
+        "attempt": EVIL,
+        "at": EVIL,
+        "error": EVIL,
+        "message": EVIL,
+        "worker": EVIL,
+        "traceback": EVIL,
+    }
+    number = await connection.fetchval(
+        "insert into asyncjobs.jobs"
+        " (position, run_at, state, name, queue, args, errors, tags, extra, finished_at)"
+        " values (1, now(), 'failed', $1, $1, $2, $3, array[$1], $4, now()) returning id",
+        EVIL,
+        json.dumps({EVIL: EVIL}),
+        json.dumps([error]),
+        json.dumps({"meta": {EVIL: EVIL}, "schedule": {"name": EVIL, "tick": EVIL}}),
+    )
+    await connection.execute(
+        "insert into asyncjobs.jobs (position, run_at, state, name, queue, args)"
+        " values (1, now(), 'available', $1, $1, $2)",
+        EVIL, json.dumps({EVIL: EVIL}),
+    )  # fmt: skip
+    await connection.execute(
+        "insert into asyncjobs.workers (name, worker_group, queues, host, host_id, pid,"
+        " process_started, lease) values ($1, $1, array[$1], $1, $1, 1, 1, '1 hour')",
+        EVIL,
+    )
+    await connection.close()
+    async with site.asking(title=EVIL, auth=lambda _: Identity(EVIL, may_act=True)) as browser:
+        for path in (
+            "/", "/jobs", f"/jobs/{number}", f"/jobs/{number}/edit", "/workers", "/nothing",
+        ):  # fmt: skip
+            text = (await browser.get(path)).text
+            assert not re.search(
+                r"<script>|<img|<title>.*<script|&lt;/textarea&gt;<script", text
+            ), path
+            assert "&lt;script&gt;alert(1)" in text, path
+        for query in (EVIL, f"name:{EVIL}", f"state:{EVIL}", f"args.{EVIL}:{EVIL}"):
+            text = (await browser.get("/jobs", params={"q": query, "state": EVIL})).text
+            assert not re.search(r"<script>|<img", text)

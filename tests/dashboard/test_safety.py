@@ -1,0 +1,231 @@
+"""Who is let in, and what is let through."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any
+
+import fastapi
+import pytest
+from fastapi.responses import RedirectResponse
+from starlette.routing import Route
+
+from asyncjobs import ConfigError, MemoryAdapter, UnknownAdapterError
+from asyncjobs.dashboard import Identity, by_dependency, hash_password, password
+from tests.dashboard.sites import Site, make_manager
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
+
+
+# Without auth=
+
+
+async def test_without_auth_this_machine_is_let_in(site: Site) -> None:
+    app = site.jobs.dashboard()
+    for client, host in (
+        (("127.0.0.1", 1), "localhost:8000"),
+        (("127.0.0.1", 1), "127.0.0.1:8000"),
+        (("::1", 1), "[::1]:8000"),
+        (("::ffff:127.0.0.1", 1), "localhost"),
+    ):
+        async with site.browser(app, client, host) as browser:
+            answer = await browser.get("/")
+            assert answer.status_code == 200, (client, host)
+            assert "You are <strong>local</strong>" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("client", "host", "headers"),
+    [
+        (("10.0.0.7", 1), "localhost", {}),
+        (("127.0.0.1", 1), "jobs.example.org", {}),
+        (("127.0.0.1", 1), "localhost.example.org", {}),
+        (("127.0.0.1", 1), "10.0.0.1", {}),
+        (("127.0.0.1", 1), "localhost", {"X-Forwarded-For": "127.0.0.1"}),
+        (("127.0.0.1", 1), "localhost", {"Forwarded": "for=127.0.0.1"}),
+        (("127.0.0.1", 1), "localhost", {"X-Real-IP": "127.0.0.1"}),
+        (("127.0.0.1", 1), "localhost", {"Via": "1.1 somebody"}),
+    ],
+)
+async def test_without_auth_nobody_else_is_let_in(
+    site: Site, client: tuple[str, int], host: str, headers: dict[str, str]
+) -> None:
+    app = site.jobs.dashboard()
+    async with site.browser(app, client, host, headers=headers) as browser:
+        for path in ("/", "/workers", "/events", "/nothing-here"):
+            answer = await browser.get(path)
+            assert answer.status_code == 403
+            assert "This dashboard is closed" in answer.text
+            assert "auth=password(" in answer.text
+        assert (await browser.get("/static/dashboard.css")).status_code == 200
+
+
+# With auth=
+
+
+async def test_an_identity_is_let_in_wherever_it_comes_from(site: Site) -> None:
+    async def auth(request: Request) -> Identity | None:
+        return Identity("Ada") if request.headers.get("x-user") == "ada" else None
+
+    app = site.jobs.dashboard(auth=auth)
+    async with site.browser(app, ("10.0.0.7", 1), "jobs.example.org") as browser:
+        assert (await browser.get("/")).status_code == 403
+        answer = await browser.get("/", headers={"X-User": "ada"})
+        assert answer.status_code == 200
+        assert "<strong>Ada</strong>, and may only look" in answer.text
+
+
+async def test_auth_may_be_a_plain_function_and_may_answer_itself(site: Site) -> None:
+    def auth(request: Request) -> Any:
+        return RedirectResponse("/login") if "session" not in request.cookies else Identity("Ada")
+
+    async with site.asking(auth=auth) as browser:
+        answer = await browser.get("/")
+        assert (answer.status_code, answer.headers["location"]) == (307, "/login")
+        assert (await browser.get("/", headers={"Cookie": "session=1"})).status_code == 200
+
+
+async def test_an_auth_that_returns_something_else_lets_nobody_in(site: Site) -> None:
+    async with site.asking(auth=lambda _: True) as browser:
+        assert (await browser.get("/")).status_code == 500
+
+
+@pytest.mark.parametrize("secret", ["open sesame", hash_password("open sesame")])
+async def test_a_password_is_asked_for(site: Site, secret: str) -> None:
+    app = site.jobs.dashboard(auth=password("ada", secret))
+    async with site.browser(app, ("10.0.0.7", 1), "jobs.example.org") as browser:
+        answer = await browser.get("/")
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"].startswith('Basic realm="asyncjobs"')
+        for wrong in (("ada", "open"), ("eve", "open sesame"), ("ada", ""), ("", "")):
+            assert (await browser.get("/", auth=wrong)).status_code == 401
+        for nonsense in ("Basic", "Basic %%%", "Basic YQ==", "Bearer abc", "Basic ÿ"):
+            headers = {"Authorization": nonsense.encode("latin-1")}
+            assert (await browser.get("/", headers=headers)).status_code == 401
+        for _ in range(2):
+            answer = await browser.get("/", auth=("ada", "open sesame"))
+            assert answer.status_code == 200
+            assert "<strong>ada</strong>" in answer.text
+
+
+def test_a_password_that_cannot_be_is_refused() -> None:
+    for user, secret in (("", "x"), ("a:b", "x"), ("ada", ""), ("ada", "scrypt$zz$1")):
+        with pytest.raises(ConfigError):
+            password(user, secret)
+    assert hash_password("x") != hash_password("x")
+
+
+async def test_the_apps_own_dependency_decides(site: Site) -> None:
+    app = fastapi.FastAPI()
+
+    def user_name(x_user: Annotated[str | None, fastapi.Header()] = None) -> str:
+        if x_user is None:
+            raise fastapi.HTTPException(401, "log in first", {"WWW-Authenticate": "Custom"})
+        return x_user
+
+    async def current_user(name: str = fastapi.Depends(user_name)) -> dict[str, Any]:
+        return {"name": name, "admin": name == "ada"}
+
+    def identify(user: dict[str, Any]) -> Identity | None:
+        return Identity(user["name"], may_act=True) if user["admin"] else None
+
+    app.mount("/jobs", site.jobs.dashboard(auth=by_dependency(current_user, identify)))
+    async with site.browser(app, ("10.0.0.7", 1), "jobs.example.org") as browser:
+        answer = await browser.get("/jobs/")
+        assert (answer.status_code, answer.json()) == (401, {"detail": "log in first"})
+        assert answer.headers["www-authenticate"] == "Custom"
+        assert (await browser.get("/jobs/", headers={"X-User": "bob"})).status_code == 403
+        answer = await browser.get("/jobs/", headers={"X-User": "ada"})
+        assert answer.status_code == 200
+        assert "<strong>ada</strong>" in answer.text
+        app.dependency_overrides[user_name] = lambda: "ada"
+        assert (await browser.get("/jobs/workers")).status_code == 200
+
+
+# What comes from elsewhere
+
+
+def all_routes(site: Site) -> list[Route]:
+    return [route for route in site.jobs.dashboard().routes if isinstance(route, Route)]
+
+
+async def test_headers_forbid_whatever_a_page_does_not_need(site: Site) -> None:
+    async with site.asking() as browser:
+        for path in ("/", "/workers", "/nothing-here", "/static/dashboard.js"):
+            answer = await browser.get(path)
+            policy = answer.headers["content-security-policy"]
+            assert "default-src 'none'" in policy
+            assert "unsafe" not in policy
+            assert "frame-ancestors 'none'" in policy
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["referrer-policy"] == "no-referrer"
+            is_static = path.startswith("/static/")
+            kept = "public, max-age=31536000, immutable" if is_static else "no-store"
+            assert answer.headers["cache-control"] == kept
+
+
+async def test_every_script_knows_the_nonce_of_its_page_and_none_is_inline(site: Site) -> None:
+    async with site.asking() as browser:
+        pages = [await browser.get("/") for _ in range(2)]
+    nonces = set()
+    for answer in pages:
+        [nonce] = re.findall(
+            r"script-src 'nonce-([\w-]+)'", answer.headers["content-security-policy"]
+        )
+        nonces.add(nonce)
+        scripts = re.findall(r"<script[^>]*>(.*?)</script>", answer.text, re.DOTALL)
+        assert scripts
+        assert not "".join(scripts).strip()
+        assert answer.text.count("<script") == answer.text.count(f'<script nonce="{nonce}" src=')
+        assert not re.search(r"\son\w+=|\sstyle=|javascript:|<style", answer.text)
+        assert "//" not in re.sub(r"<code>.*?</code>", "", answer.text).replace("<!doctype", "")
+    assert len(nonces) == 2
+
+
+# Where it is mounted
+
+
+@pytest.mark.parametrize("prefix", ["", "/jobs", "/a/b/jobs"])
+async def test_links_lead_to_our_own_pages_wherever_it_is_mounted(site: Site, prefix: str) -> None:
+    app: Any = site.jobs.dashboard()
+    if prefix:
+        outer = fastapi.FastAPI()
+        outer.mount(prefix, app)
+        app = outer
+    async with site.browser(app) as browser:
+        for path in ("/", "/workers"):
+            answer = await browser.get(prefix + path)
+            for link in set(re.findall(r'(?:href|src|data-events)="([^"#]+)"', answer.text)):
+                url = answer.url.join(link.replace("&amp;", "&"))
+                assert url.path.startswith(prefix + "/"), link
+                if "/events" not in url.path:
+                    assert (await browser.get(url)).status_code == 200, link
+
+
+async def test_links_hold_behind_a_proxy_that_takes_a_prefix_away(site: Site) -> None:
+    async with site.asking(auth=lambda _: Identity("Ada")) as browser:
+        for path, up in (("/", "./"), ("/workers", "./")):
+            text = (await browser.get(path)).text
+            assert f'href="{up}workers"' in text
+            assert 'href="/' not in text
+
+
+def test_a_manager_with_several_adapters_has_to_say_which() -> None:
+    jobs, _ = make_manager(MemoryAdapter())
+    jobs.adapters["other"] = MemoryAdapter()
+    with pytest.raises(ConfigError, match="main, other"):
+        jobs.dashboard()
+    with pytest.raises(UnknownAdapterError):
+        jobs.dashboard(adapter="another")
+    with pytest.raises(ConfigError, match="list of names"):
+        jobs.dashboard(adapter="main", redact="password")
+
+
+async def test_jobs_in_memory_are_shown_as_well() -> None:
+    jobs, later = make_manager(MemoryAdapter())
+    async with jobs, Site(jobs, later).asking() as browser:
+        await later(jobs.registry["send_mail"](7))
+        assert ">email</a>" in (await browser.get("/")).text
