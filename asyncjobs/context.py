@@ -89,8 +89,7 @@ class JobContext:
 
     @cached_property
     def _extra(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.extra) if self.extra else {}
-        return found
+        return told_in(self.extra)
 
     def progress(self, done: float, message: str | None = None) -> None:
         """Say how far this attempt is: *done* from 0 to 1, and perhaps in words.
@@ -158,6 +157,12 @@ _current: ContextVar[Callable[[], JobContext]] = ContextVar("asyncjobs_current_j
 
 def _refuse_elsewhere(job: int, attempt: int, done: float, message: str | None) -> None:
     raise ProgressError("a job with process=True cannot tell it from its process")
+
+
+def told_in(extra: Json | None) -> dict[str, Any]:
+    """Return what *extra* says: nothing, if somebody made something else of it than an object."""
+    found = json.loads(extra) if extra else {}
+    return found if isinstance(found, dict) else {}
 
 
 def current_job() -> JobContext:

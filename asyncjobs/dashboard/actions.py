@@ -42,7 +42,7 @@ KINDS = {
         "Cancel", "cancelled", frozenset(_WAITING | {"running"}),
         "Those that wait never run; those that run are cancelled where they run.",
     ),
-    "reschedule": Kind("Reschedule", "rescheduled", frozenset({"scheduled", "waiting", "available"})),
+    "reschedule": Kind("Reschedule", "rescheduled", frozenset(_WAITING)),
     "delete": Kind(
         "Delete", "deleted", frozenset({state.value for state in JobState} - {"running"}),
         "Nothing of them is kept. This cannot be undone.",

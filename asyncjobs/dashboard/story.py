@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from asyncjobs.types import JobRecord
 
 ENDED = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
+ENDS = {
+    JobState.SUCCEEDED: ("Succeeded", "good"),
+    JobState.FAILED: ("Failed for good", "bad"),
+    JobState.CANCELLED: ("Cancelled", ""),
+}
+LINES = {
+    JobState.WAITING: "Waits for its limit, or for what is paused, since",
+    JobState.AVAILABLE: "Waits for a worker since",
+}
 WAITS = (JobState.SCHEDULED, JobState.WAITING, JobState.AVAILABLE)
 
 
@@ -86,20 +95,15 @@ def events_of(record: JobRecord) -> list[Event]:
 
 
 def _last(record: JobRecord) -> Event:
-    if record.state == JobState.SUCCEEDED:
-        return Event(record.finished_at, "Succeeded", "good")
-    if record.state == JobState.FAILED:
-        return Event(record.finished_at, "Failed for good", "bad")
-    if record.state == JobState.CANCELLED:
-        return Event(record.finished_at, "Cancelled")
     if record.state == JobState.RUNNING:
         return Event(None, "Runs now", "now")
     if record.state == JobState.SCHEDULED:
         again = f"Attempt {record.attempt + 1}" if record.attempt else "First attempt"
         return Event(record.run_at, f"{again} is to begin", "now")
-    if record.state == JobState.WAITING:
-        return Event(record.run_at, "Waits for its limit, or for what is paused, since", "now")
-    return Event(record.run_at, "Waits for a worker since", "now")
+    if record.state in LINES:
+        return Event(record.run_at, LINES[record.state], "now")
+    what, level = ENDS[record.state]
+    return Event(record.finished_at, what, level)
 
 
 def later_line(record: JobRecord, redaction: Redaction) -> str:

@@ -5,9 +5,9 @@ Jobs that ask for none of it never come here.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+from asyncjobs.context import told_in
 from asyncjobs.types import Kept
 
 if TYPE_CHECKING:
@@ -76,5 +76,4 @@ class Keeper:
 
 
 def _asked(row: ClaimedJob) -> dict[str, Any]:
-    asked: dict[str, Any] = json.loads(row.extra) if row.extra else {}
-    return asked
+    return told_in(row.extra)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from asyncjobs.context import told_in
 from asyncjobs.errors import AttemptsExhaustedError, ResultError, StoredArgumentsError
 from asyncjobs.types import ALL_LANES, EXPIRED, Outcome, RunOf
 
@@ -56,7 +57,7 @@ def limits(job: Job[..., Any], group: WorkerGroup) -> Limits:
 
 def renewed(limit: Limits, extra: Json) -> Limits:
     """Return *limit* for a job whose attempts so far may not count, as its *extra* says."""
-    before: int = json.loads(extra).get("before", 0)
+    before: int = told_in(extra).get("before", 0)
     return limit._replace(max_attempts=limit.max_attempts + before, before=before)
 
 
@@ -123,7 +124,7 @@ def snoozed(row: ClaimedJob, delay: float) -> Outcome:
 
 
 def _run_of(row: ClaimedJob, limit: Limits) -> RunOf | None:
-    schedule = json.loads(row.extra or "{}").get("schedule")
+    schedule = told_in(row.extra).get("schedule")
     return RunOf(schedule["name"], limit.max_attempts) if schedule else None
 
 
@@ -151,7 +152,7 @@ def lanes_of(row: ClaimedJob) -> tuple[str, ...]:
         return ()
     if row.extra == EXPIRED:  # nothing else is known of it
         return (ALL_LANES,)
-    return tuple(json.loads(row.extra).get("lanes", ()))
+    return tuple(told_in(row.extra).get("lanes", ()))
 
 
 def keeps_lane(row: ClaimedJob) -> bool:

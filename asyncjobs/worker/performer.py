@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import time
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs import hooks
-from asyncjobs.context import enter_job
+from asyncjobs.context import enter_job, told_in
 from asyncjobs.worker.outcome import Interruption
 from asyncjobs.worker.processes import Processes
 from asyncjobs.worker.threads import ThreadCall, Threads
@@ -62,7 +61,7 @@ class Performer:
         arguments = job.codec.decode(attempt.row.args)
         attempt.began = time.time()
         enter_job(attempt.context)
-        if extra is not None and (carried := json.loads(extra).get("context")):
+        if extra is not None and (carried := told_in(extra).get("context")):
             self._carrier.restore(carried)
         if attempt.around is not None:
             return await self._perform_inside(attempt, arguments, attempt.around)

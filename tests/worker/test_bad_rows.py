@@ -29,7 +29,7 @@ class Edited:
         self.ran: list[int] = []
         self.bad = 0
 
-        @bench.jobs.job(max_attempts=3, backoff=lambda *_: 0)
+        @bench.jobs.job(max_attempts=3, backoff=lambda attempt, _: 0 if attempt > 0 else 3_600)
         async def work(number: int) -> None:
             self.ran.append(number)
             _ = current_job().run_at.timestamp(), current_job().deadline, current_job().log
