@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from asyncjobs.types import JobRecord
 
 ENDED = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
-ENDS = {
+ENDS: dict[str, tuple[str, str]] = {
     JobState.SUCCEEDED: ("Succeeded", "good"),
     JobState.FAILED: ("Failed for good", "bad"),
     JobState.CANCELLED: ("Cancelled", ""),
 }
-LINES = {
+LINES: dict[str, str] = {
     JobState.WAITING: "Waits for its limit, or for what is paused, since",
     JobState.AVAILABLE: "Waits for a worker since",
 }
