@@ -30,11 +30,18 @@ async def browser(site: Site) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def token_of(browser: httpx.AsyncClient, path: str = "/jobs") -> str:
+async def token_of(browser: httpx.AsyncClient) -> str:
     """The token that the forms of a page hold; the cookie comes with it."""
-    found = re.search(r'name="token" value="([^"]+)"', (await browser.get(path)).text)
-    assert found is not None
-    return found[1]
+    page = await browser.get("/jobs/confirm", params={"action": "delete", "all": "1"})
+    found = re.search(r'name="token" value="([^"]+)"', page.text)
+    return found[1] if found else browser.cookies["asyncjobs_token"]
+
+
+async def ask(browser: httpx.AsyncClient, **fields: Any) -> str:
+    """The page that asks whether something is to be done."""
+    answer = await browser.get("/jobs/confirm", params=fields)
+    assert answer.status_code == 200, answer.text
+    return answer.text
 
 
 async def post(browser: httpx.AsyncClient, path: str, **fields: Any) -> httpx.Response:
@@ -82,6 +89,8 @@ async def test_jobs_are_searched_for_and_the_address_holds_it(
         f"q=id:{half.id},{eighth.id}": [half, eighth],
         "state=scheduled": [eighth],
         "state=scheduled&q=args.user_id:7": [],
+        "state=scheduled&q=state:available": [],
+        "state=scheduled&q=state:available,scheduled": [eighth],
         "q=state:scheduled,available+mail": [eighth, seventh],
         "q=after:1h": [half, eighth, seventh],
         "q=before:1h": [],
@@ -185,11 +194,8 @@ async def test_chosen_jobs_are_acted_on_after_a_question(
     failed = await site.later.many([divide(1, 0), divide(2, 0), divide(3, 0)])
     await site.jobs.workoff()
     ids = [job.id for job in failed]
-    question = await post(
-        browser, "/jobs/confirm", action="retry", id=ids[:2], q="", state="failed"
-    )
-    assert question.status_code == 200
-    assert "Retry 2 jobs?" in question.text
+    question = await ask(browser, action="retry", id=ids[:2], q="", state="failed")
+    assert "Retry 2 jobs?" in question
     assert await states(site, ids) == ["failed"] * 3
     with structlog.testing.capture_logs() as lines:
         done = await post(browser, "/jobs/act", action="retry", id=ids[:2], state="failed")
@@ -208,9 +214,9 @@ async def test_all_that_match_are_acted_on(site: Site, browser: httpx.AsyncClien
     mails = await site.later.many([send(n % 2) for n in range(PAGE + 10)])
     other = await site.later(divide(1, 1))
     fields = {"all": "1", "q": "args.user_id:1", "state": "available"}
-    question = await post(browser, "/jobs/confirm", action="cancel", **fields)
+    question = await ask(browser, action="cancel", **fields)
     half = (PAGE + 10) // 2
-    assert f"Cancel {half} jobs?" in question.text
+    assert f"Cancel {half} jobs?" in question
     done = await post(browser, "/jobs/act", action="cancel", **fields)
     assert f"n={half}" in done.headers["location"]
     assert (await states(site, [job.id for job in mails])).count("cancelled") == half
@@ -223,7 +229,7 @@ async def test_all_that_match_are_acted_on(site: Site, browser: httpx.AsyncClien
 async def test_jobs_are_rescheduled(site: Site, browser: httpx.AsyncClient) -> None:
     job = await site.later(site.jobs.registry["send_mail"](7))
     fields = {"action": "reschedule", "id": job.id}
-    assert "Reschedule 1 job?" in (await post(browser, "/jobs/confirm", **fields)).text
+    assert "Reschedule 1 job?" in await ask(browser, **fields)
     done = await post(browser, "/jobs/act", **fields, wait="2", unit="hours", at="")
     assert done.status_code == 303
     assert await states(site, [job.id]) == ["scheduled"]
@@ -244,8 +250,8 @@ async def test_a_state_that_does_not_allow_it_is_respected(
     site: Site, browser: httpx.AsyncClient
 ) -> None:
     job = await site.later(site.jobs.registry["send_mail"](7))
-    question = await post(browser, "/jobs/confirm", action="retry", id=job.id)
-    assert "The state of none of them allows it." in question.text
+    question = await ask(browser, action="retry", id=job.id)
+    assert "The state of none of them allows it." in question
     done = await post(browser, "/jobs/act", action="retry", id=job.id)
     shown = await browser.get(done.url.join(done.headers["location"]))
     assert "Nothing was retried" in shown.text
@@ -258,6 +264,8 @@ async def test_a_search_that_is_not_understood_is_never_acted_on(
     for query in ("stat:failed", 'name:"x', "attempt:?"):
         answer = await post(browser, "/jobs/act", action="delete", all="1", q=query)
         assert answer.status_code == 400, query
+    answer = await post(browser, "/jobs/act", action="delete", all="1", state="odd")
+    assert answer.status_code == 400
     assert (await post(browser, "/jobs/act", action="delete")).status_code == 400
     assert (await post(browser, "/jobs/act", action="explode", id=job.id)).status_code == 400
     assert (await post(browser, "/jobs/act", action="delete", id="x")).status_code == 400

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
@@ -11,9 +11,11 @@ from starlette.responses import RedirectResponse
 from asyncjobs.dashboard.guard import FIELD, check_token
 
 if TYPE_CHECKING:
-    from starlette.datastructures import FormData
+    from starlette.datastructures import FormData, ImmutableMultiDict
     from starlette.requests import Request
 
+Fields: TypeAlias = "ImmutableMultiDict[str, Any]"
+"""What a form has sent, or an address holds."""
 MAX_FIELDS = 1_100
 """A whole page of chosen jobs, and the rest of its form."""
 
@@ -25,13 +27,13 @@ async def read_form(request: Request) -> FormData:
     return form
 
 
-def field(form: FormData, name: str) -> str:
+def field(form: Fields, name: str) -> str:
     """Return a field of the form; nothing if it is not there."""
     value = form.get(name, "")
     return value if isinstance(value, str) else ""
 
 
-def ids_of(form: FormData) -> list[int]:
+def ids_of(form: Fields) -> list[int]:
     """Return the chosen ids. Raises HTTPException for what is none."""
     found = [value for value in form.getlist("id") if isinstance(value, str)]
     if not all(re.fullmatch(r"\d{1,18}", value) for value in found):

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from asyncjobs.dashboard.actions import KINDS, Actions
 from asyncjobs.dashboard.guard import identity_of
-from asyncjobs.dashboard.pages.forms import field, ids_of, read_form, see_other
+from asyncjobs.dashboard.pages.forms import Fields, field, ids_of, read_form, see_other
 from asyncjobs.dashboard.render import desk_of, page, text
 from asyncjobs.dashboard.search import FILTERS, Search, parse
 from asyncjobs.errors import StorageUnavailableError
@@ -25,11 +25,11 @@ from asyncjobs.types import JobState
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from starlette.datastructures import FormData
     from starlette.requests import Request
 
 PAGE = 50
 """Jobs on a page."""
+NONE = JobFilter(ids=[])
 UNITS = {"seconds": 1, "minutes": 60, "hours": 3_600, "days": 86_400}
 
 
@@ -85,8 +85,8 @@ async def words(request: Request) -> Response:
 
 
 async def confirm(request: Request) -> Response:
-    """Say for how many jobs something would be done, and ask."""
-    form = await read_form(request)
+    """Say for how many jobs something would be done, and ask. It changes nothing itself."""
+    form = request.query_params
     action = _action(form)
     where, search, state = await _chosen(request, form)
     actions = Actions(desk_of(request), identity_of(request))
@@ -119,14 +119,16 @@ async def _search(request: Request, given: Mapping[str, Any]) -> tuple[Search, s
     desk = desk_of(request)
     search = parse(str(given.get("q", "")).strip(), await desk.names(), desk.redaction)
     state = str(given.get("state", ""))
-    if state not in list(JobState):
-        state = ""
-    if state and search.where.state is None:
-        return search._replace(where=replace(search.where, state=state)), state
-    return search, state
+    if state and state not in list(JobState):
+        return Search(search.text, NONE, [f"There is no state {state!r}."]), ""
+    if not state or search.problems:
+        return search, state
+    asked = search.where.states
+    where = replace(search.where, state=state) if asked is None or state in asked else NONE
+    return search._replace(where=where), state
 
 
-async def _chosen(request: Request, form: FormData) -> tuple[JobFilter, Search, str]:
+async def _chosen(request: Request, form: Fields) -> tuple[JobFilter, Search, str]:
     search, state = await _search(request, form)
     if "all" not in form:
         ids = ids_of(form)
@@ -138,14 +140,14 @@ async def _chosen(request: Request, form: FormData) -> tuple[JobFilter, Search, 
     return search.where, search, state
 
 
-def _action(form: FormData) -> str:
+def _action(form: Fields) -> str:
     action = field(form, "action")
     if action not in KINDS:
         raise HTTPException(400, f"There is nothing called {action!r} to do with jobs.")
     return action
 
 
-def _when(form: FormData) -> dict[str, Any]:
+def _when(form: Fields) -> dict[str, Any]:
     at, amount, unit = field(form, "at"), field(form, "wait") or "0", field(form, "unit")
     try:
         if not at:
@@ -159,7 +161,7 @@ def _when(form: FormData) -> dict[str, Any]:
     }
 
 
-def _back(form: FormData, search: Search, state: str, **said: Any) -> str:
+def _back(form: Fields, search: Search, state: str, **said: Any) -> str:
     # Both forms have addresses below that of the list.
     if number_of := field(form, "job"):
         path = f"../jobs/{int(number_of)}" if number_of.isdigit() else "../jobs"
@@ -187,6 +189,6 @@ ROUTES = [
     Route("/jobs", show),
     Route("/jobs/count", count),
     Route("/jobs/words.json", words),
-    Route("/jobs/confirm", confirm, methods=["POST"]),
+    Route("/jobs/confirm", confirm),
     Route("/jobs/act", act, methods=["POST"]),
 ]

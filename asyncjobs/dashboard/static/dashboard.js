@@ -138,19 +138,22 @@
   }
   function listen(address) {
     let source = null;
-    let silent = 0;
+    let failures = 0;
     const open = () => {
       source = new EventSource(address);
       source.onmessage = (message) => {
-        silent = 0;
+        failures = 0;
         clearInterval(timer);
         put(JSON.parse(message.data));
         say("Live", true);
       };
       source.onerror = () => {
-        // A stream that ends is taken up again by the browser. If that fails too, ask for pages.
-        silent += 1;
-        if (silent > 1) refreshEvery(5);
+        // A stream that ends is taken up again by the browser. If that fails, pages are asked
+        // for instead, and a new stream now and then.
+        failures += 1;
+        const isOver = source.readyState === EventSource.CLOSED;
+        if (isOver || failures > 1) refreshEvery(2);
+        if (isOver) setTimeout(() => { if (!document.hidden) { source?.close(); open(); } }, 30000);
       };
     };
     const close = () => { source?.close(); source = null; clearInterval(timer); };
