@@ -300,10 +300,70 @@ async def test_pruning_removes_only_old_rows_that_ended(dsn: str) -> None:
     assert [row["state"] for row in left] == ["cancelled", "available"]
 
 
-def sql_file(name: str) -> str:
+async def test_the_sql_of_the_page_on_sql_stores_jobs_that_run(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    blocks = [block.text for block in blocks_of(DOCS / "sql.md", "sql")]
+    for block in blocks:
+        if not block.startswith("-- grants.sql"):
+            await connection.execute(block)
+    rows = await connection.fetch("select state, args from asyncjobs.jobs order by id")
+    await connection.close()
+    assert [(row["state"], row["args"]) for row in rows] == [
+        ("available", '{"order_id": 7}'),
+        ("scheduled", '{"copies": 2, "order_id": 8}'),
+        ("scheduled", '{"order_id": 9}'),
+        ("available", '{"order_id": 1}'),
+    ]
+
+
+async def test_the_grants_suffice_to_enqueue_by_sql_and_each_part_does_for_its_options(
+    dsn: str,
+) -> None:
+    grants = sql_file("grants.sql", "sql.md").strip().splitlines()
+    role = f"app_orders_{uuid4().hex[:8]}"
+    plain = "select asyncjobs.enqueue('greet', unique_key => 'k')"
+    rest = """select asyncjobs.enqueue('greet', concurrency_key => 'k');
+        select asyncjobs.enqueue('greet', unique_key => 'k', on_conflict => 'replace');
+        select asyncjobs.enqueue('greet', unique_key => 'k', unique_for => '1 hour')"""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(f"create role {role}; grant {role} to current_user")
+    except asyncpg.InsufficientPrivilegeError as error:
+        pytest.skip(f"the test server's user cannot create roles: {error}")
+    try:
+        for lines, allowed, refused in ((grants[:5], plain, rest.split(";")), (grants, rest, [])):
+            await connection.execute("\n".join(lines).replace("app_orders", role))
+            await connection.execute(f"set role {role}")
+            await connection.execute(allowed)
+            for statement in refused:
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    await connection.execute(statement)
+            await connection.execute("reset role")
+    finally:
+        await connection.execute(f"reset role; drop owned by {role}; drop role {role}")
+        await connection.close()
+
+
+async def test_the_parameters_of_enqueue_are_those_of_the_function(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    told = await connection.fetchval(
+        "select pg_get_function_arguments('asyncjobs.enqueue'::regproc)"
+    )
+    await connection.close()
+    _, _, table = text_of(DOCS / "sql.md").partition("<!-- options: enqueue -->\n")
+    shown = []
+    for name, kind, default in cells_of(table):
+        ending = f" DEFAULT {default.strip('`')}" if default else ""
+        shown.append(f"{name.strip('`')} {kind}{ending}")
+    real = re.sub(r"::\w+(?: \w+)*(?:\[\])?", "", told).replace("NULL", "null")
+    real = re.sub(r"null( with time zone)", "null", real)
+    assert shown == real.split(", ")
+
+
+def sql_file(name: str, page: str = "database.md") -> str:
     [text] = [
         block.text
-        for block in blocks_of(DOCS / "database.md", "sql")
+        for block in blocks_of(DOCS / page, "sql")
         if block.text.startswith(f"-- {name}\n")
     ]
     return text
