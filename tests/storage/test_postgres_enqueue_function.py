@@ -154,7 +154,14 @@ async def test_a_key_limits_to_one_at_once_unless_a_program_said_otherwise(sql: 
 async def test_limited_jobs_from_sql_run(jobs: Any, sql: Any) -> None:
     for number in range(3):
         await enqueue(sql, number, concurrency_key="a")
-    assert await jobs.workoff() == 3
+    stop = asyncio.Event()
+    working = asyncio.create_task(jobs.work(stop))
+    with anyio.fail_after(PATIENCE):
+        while len(jobs.ran) < 3:
+            await jobs.heard.wait()
+            jobs.heard.clear()
+        stop.set()
+        await working
     assert [number for number, _ in jobs.ran] == [0, 1, 2]
 
 
