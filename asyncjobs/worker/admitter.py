@@ -57,6 +57,8 @@ class Admitter:
         self._asked = False
         """Whether the sweep under way is to reach every lane, however many there are."""
         self._sooner = asyncio.Event()
+        self._turn = asyncio.Lock()
+        """One look at a time, so that who settles knows what came of the one under way."""
 
     def look(self, lanes: Iterable[str], delay: float = 0.0) -> None:
         """Look at *lanes* in *delay* seconds, unless that is planned before."""
@@ -95,17 +97,19 @@ class Admitter:
     async def settle(self) -> int:
         """Look at every lane now; return how many jobs became available."""
         count, after = 0, ""
-        while lanes := await self._storage.limits.waiting(after, BATCH):
-            after = lanes[-1]
-            while lanes:
-                admission = await self._storage.limits.admit(lanes, MOST)
-                self._note(admission, lanes)
-                count += admission.jobs
-                lanes = list(admission.again)
+        async with self._turn:
+            while lanes := await self._storage.limits.waiting(after, BATCH):
+                after = lanes[-1]
+                while lanes:
+                    admission = await self._storage.limits.admit(lanes, MOST)
+                    self._note(admission, lanes)
+                    count += admission.jobs
+                    lanes = list(admission.again)
         return count
 
     async def _admit(self, lanes: Sequence[str]) -> None:
-        self._note(await self._storage.limits.admit(lanes, MOST), lanes)
+        async with self._turn:
+            self._note(await self._storage.limits.admit(lanes, MOST), lanes)
 
     def _note(self, admission: Admission, lanes: Sequence[str]) -> None:
         went_on = [lane for lane in admission.again if lane not in lanes]
