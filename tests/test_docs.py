@@ -432,6 +432,7 @@ OPTION_TABLES = [
     ("workers.md", "WorkerGroup", lambda: dataclass_defaults(WorkerGroup)),
     ("database.md", "PostgresAdapter", lambda: parameter_defaults(PostgresAdapter)),
     ("control.md", "JobFilter", lambda: dataclass_defaults(JobFilter)),
+    ("dashboard.md", "dashboard", lambda: parameter_defaults(JobManager.dashboard)),
     ("scheduling.md", "later", lambda: dict.fromkeys(LaterOptions.__annotations__)),
     ("recurring.md", "recurring", lambda: dict.fromkeys(OWN_OPTIONS)),
 ]

@@ -46,6 +46,8 @@ async def open_database(app: FastAPI) -> AsyncIterator[None]:
 
 app = FastAPI(lifespan=jobs.lifespan(open_database), openapi_url=None)
 app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+# Without auth= it answers only on this machine.
+app.mount("/dashboard", jobs.dashboard(title="Fernweh"), name="dashboard")
 
 
 def get_pool(request: Request) -> asyncpg.Pool:
@@ -81,7 +83,7 @@ async def send_content_policy(
 ) -> Response:
     """Forbid browsers to run or load anything that is not a file of ours."""
     response = await call_next(request)
-    response.headers["Content-Security-Policy"] = CONTENT_POLICY
+    response.headers.setdefault("Content-Security-Policy", CONTENT_POLICY)
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
 

@@ -39,6 +39,13 @@ async def test_the_page_follows_each_job_to_its_end(visitor: Visitor, email: str
     assert "data-unfinished" not in await visitor.read(user_page)
 
 
+async def test_the_dashboard_shows_the_jobs_of_the_demo(visitor: Visitor, email: str) -> None:
+    user_page = await visitor.sign_up("Ada", email)
+    await visitor.wait_for_job(user_page, "sync_to_crm")
+
+    assert ">sync_to_crm</a>" in await visitor.read("/dashboard/jobs?q=name:sync_to_crm")
+
+
 async def test_a_job_that_fails_twice_shows_both_errors_and_then_success(
     visitor: Visitor, email: str
 ) -> None:
