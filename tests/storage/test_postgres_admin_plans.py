@@ -201,7 +201,7 @@ async def test_what_is_few_is_counted_and_what_is_many_is_estimated(
     adapter: PostgresAdapter, plans: list[Any], state: JobState
 ) -> None:
     count = await adapter.admin.count(JobFilter(state=state))
-    many = ROWS[state.value]
+    many = ROWS.get(state.value, 0)
     assert count.is_exact == (many <= 10_000)
     assert count.jobs == many if count.is_exact else 0.8 * many < count.jobs < 1.2 * many
     for plan in plans:

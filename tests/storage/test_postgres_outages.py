@@ -218,7 +218,7 @@ async def test_an_address_that_makes_no_sense_is_a_configuration_error() -> None
 
 
 async def test_a_pool_of_the_users_is_enough_for_everything(dsn: str) -> None:
-    async with asyncpg.create_pool(dsn, min_size=1, max_size=8) as pool:
+    async with asyncpg.create_pool(dsn, min_size=1, max_size=10) as pool:
         jobs = make_manager(PostgresAdapter(pool=pool))
         ran: list[int] = []
 
@@ -237,7 +237,7 @@ async def test_a_pool_of_the_users_is_enough_for_everything(dsn: str) -> None:
 
 async def test_a_pool_that_is_too_small_is_refused_with_the_bound(dsn: str) -> None:
     async with asyncpg.create_pool(dsn, min_size=0, max_size=5) as pool:
-        with pytest.raises(ConfigError, match=r"more than 7 connections.* max_size 5"):
+        with pytest.raises(ConfigError, match=r"more than 9 connections.* max_size 5"):
             await PostgresAdapter(pool=pool).open()
         with pytest.raises(ConfigError, match="not both"):
             PostgresAdapter(dsn, pool=pool)

@@ -69,7 +69,7 @@ async def looks(running: Iterable[int], *signals: Signal, ticks: int = 3) -> int
     """How often a worker that runs these jobs asks after *signals*, in some ticks."""
     world: Any = World(running)
     watch = Cancellations(
-        world, world, world, structlog.get_logger(), on_answer=lambda worker, answer: None
+        world, world, world, structlog.get_logger(), on_answer=lambda worker, answer, asked_at: None
     )
     for signal in signals:
         watch.on_signal(signal)
