@@ -247,8 +247,11 @@ class Worker:
         self._executor.renew(asked_at + self._group.lease)
         self._crontab.begin(worker)
         self._claimer.look()
-        # What others could not run, we may.
-        await self._storage.offer([job.name for job in self._registry])
+        # What others could not run, we may. Without this it comes half a minute later.
+        try:
+            await self._storage.offer([job.name for job in self._registry])
+        except StorageError as error:
+            self._log.warning("offer.failed", error=str(error))
 
     async def _deregister(self) -> None:
         # What still runs here must not be given to others before this process has ended.

@@ -80,6 +80,8 @@ async def test_a_worker_whose_connections_are_cut_again_and_again_runs_every_job
         stop = asyncio.Event()
         worker = asyncio.create_task(jobs.work(stop))
         with anyio.fail_after(60):
+            while not any(entry["event"] == "worker.started" for entry in jobs.log):
+                await asyncio.sleep(0.01)
             for _ in range(20):
                 await kill(dsn)
                 await asyncio.sleep(0.1)
