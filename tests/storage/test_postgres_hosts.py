@@ -104,7 +104,7 @@ async def test_the_host_that_was_right_is_asked_alone(dsn: str) -> None:
         adapter = PostgresAdapter(with_hosts(dsn, DEAD, place(right.dsn)))
         await adapter.open()
         adapter._dsn = with_hosts(dsn, place(other.dsn), place(right.dsn))
-        adapter._lanes.source._dsn = adapter._dsn  # type: ignore[union-attr]
+        adapter._tables.lanes.source._dsn = adapter._dsn  # type: ignore[attr-defined]
         await adapter.counts()
         await adapter.close()
         assert right.accepted > 1
