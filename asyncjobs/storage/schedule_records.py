@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from asyncjobs.schedule_types import NewSchedule
 
 OF_EACH_RUN = {"schedule", "tick"}
-NAMES = {kind.__name__: kind for kind in (datetime, timedelta, Sequence, Mapping)}
+NAMES = {"Json": Json, **{kind.__name__: kind for kind in (datetime, timedelta, Sequence, Mapping)}}
 
 
 class Template(NamedTuple):
