@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from asyncjobs.worker.executor import Executor
     from asyncjobs.worker.finisher import Finisher
     from asyncjobs.worker.pauses import Pauses
+    from asyncjobs.worker.promoter import Promoter
 
 LOOK = 0.02
-PROMOTED = 1_000
 DRAIN_TIMEOUT = 10.0
 
 
@@ -34,6 +34,7 @@ class Burst:
         executor: Executor,
         finisher: Finisher,
         *,
+        promoter: Promoter,
         admitter: Admitter,
         pauses: Pauses,
         crontab: Crontab,
@@ -42,6 +43,7 @@ class Burst:
     ) -> None:
         self._storage, self._queues, self._log = storage, list(queues), log
         self._claimer, self._executor, self._finisher = claimer, executor, finisher
+        self._promoter = promoter
         self._admitter, self._pauses, self._crontab = admitter, pauses, crontab
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -58,7 +60,7 @@ class Burst:
 
     async def _nothing_left(self) -> bool:
         await self._finisher.drain(DRAIN_TIMEOUT)
-        if (await self._storage.promote(PROMOTED)).count or await self._admitter.settle():
+        if await self._promoter.settle() or await self._admitter.settle():
             return False
         if await self._crontab.look():
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs.errors import StorageError
@@ -10,6 +11,7 @@ from asyncjobs.worker.timer import Timer
 
 if TYPE_CHECKING:
     from asyncjobs.storage.protocol import Storage
+    from asyncjobs.types import Promotion
 
 BATCH = 1_000
 LEAST = 0.001
@@ -22,6 +24,8 @@ class Promoter:
     def __init__(self, storage: Storage, interval: float, log: Any) -> None:
         self._storage, self._interval, self._log = storage, interval, log
         self._timer = Timer()
+        self._turn = asyncio.Lock()
+        """One promotion at a time, so that who settles knows what came of the one under way."""
         self.expect = self._timer.expect
 
     async def run(self) -> None:
@@ -31,7 +35,7 @@ class Promoter:
             await self._timer.sleep()
             self._timer.reset(self._interval)
             try:
-                promotion = await self._storage.promote(BATCH)
+                promotion = await self._promote()
                 delays = growing_delays()
             except StorageError as error:
                 self._log.warning("promote.failed", error=str(error))
@@ -41,3 +45,11 @@ class Promoter:
                     self._log.debug("job.promoted", jobs=promotion.count)
                 if promotion.next_in is not None:
                     self.expect(max(promotion.next_in, LEAST))
+
+    async def settle(self) -> int:
+        """Promote what is due now; return how many jobs that made available."""
+        return (await self._promote()).count
+
+    async def _promote(self) -> Promotion:
+        async with self._turn:
+            return await self._storage.promote(BATCH)

@@ -113,18 +113,19 @@ class Worker:
             pauses=self._pauses,
             on_doubt=self._on_doubt,
         )
+        self._promoter = Promoter(storage, group.sleep_delay, self._log)
         self._burst = Burst(
             storage,
             self._claimer,
             self._executor,
             self._finisher,
+            promoter=self._promoter,
             admitter=self._admitter,
             pauses=self._pauses,
             crontab=self._crontab,
             queues=queues,
             log=self._log,
         )
-        self._promoter = Promoter(storage, group.sleep_delay, self._log)
         retain = None if group.retain is None else check_retain(group.retain)
         self._pruner = Pruner(storage, self._queues, retain, self._log)
         watch = LoopWatch(self._executor, self._finisher, self._log, kill_stuck=group.kill_stuck)

@@ -120,9 +120,11 @@ async def test_a_lane_that_nobody_tells_of_is_found_by_a_worker(dsn: str, databa
 
     async with jobs:
         await later.many([note(), note()])
+        other = await jobs.adapters["m"].register(a_worker(lease=600.0))
         await database.execute(
-            "update asyncjobs.jobs set state = 'running', waits_in = null, locked_by = 0 "
-            "where id = 1"
+            "update asyncjobs.jobs set state = 'running', waits_in = null, locked_by = $1 "
+            "where id = 1",
+            other,
         )
         stop = asyncio.Event()
         working = asyncio.create_task(jobs.work(stop))
