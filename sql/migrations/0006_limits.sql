@@ -14,9 +14,9 @@ alter type :"schema".job_state add value if not exists 'waiting' before 'availab
 
 -- The indexes below do not name the new state: it cannot be used before it is committed.
 alter table :"schema".jobs
--- The lane of its own, `key:…` or `job:…`: what it holds while it is available or running.
+-- The lane of its own, `key:...` or `job:...`: what it holds while it is available or running.
 add column lane text,
--- The lane of its queue, `queue:…`, which it passes after its own.
+-- The lane of its queue, `queue:...`, which it passes after its own.
 add column queue_lane text,
 -- The lane in whose line it stands; null unless the state is waiting.
 add column waits_in text,
@@ -38,7 +38,7 @@ where
 create index jobs_in_queue_lane on :"schema".jobs (queue_lane)
 where queue_lane is not null and state in ('available', 'running');
 
--- What is said of the jobs of one name, `job:…`, or of one queue, `queue:…`, by the program
+-- What is said of the jobs of one name, `job:...`, or of one queue, `queue:...`, by the program
 -- that stored such a job last. A row of null limits nothing.
 create table :"schema".limits (
     name text not null,

@@ -1,6 +1,6 @@
 -- park_jobs: put the jobs of one name that do not run yet where they wait for its resumption.
 --
--- Run after pause_lane for `job:…`. Reads every job that is available or waits.
+-- Run after pause_lane for `job:...`. Reads every job that is available or waits.
 --
 -- $1 name text   $2 limit integer
 --

@@ -1,6 +1,6 @@
 -- park_key: put the jobs that a lane has let in, but that do not run yet, back into its line.
 --
--- Run after pause_lane for `key:…`.
+-- Run after pause_lane for `key:...`.
 --
 -- $1 lane text
 --
