@@ -10,7 +10,7 @@
 -- and with interrupt its worker is told to cancel it. Whoever watches a job hears that it is
 -- cancelled; and when it had a lane, workers look whether there is room in any.
 with wanted as materialized (
-    select jobs.id, jobs.state
+    select jobs.id
     from :"schema".jobs
     where
         jobs.id = any($1::bigint[])
@@ -27,15 +27,15 @@ changed as (
     update :"schema".jobs
     set
         state = cast(case
-            when wanted.state = 'running' then 'running'
+            when jobs.state = 'running' then 'running'
             else 'cancelled'
         end as :"schema".job_state),
-        finished_at = case when wanted.state = 'running' then null else clock_timestamp() end,
+        finished_at = case when jobs.state = 'running' then null else clock_timestamp() end,
         cancel_requested = true,
         interrupt = jobs.interrupt or $2
         , waits_in = null, lane_kept = null -- since: 6
     from wanted
-    where jobs.id = wanted.id
+    where jobs.id = wanted.id and jobs.state not in ('succeeded', 'failed', 'cancelled')
     returning
         jobs.id,
         jobs.state,
