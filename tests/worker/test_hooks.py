@@ -63,7 +63,7 @@ async def test_hooks_run_around_every_kind_of_end(make_bench: Any) -> None:
         calls.clear()
         await bench.later(work(end), expires=0.000_001 if end == "expire" else None)
         async with bench.working():
-            with anyio.fail_after(20):
+            with anyio.fail_after(60):
                 while not calls or (end == "fail" and calls[-1][0] != "on_discard"):
                     await asyncio.sleep(0.01)
         return list(calls)
