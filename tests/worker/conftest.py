@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from asyncjobs.scheduler import Scheduler
     from asyncjobs.storage.protocol import Storage
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds that a test waits for an event that should come at once."""
 
 
