@@ -16,28 +16,12 @@ from asyncjobs.types import WorkerInfo
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from asyncjobs.config import WorkerGroup
     from asyncjobs.types import LocalWorker
 
 HOST_ID_VARIABLE = "ASYNCJOBS_HOST_ID"
 """Names what does not change when a container is started again; see `host_id`."""
 START_TOLERANCE = 2.0
 """Seconds between two readings of one process's start: some systems round it."""
-
-
-def introduce(name: str, group: WorkerGroup, queues: list[str]) -> WorkerInfo:
-    """Return what this process says of itself as the worker *name*."""
-    pid = os.getpid()
-    return WorkerInfo(
-        name=name,
-        group=group.label,
-        queues=queues,
-        host=socket.gethostname(),
-        host_id=host_id(),
-        pid=pid,
-        started=process_started(pid),
-        lease=group.lease,
-    )
 
 
 @cache
@@ -75,21 +59,6 @@ def process_started(pid: int) -> float:
     Both are moved alike when the clock is set, so that their difference stays.
     """
     return float(psutil.Process(pid).create_time() - psutil.boot_time())
-
-
-def describe(name: str, group: WorkerGroup, queues: list[str], host: str) -> WorkerInfo:
-    """Return what the worker *name* of this process says of itself; *host* is a `host_id`."""
-    pid = os.getpid()
-    return WorkerInfo(
-        name=name,
-        group=group.label,
-        queues=queues,
-        host=socket.gethostname(),
-        host_id=host,
-        pid=pid,
-        started=process_started(pid),
-        lease=group.lease,
-    )
 
 
 def gone(workers: Iterable[LocalWorker]) -> list[int]:

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 STATEMENT_TIMEOUT = 60.0
 """Seconds after which a silent server counts as gone, for what people ask."""
-STOPPED = "set local idle_in_transaction_session_timeout = '10s'"
-"""Nobody waits for a program that is stopped inside a transaction: it loses it."""
 CLOSE_TIMEOUT = 2.0
 """Seconds for the statement that still runs when everything ends."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
@@ -117,7 +115,6 @@ class Lane:
             asyncio.timeout(self._timeout),
             transaction(connection),
         ):
-            await connection.execute(STOPPED)
             yield connection
 
     async def close(self) -> None:
