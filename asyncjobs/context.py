@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, fields
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
 from asyncjobs.errors import ProgressError, TransactionError
 from asyncjobs.logs import get_logger
+from asyncjobs.types import told_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -157,12 +157,6 @@ _current: ContextVar[Callable[[], JobContext]] = ContextVar("asyncjobs_current_j
 
 def _refuse_elsewhere(job: int, attempt: int, done: float, message: str | None) -> None:
     raise ProgressError("a job with process=True cannot tell it from its process")
-
-
-def told_in(extra: Json | None) -> dict[str, Any]:
-    """Return what *extra* says: nothing, if somebody made something else of it than an object."""
-    found = json.loads(extra) if extra else {}
-    return found if isinstance(found, dict) else {}
 
 
 def current_job() -> JobContext:

@@ -15,7 +15,7 @@ from asyncjobs.errors import (
     ResultNotKeptError,
     ResultTimeoutError,
 )
-from asyncjobs.types import FINAL, Extras, JobState, NewJob, StoredJob
+from asyncjobs.types import FINAL, Extras, JobState, NewJob, StoredJob, told_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
@@ -226,7 +226,7 @@ class ScheduledJob(Generic[R_co]):
 
 def from_record(record: JobRecord, watch: Watching, returns: Decoder | None) -> ScheduledJob[Any]:
     """Return the job that *record* is of."""
-    extras = Extras(retain=json.loads(record.extra or "{}").get("retain"))
+    extras = Extras(retain=told_in(record.extra).get("retain"))
     row = NewJob(record.name, record.queue, record.priority, "", extras=extras)
     return ScheduledJob(row, StoredJob(record.id, record.state, record.run_at), watch, returns)
 

@@ -10,6 +10,7 @@ from asyncjobs.types.attempts import (
 )
 from asyncjobs.types.base import (
     Json,
+    told_in,
     tuple_of,
 )
 from asyncjobs.types.jobs import (
@@ -69,5 +70,6 @@ __all__ = [
     "Unique",
     "WorkerInfo",
     "as_pause",
+    "told_in",
     "tuple_of",
 ]

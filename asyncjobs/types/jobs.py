@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from asyncjobs.types.base import told_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -167,5 +168,5 @@ class JobRecord(NamedTuple):
     @property
     def meta(self) -> dict[str, Any]:
         """What `later` was given as *meta*."""
-        found: dict[str, Any] = json.loads(self.extra).get("meta", {}) if self.extra else {}
+        found: dict[str, Any] = told_in(self.extra).get("meta", {})
         return found

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from asyncjobs.context import told_in
-from asyncjobs.types import Kept
+from asyncjobs.types import Kept, told_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

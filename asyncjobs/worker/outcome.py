@@ -6,11 +6,10 @@ import json
 import traceback
 from datetime import UTC, datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from asyncjobs.context import told_in
 from asyncjobs.errors import AttemptsExhaustedError, ResultError, StoredArgumentsError
-from asyncjobs.types import ALL_LANES, EXPIRED, Outcome, RunOf
+from asyncjobs.types import ALL_LANES, EXPIRED, Outcome, RunOf, told_in
 
 if TYPE_CHECKING:
     from asyncjobs.config import WorkerGroup
@@ -112,15 +111,7 @@ def cancelled(row: ClaimedJob, error: Json | None = None) -> Outcome:
 
 def snoozed(row: ClaimedJob, delay: float) -> Outcome:
     """Return the outcome of an attempt that asked to be made later, at no cost."""
-    return Outcome(
-        row.id,
-        row.attempt,
-        "scheduled",
-        delay=delay,
-        refund=True,
-        lanes=lanes_of(row),
-        keeps_lane=keeps_lane(row),
-    )
+    return _put_off(row, "scheduled", delay)
 
 
 def _run_of(row: ClaimedJob, limit: Limits) -> RunOf | None:
@@ -135,14 +126,13 @@ def returned(row: ClaimedJob) -> Outcome:
 
 def postponed(row: ClaimedJob, delay: float) -> Outcome:
     """Return the outcome of a claim of a job that others are to run, or we later."""
+    return _put_off(row, "postponed", delay)
+
+
+def _put_off(row: ClaimedJob, state: Literal["scheduled", "postponed"], delay: float) -> Outcome:
+    lanes, kept = lanes_of(row), keeps_lane(row)
     return Outcome(
-        row.id,
-        row.attempt,
-        "postponed",
-        delay=delay,
-        refund=True,
-        lanes=lanes_of(row),
-        keeps_lane=keeps_lane(row),
+        row.id, row.attempt, state, delay=delay, refund=True, lanes=lanes, keeps_lane=kept
     )
 
 
@@ -157,7 +147,7 @@ def lanes_of(row: ClaimedJob) -> tuple[str, ...]:
 
 def keeps_lane(row: ClaimedJob) -> bool:
     """Return whether a job goes on to hold its own lane when it comes back later."""
-    return row.extra is not None and json.loads(row.extra).get("strict", False)
+    return row.extra is not None and bool(told_in(row.extra).get("strict"))
 
 
 def represent(error: BaseException) -> str:

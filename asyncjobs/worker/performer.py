@@ -8,7 +8,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs import hooks
-from asyncjobs.context import enter_job, told_in
+from asyncjobs.context import enter_job
+from asyncjobs.types import told_in
 from asyncjobs.worker.outcome import Interruption
 from asyncjobs.worker.processes import Processes
 from asyncjobs.worker.threads import ThreadCall, Threads
