@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from asyncjobs.errors import NotAJobError
 from asyncjobs.job import JobCall
 from asyncjobs.limiting import Limiter
-from asyncjobs.options import joined
+from asyncjobs.options import NOTHING, joined
 from asyncjobs.types import Extras, NewJob, tuple_of
 
 if TYPE_CHECKING:
@@ -30,12 +30,18 @@ class Placer:
 
     def row(self, call: JobCall[Any], chosen: Chosen) -> NewJob:
         """Return *call* as a row. Raises ArgumentError, ConfigError and NotAJobError."""
+        if self._registry.get(call.job.name) is not call.job:
+            raise NotAJobError(f"the job {call.job.name!r} belongs to another JobManager")
+        return self._placed(call, chosen, self._extras(call.job, chosen.extras))
+
+    def recurring(self, job: Job[..., Any]) -> NewJob:
+        """Return the runs of *job*, which recurs by itself: calls without arguments or context."""
+        return self._placed(JobCall(job, (), {}).take(), NOTHING, job.extras)
+
+    def _placed(self, call: JobCall[Any], chosen: Chosen, extras: Extras | None) -> NewJob:
         job, options = call.job, call.job.options
-        if self._registry.get(job.name) is not job:
-            raise NotAJobError(f"the job {job.name!r} belongs to another JobManager")
-        queue, priority, wait, wait_until, extras, key, unique = chosen
+        queue, priority, wait, wait_until, _, key, unique = chosen
         args = job.codec.encode(call.args, call.kwargs)
-        extras = self._extras(job, extras)
         if unique is not None or job.unique is not None:
             extras = _made_unique(job, args, unique, extras)
         row = tuple_of(
@@ -52,17 +58,6 @@ class Placer:
         )
         if job.limit is not None or key is not None or self.limiter.queue_limits:
             return self.limiter.limited(row, call, key)
-        return row
-
-    def recurring(self, job: Job[..., Any]) -> NewJob:
-        """Return the runs of *job*, which recurs by itself, as a row: a call without arguments."""
-        args, options = job.codec.encode((), {}), job.options
-        extras = job.extras or None
-        if job.unique is not None:
-            extras = _made_unique(job, args, None, extras)
-        row = NewJob(job.name, options.queue, options.priority, args, extras=extras)
-        if job.limit is not None or self.limiter.queue_limits:
-            return self.limiter.limited(row, JobCall(job, (), {}).take(), None)
         return row
 
     def _extras(self, job: Job[..., Any], of_call: Extras | None) -> Extras | None:
