@@ -228,7 +228,7 @@ class MemoryAdapter:
         due = self._table.future.take_due(self._clock(), limit)
         for row in due:
             row.position = next(self._table.numbers)
-            self._table.enter(row, row.queue_lane if row.lane_kept else row.lane or row.queue_lane)
+            self._table.enter(row)
         self._wake(due)
         next_at = self._table.future.next_at()
         return Promotion(len(due), None if next_at is None else self._table.seconds_until(next_at))
@@ -239,7 +239,7 @@ class MemoryAdapter:
         rows = [row for row in self._rows.values() if row.is_postponed and row.job.name in wanted]
         for row in rows:
             row.position, row.run_at = -row.position, self._clock()
-            self._table.enter(row, row.queue_lane if row.lane_kept else row.lane or row.queue_lane)
+            self._table.enter(row)
         self._wake(rows)
         return len(rows)
 

@@ -52,7 +52,7 @@ class Table:
             if row.run_at > now:
                 self.put(row, JobState.SCHEDULED)
             else:
-                self.enter(row, row.lane or row.queue_lane)
+                self.enter(row)
             if unique is not None:
                 self.keys.take_for(row, now, unique)
             touched.append(row)
@@ -79,14 +79,16 @@ class Table:
         if not is_due:
             self.put(row, JobState.SCHEDULED)
         elif not stays:
-            self.enter(row, row.lane or row.queue_lane)
+            row.lane_kept = False
+            self.enter(row)
         elif row.state is JobState.AVAILABLE:
             self.put(row, JobState.AVAILABLE)
 
-    def enter(self, row: Row, lane: str | None) -> None:
-        """Let *row*, which is due, wait in the line of *lane*, or for a worker."""
-        row.lane_kept, row.waits_in = False, lane
-        self.put(row, JobState.WAITING if lane else JobState.AVAILABLE)
+    def enter(self, row: Row) -> None:
+        """Let *row*, which is due, wait in the line of its next lane, or for a worker."""
+        row.waits_in = row.queue_lane if row.lane_kept else row.lane or row.queue_lane
+        row.lane_kept = False
+        self.put(row, JobState.WAITING if row.waits_in else JobState.AVAILABLE)
 
     def drop(self, row: Row) -> None:
         """Remove *row*, which nobody holds, also from where it waits."""
