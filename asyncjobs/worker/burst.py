@@ -43,8 +43,8 @@ class Burst:
     ) -> None:
         self._storage, self._queues, self._log = storage, list(queues), log
         self._claimer, self._executor, self._finisher = claimer, executor, finisher
-        self._promoter = promoter
-        self._admitter, self._pauses, self._crontab = admitter, pauses, crontab
+        self._promoter, self._admitter = promoter, admitter
+        self._pauses, self._crontab = pauses, crontab
 
     async def run(self, stop: asyncio.Event) -> None:
         """Set *stop* once nothing is eligible. What is future, paused or has to wait is not."""
@@ -60,9 +60,11 @@ class Burst:
 
     async def _nothing_left(self) -> bool:
         await self._finisher.drain(DRAIN_TIMEOUT)
-        if await self._promoter.settle() or await self._admitter.settle():
-            return False
-        if await self._crontab.look():
+        if (
+            await self._promoter.settle()
+            or await self._admitter.settle()
+            or await self._crontab.look()
+        ):
             return False
         self._claimer.dry.clear()
         self._claimer.look()

@@ -89,8 +89,11 @@ class Reporter:
             if attempt.interruption is Interruption.LEASE_LOST:
                 return
             self._record(attempt, decision.outcome, result)
-        if not decision.outcome.refund:
-            self._note(attempt.row, decision.outcome.state, attempt.began)
+        found = decision.outcome
+        if not found.refund:
+            self._note(attempt.row, found.state, attempt.began)
+        if found.run is not None and found.state == "failed":
+            self._on_failed_run(found.run.schedule)
         try:
             self.say(attempt, decision)
         except BaseException as problem:  # noqa: BLE001 - whatever the error's class does to it
@@ -163,8 +166,6 @@ class Reporter:
             self._log.info(event, **facts, **reason)
         elif result.state == "failed" and error is not None:
             self._log.error("job.failed", **facts, error=outcome.represent(error), exc_info=error)
-            if result.run is not None:
-                self._on_failed_run(result.run.schedule)
         elif result.state == "scheduled" and error is not None:
             self._log.warning(
                 "job.retried", **facts, error=outcome.represent(error), delay=result.delay
