@@ -10,19 +10,17 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import sys
 import tempfile
-import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import asyncjobs
+from tests.dashboard.sites import served
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -137,17 +135,3 @@ def serve() -> Iterator[Callable[[Any], str]]:
     """A function that serves an ASGI app for the rest of the test and returns its address."""
     with ExitStack() as stack:
         yield lambda app: stack.enter_context(served(app))
-
-
-@contextmanager
-def served(app: Any) -> Iterator[str]:
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        # Connections wait in the listening socket until the app has started.
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()

@@ -11,14 +11,13 @@ import anyio
 import asyncpg
 import pytest
 import structlog
-from load import make_manager, under_load
+from load import claimed_by, emptied, make_manager, under_load
 
 from asyncjobs import PostgresAdapter
 from asyncjobs.storage.postgres import listener
 from asyncjobs.storage.postgres.migrate import all_migrations
 from asyncjobs.storage.postgres.source import DsnSource
 from asyncjobs.testing import QuietStorageContract
-from asyncjobs.testing.contract.steps import QUEUES, a_job, a_worker, ids_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -53,14 +52,7 @@ class TestBehindPgbouncer(QuietStorageContract):
 
     @pytest.fixture
     async def storage(self, shared_dsn: str, pooler: Any) -> AsyncIterator[Storage]:
-        connection = await asyncpg.connect(shared_dsn)
-        await connection.execute(
-            "truncate asyncjobs.jobs, asyncjobs.workers, asyncjobs.statistics, "
-            "asyncjobs.unique_keys, asyncjobs.limits, asyncjobs.lanes, "
-            "asyncjobs.schedules, asyncjobs.declarations"
-        )
-        await connection.close()
-        adapter = PostgresAdapter(pooler.through(shared_dsn))
+        adapter = PostgresAdapter(pooler.through(await emptied(shared_dsn)))
         await adapter.open()
         yield adapter
         await adapter.close()
@@ -153,19 +145,7 @@ async def test_another_isolation_by_default_changes_nothing(dsn: str, pooled: st
     await admin.close()
     adapters = [PostgresAdapter(pooled) for _ in range(4)]
     with anyio.fail_after(BOUND):
-        for adapter in adapters:
-            await adapter.open()
-        workers = [await adapter.register(a_worker()) for adapter in adapters]
-        stored = [row.id for row in await adapters[0].enqueue([a_job()] * 200)]
-
-        async def claim_until_empty(adapter: PostgresAdapter, worker: int) -> list[int]:
-            mine: list[int] = []
-            while claimed := await adapter.claim(worker, QUEUES, 7):
-                mine += ids_of(claimed)
-            return mine
-
-        claimed = await asyncio.gather(*map(claim_until_empty, adapters, workers))
-    assert sorted(chain(*claimed)) == stored
+        await claimed_by(adapters, 200)
     for adapter in adapters:
         await adapter.close()
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import structlog
 
 from asyncjobs import JobManager, StorageUnavailableError, WorkerGroup
+from asyncjobs.testing.contract.steps import QUEUES, a_job, a_worker, ids_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
+
+    from asyncjobs import PostgresAdapter
 
 CALLERS = 8
 
@@ -99,3 +104,32 @@ async def under_load(jobs: Any, callers: int = CALLERS) -> AsyncIterator[Load]:
                 task.cancel()
             end.set()
             await worker
+
+
+async def emptied(dsn: str) -> str:
+    """Remove every row of a database, but not what was migrated, and return its address."""
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(
+        "truncate asyncjobs.jobs, asyncjobs.workers, asyncjobs.statistics, "
+        "asyncjobs.unique_keys, asyncjobs.limits, asyncjobs.lanes, "
+        "asyncjobs.schedules, asyncjobs.declarations"
+    )
+    await connection.close()
+    return dsn
+
+
+async def claimed_by(adapters: Sequence[PostgresAdapter], jobs: int) -> None:
+    """Let a worker of each of *adapters* claim from *jobs*, until none is left: each once."""
+    for adapter in adapters:
+        await adapter.open()
+    workers = [await adapter.register(a_worker()) for adapter in adapters]
+    stored = [row.id for row in await adapters[0].enqueue([a_job()] * jobs)]
+
+    async def claim_until_empty(adapter: PostgresAdapter, worker: int) -> list[int]:
+        mine: list[int] = []
+        while claimed := await adapter.claim(worker, QUEUES, 7):
+            mine += ids_of(claimed)
+        return mine
+
+    claimed = await asyncio.gather(*map(claim_until_empty, adapters, workers))
+    assert sorted(chain(*claimed)) == stored

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import anyio
 import asyncpg
 import pytest
-from load import make_manager
+from load import claimed_by, make_manager
 
 from asyncjobs import Capabilities, PostgresAdapter
 from asyncjobs.storage.postgres.capabilities import TRIES, probe
@@ -125,18 +125,6 @@ async def test_another_isolation_by_default_changes_nothing(empty_dsn: str, isol
         taken = await asyncio.gather(*[PostgresAdapter(empty_dsn).migrate() for _ in range(10)])
         assert list(chain(*taken)) == [step.name for step in all_migrations()]
         adapters = [PostgresAdapter(empty_dsn) for _ in range(4)]
-        for adapter in adapters:
-            await adapter.open()
-        workers = [await adapter.register(a_worker()) for adapter in adapters]
-        stored = [row.id for row in await adapters[0].enqueue([a_job()] * 400)]
-
-        async def claim_until_empty(adapter: PostgresAdapter, worker: int) -> list[int]:
-            mine: list[int] = []
-            while claimed := await adapter.claim(worker, QUEUES, 7):
-                mine += ids_of(claimed)
-            return mine
-
-        claimed = await asyncio.gather(*map(claim_until_empty, adapters, workers))
-    assert sorted(chain(*claimed)) == stored
+        await claimed_by(adapters, 400)
     for adapter in adapters:
         await adapter.close()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
 import pytest
+from load import emptied
 
 from asyncjobs import Capabilities, PostgresAdapter
 from asyncjobs.testing import QuietStorageContract, StorageContract, TransactionContract
@@ -46,14 +46,7 @@ class Reduced:
 
     @pytest.fixture
     async def storage(self, shared_dsn: str) -> AsyncIterator[Storage]:
-        connection = await asyncpg.connect(shared_dsn)
-        await connection.execute(
-            "truncate asyncjobs.jobs, asyncjobs.workers, asyncjobs.statistics, "
-            "asyncjobs.unique_keys, asyncjobs.limits, asyncjobs.lanes, "
-            "asyncjobs.schedules, asyncjobs.declarations"
-        )
-        await connection.close()
-        adapter = PostgresAdapter(shared_dsn, capabilities=self.capabilities)
+        adapter = PostgresAdapter(await emptied(shared_dsn), capabilities=self.capabilities)
         await adapter.open()
         yield adapter
         await adapter.close()

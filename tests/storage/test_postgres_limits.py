@@ -285,12 +285,14 @@ async def test_whatever_happens_at_once_no_lane_holds_too_many_and_none_is_stuck
     await limit(storage, actors.queue_limit, name="queue:default")
     with anyio.fail_after(PATIENCE):
         watching = asyncio.create_task(actors.watch())
-        async with asyncio.TaskGroup() as tasks:
-            for actor in (*[actors.schedule] * 2, actors.meddle, *[actors.work] * 4):
-                tasks.create_task(actor())
-        watching.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await watching
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for actor in (*[actors.schedule] * 2, actors.meddle, *[actors.work] * 4):
+                    tasks.create_task(actor())
+        finally:
+            watching.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await watching
 
 
 async def test_a_limited_queue_holds_over_many_workers(dsn: str) -> None:

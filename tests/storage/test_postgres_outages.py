@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import asyncpg
 import pytest
-import structlog
+from load import make_manager
 
 from asyncjobs import (
     ConfigError,
     DatabaseNotConfiguredError,
-    JobManager,
     PostgresAdapter,
     StorageUnavailableError,
-    WorkerGroup,
 )
 from asyncjobs.storage.embedded import EmbeddedPostgres
 from asyncjobs.storage.postgres.statements import Statements
@@ -34,18 +32,6 @@ async def kill(dsn: str, purpose: str = "%") -> int:
     killed: int = await connection.fetchval(KILL, purpose)
     await connection.close()
     return killed
-
-
-def make_manager(adapter: Any, **options: Any) -> Any:
-    capture = structlog.testing.LogCapture()
-    manager: Any = JobManager(
-        adapters={"main": adapter},
-        workers=[WorkerGroup(adapter="main", **options)],
-        logger=structlog.wrap_logger(None, processors=[capture]),
-    )
-    manager.log = capture.entries
-    manager.later = manager.create_scheduler(adapter="main")
-    return manager
 
 
 async def test_a_cut_connection_fails_one_call_and_heals(dsn: str) -> None:
