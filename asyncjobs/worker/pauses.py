@@ -67,6 +67,7 @@ class Pauses:
 
     async def _refresh(self) -> None:
         lanes = frozenset(pause.lane for pause in await self._storage.limits.pauses())
+        resumed = self._lanes - lanes
         if lanes != self._lanes:
             self._lanes = lanes
             self._calls = frozenset(lane for lane in lanes if not lane.startswith("queue:"))
@@ -75,6 +76,8 @@ class Pauses:
             return
         self.known = True
         self._on_change()
+        if resumed:  # let in already, perhaps, and put aside again by us who did not know
+            self._on_freed(resumed)
 
     def open(self, queues: list[str]) -> list[str]:
         """Return those of *queues* that are not paused."""
