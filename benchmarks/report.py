@@ -69,6 +69,13 @@ OWN = {
     "scheduled_p50": ("the same, p50", ".1f"),
     "scheduled_p99": ("the same, p99", ".1f"),
     "naps": ("1 000 jobs of 100 ms at concurrency 100, s", ".3f"),
+    "unique_bulk": ("unique jobs: bulk of 1 000, jobs/s", ",.0f"),
+    "unique_drain": ("the same: drain, jobs/s", ",.0f"),
+    "keyed_bulk": ("jobs with a limit of ten for each of 1 000 keys: bulk, jobs/s", ",.0f"),
+    "keyed_drain": ("the same: drain, jobs/s", ",.0f"),
+    "rated_bulk": ("jobs with a rate for each of 1 000 keys: bulk, jobs/s", ",.0f"),
+    "rated_drain": ("the same: drain, jobs/s", ",.0f"),
+    "drain_beside_lane": ("drain beside {lane} jobs in one full lane, jobs/s", ",.0f"),
 }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import time
 from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
@@ -181,6 +182,34 @@ async def naps(bench: Bench) -> Figures:
     return {"naps": drained.seconds * 1_000 / count}
 
 
+async def unique(bench: Bench) -> Figures:
+    """Unique jobs, stored in batches of 1 000, and drained by one worker: jobs/s each."""
+    return await _featured(bench, "unique")
+
+
+async def keyed(bench: Bench) -> Figures:
+    """The same for jobs of 1 000 keys, of each of which at most ten run at once."""
+    return await _featured(bench, "keyed")
+
+
+async def rated(bench: Bench) -> Figures:
+    """The same for jobs of 1 000 keys, of each of which at most 1 000 start in a second."""
+    return await _featured(bench, "rated")
+
+
+async def drain_beside_lane(bench: Bench) -> Figures:
+    """One worker drains jobs without limits while 100 000 wait in a lane that is full: jobs/s.
+
+    The one that they wait for runs in this worker, which has a slot less.
+    """
+    async with bench.client() as client:
+        await client.ask("full_lane", count=bench.sizes.lane)
+        await bench.fill(client, bench.jobs)
+        async with bench.workers() as workers:
+            drained = await bench.drain(client, workers, bench.jobs)
+    return {"drain_beside_lane": drained.rate}
+
+
 EVERYONE: tuple[Scenario, ...] = (
     one_by_one,
     concurrent,
@@ -199,6 +228,10 @@ OURS: tuple[Scenario, ...] = (
     memory,
     scheduled,
     naps,
+    unique,
+    keyed,
+    rated,
+    drain_beside_lane,
 )
 
 
@@ -252,6 +285,18 @@ async def _drain_beside(bench: Bench, name: str, kind: str, others: int) -> Figu
         async with bench.workers() as workers:
             drained = await bench.drain(client, workers, bench.jobs)
     return {name: drained.rate}
+
+
+async def _featured(bench: Bench, kind: str) -> Figures:
+    count = bench.sizes.featured
+    async with bench.client() as client:
+        before = time.monotonic()
+        await client.ask("featured", kind=kind, count=count)
+        stored = count / (time.monotonic() - before)
+        await bench.database.settle(checkpoint=False)
+        async with bench.workers() as workers:
+            drained = await bench.drain(client, workers, count)
+    return {f"{kind}_bulk": stored, f"{kind}_drain": drained.rate}
 
 
 async def _delays(

@@ -27,6 +27,10 @@ class Sizes:
     load_seconds: float = 5.0
     """How long a worker is kept at half its peak."""
     naps: int = 1_000
+    featured: int = 20_000
+    """Jobs that are limited, or unique."""
+    lane: int = 100_000
+    """Waiting in one lane that is full."""
 
     def jobs(self, wanted: int) -> int:
         """Return how many to drain for a peer that says *wanted*."""
@@ -46,4 +50,6 @@ QUICK = Sizes(
     memory_seconds=0.5,
     load_seconds=1.0,
     naps=200,
+    featured=500,
+    lane=2_000,
 )

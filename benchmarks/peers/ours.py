@@ -33,6 +33,7 @@ PEER = Peer(
     unfinished="""
         select (select count(*) from asyncjobs.jobs where state = 'available' and priority < 90)
              + (select count(*) from asyncjobs.jobs where state = 'running' and priority < 90)
+             + (select count(*) from asyncjobs.jobs where waits_in is not null and priority < 90)
     """,
     backlog={
         "waiting": STORE.format(run_at="now()", state="available", finished_at="null"),
@@ -50,8 +51,24 @@ async def noop(sent: int) -> None:
     RECORD.started(sent)
 
 
+async def keyed(key: int) -> None:
+    RECORD.started(0)
+
+
+async def rated(key: int) -> None:
+    RECORD.started(0)
+
+
+async def once(number: int) -> None:
+    RECORD.started(0)
+
+
 async def nap(seconds: float) -> None:
     RECORD.started(0)
+    await asyncio.sleep(seconds)
+
+
+async def lane(seconds: float) -> None:
     await asyncio.sleep(seconds)
 
 
@@ -62,13 +79,18 @@ class Adapter:
         self.later_ = self.jobs.create_scheduler(adapter="postgres")
 
     def _manager(self, options: Mapping[str, Any]) -> Any:
-        from asyncjobs import JobManager, PostgresAdapter, WorkerGroup
+        from asyncjobs import JobManager, PostgresAdapter, RateLimit, WorkerGroup
 
         jobs = JobManager(
             adapters={"postgres": PostgresAdapter(self.url)},
             workers=[WorkerGroup(adapter="postgres", **options)],
         )
         self.noop, self.nap = jobs.job(noop), jobs.job(nap)
+        self.keyed = jobs.job(concurrency_key="tenant:{key}", concurrency=10)(keyed)
+        rate = RateLimit(1_000, per=1)
+        self.rated = jobs.job(concurrency_key="account:{key}", rate_limit=rate)(rated)
+        self.once = jobs.job(unique=True)(once)
+        self.lane = jobs.job(concurrency_key="full", concurrency=1, priority=90)(lane)
         return jobs
 
     async def install(self) -> None:
@@ -87,6 +109,22 @@ class Adapter:
     async def naps(self, count: int, seconds: float) -> None:
         """Store jobs that take *seconds*."""
         await self.later_.many([self.nap(seconds) for _ in range(count)])
+
+    async def featured(self, kind: str, count: int) -> None:
+        """Store jobs that are unique, or limited by 1 000 keys, in batches of 1 000."""
+        for start in range(0, count, 1_000):
+            numbers = range(start, min(start + 1_000, count))
+            if kind == "unique":
+                await self.later_.many([self.once(number) for number in numbers])
+            else:
+                limited = self.keyed if kind == "keyed" else self.rated
+                await self.later_.many([limited(number % 1_000) for number in numbers])
+
+    async def full_lane(self, count: int) -> None:
+        """Store *count* jobs that wait for one that takes an hour."""
+        await self.later_(self.lane(3_600))
+        for _ in range(0, count, 1_000):
+            await self.later_.many([self.lane(0) for _ in range(1_000)])
 
     async def schedule(self, count: int, first: float, spread: float) -> None:
         """Store *count* jobs, due from *first* seconds on within *spread*, stamped with it."""
