@@ -25,6 +25,8 @@ jobs = JobManager(
             retain=timedelta(days=1),
         )
     ],
+    # Set by `name_request` in main.py: jobs have the id of the request that caused them.
+    carry=["request_id"],
 )
 later = jobs.create_scheduler(adapter="postgres")
 

@@ -8,6 +8,7 @@ from email.utils import localtime
 from typing import TYPE_CHECKING
 
 import aiosmtplib
+import structlog
 
 from app.settings import settings
 
@@ -62,5 +63,8 @@ def _compose(user: User, kind: str, subject: str, text: str) -> EmailMessage:
     # can tell the second copy.
     domain = settings.mail_from.partition("@")[2]
     message["Message-ID"] = f"<{kind}.{user.id}@{domain}>"
+    # Carried from the request to whichever process sends this.
+    if request_id := structlog.contextvars.get_contextvars().get("request_id"):
+        message["X-Request-ID"] = request_id
     message.set_content(text.format(name=user.name))
     return message

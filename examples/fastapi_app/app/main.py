@@ -1,11 +1,14 @@
 """The web app: a sign-up page, a page for each user, and the inbox of the demo's mail server."""
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import uuid4
 
 import asyncpg
+import structlog
 from fastapi import Depends, FastAPI, Form, HTTPException, Request, Response
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
@@ -31,6 +34,7 @@ from app.users import User
 from asyncjobs.integrations.starlette import job_events
 
 HERE = Path(__file__).parent
+REQUEST_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 CONTENT_POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 templates = Jinja2Templates(HERE / "templates")
@@ -85,6 +89,19 @@ async def send_content_policy(
     response = await call_next(request)
     response.headers.setdefault("Content-Security-Policy", CONTENT_POLICY)
     response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+@app.middleware("http")
+async def name_request(
+    request: Request, call_next: Callable[[Request], Awaitable[Response]]
+) -> Response:
+    """Give each request an id, or keep the one it came with. The jobs that it causes carry it."""
+    given = request.headers.get("X-Request-ID", "")
+    request_id = given if REQUEST_ID.fullmatch(given) else uuid4().hex
+    with structlog.contextvars.bound_contextvars(request_id=request_id):
+        response = await call_next(request)
+    response.headers["X-Request-ID"] = request_id
     return response
 
 

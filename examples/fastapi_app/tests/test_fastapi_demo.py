@@ -30,6 +30,23 @@ async def test_a_sign_up_brings_a_mail_as_the_server_received_it(
     assert "Hello Ada Lovelace," in mail.get_content()
 
 
+async def test_both_mails_name_the_request_that_caused_them(visitor: Visitor, email: str) -> None:
+    visitor.client.headers["X-Request-ID"] = f"request-of-{email.partition('@')[0]}"
+    await visitor.sign_up("Ada", email)
+
+    welcome = await visitor.wait_for_mail(email)
+    tips = await visitor.wait_for_mail(email, count=2)
+
+    wanted = visitor.client.headers["X-Request-ID"]
+    assert [welcome["X-Request-ID"], tips["X-Request-ID"]] == [wanted, wanted]
+
+
+async def test_a_request_id_that_makes_no_sense_is_replaced(visitor: Visitor) -> None:
+    answer = await visitor.client.get("/", headers={"X-Request-ID": "a b\tc"})
+
+    assert len(answer.headers["X-Request-ID"]) == 32
+
+
 async def test_the_page_follows_each_job_to_its_end(visitor: Visitor, email: str) -> None:
     user_page = await visitor.sign_up("Ada", email)
 
