@@ -12,7 +12,7 @@ from asyncjobs.dashboard.app import Dashboard, create_dashboard
 from asyncjobs.dashboard.auth import Auth, Identity
 from asyncjobs.dashboard.dependency import by_dependency
 from asyncjobs.dashboard.passwords import hash_password, password
-from asyncjobs.dashboard.redaction import Redact
+from asyncjobs.glance.redaction import Redact
 
 __all__ = [
     "Auth",

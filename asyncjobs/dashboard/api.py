@@ -38,8 +38,8 @@ from asyncjobs.dashboard.models import (
 )
 from asyncjobs.dashboard.openapi import document
 from asyncjobs.dashboard.render import desk_of
-from asyncjobs.dashboard.search import parse
 from asyncjobs.filters import JobFilter
+from asyncjobs.glance.search import parse
 from asyncjobs.types import JobState
 
 if TYPE_CHECKING:

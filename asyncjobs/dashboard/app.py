@@ -19,9 +19,9 @@ from asyncjobs.dashboard.desk import Desk
 from asyncjobs.dashboard.guard import Guard, path_of
 from asyncjobs.dashboard.headers import SafeHeaders
 from asyncjobs.dashboard.pages import job, jobs, overview, workers
-from asyncjobs.dashboard.redaction import Redact, Redaction
 from asyncjobs.dashboard.render import STATIC, page
 from asyncjobs.errors import AsyncJobsError, ConfigError, NotOpenError, StorageError
+from asyncjobs.glance.redaction import Redact, Redaction
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from asyncjobs.glance.glance import Glance
 
 if TYPE_CHECKING:
-    from asyncjobs.dashboard.redaction import Redaction
+    from asyncjobs.glance.redaction import Redaction
     from asyncjobs.manager import JobManager
     from asyncjobs.scheduler import Scheduler
 

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from asyncjobs.dashboard.story import arguments_of, errors_of, meta_of
 
 if TYPE_CHECKING:
-    from asyncjobs.dashboard.redaction import Redaction
     from asyncjobs.glance.overview import Overview
+    from asyncjobs.glance.redaction import Redaction
     from asyncjobs.storage.overview import WorkerStatus
     from asyncjobs.types import JobRecord
 

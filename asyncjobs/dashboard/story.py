@@ -12,7 +12,7 @@ from asyncjobs.types import JobState
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from asyncjobs.dashboard.redaction import Redaction
+    from asyncjobs.glance.redaction import Redaction
     from asyncjobs.types import JobRecord
 
 ENDED = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)

@@ -12,7 +12,6 @@ from asyncjobs.dashboard.actions import KINDS, Actions
 from asyncjobs.dashboard.guard import identity_of
 from asyncjobs.dashboard.pages.forms import field, read_form, see_other
 from asyncjobs.dashboard.pages.jobs import said
-from asyncjobs.dashboard.redaction import restore
 from asyncjobs.dashboard.render import desk_of, page
 from asyncjobs.dashboard.story import (
     arguments_of,
@@ -24,6 +23,7 @@ from asyncjobs.dashboard.story import (
     pretty,
 )
 from asyncjobs.errors import ArgumentError, JobExistsError, UnknownJobError
+from asyncjobs.glance.redaction import restore
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -16,9 +16,9 @@ from asyncjobs.dashboard.actions import KINDS, Actions
 from asyncjobs.dashboard.guard import identity_of
 from asyncjobs.dashboard.pages.forms import Fields, field, ids_of, read_form, see_other
 from asyncjobs.dashboard.render import desk_of, page, text
-from asyncjobs.dashboard.search import FILTERS, Search, parse
 from asyncjobs.errors import StorageUnavailableError
 from asyncjobs.filters import JobFilter
+from asyncjobs.glance.search import FILTERS, Search, parse
 from asyncjobs.glance.words import plural
 from asyncjobs.types import JobState
 

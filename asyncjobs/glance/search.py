@@ -24,7 +24,7 @@ from asyncjobs.types import JobState
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from asyncjobs.dashboard.redaction import Redaction
+    from asyncjobs.glance.redaction import Redaction
 
 FILTERS = (
     "name:", "state:", "queue:", "tag:", "args.", "error:", "attempt:", "priority:", "id:",
