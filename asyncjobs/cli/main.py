@@ -8,13 +8,17 @@ from typing import Annotated, Any
 import typer
 
 from asyncjobs.cli import (
+    acting,
     bench,
     dashboard,
     database,
     detached,
     dev,
+    finding,
     generate,
     init,
+    operating,
+    storing,
     top,
     work,
     worker,
@@ -39,11 +43,29 @@ EXAMPLES: dict[Callable[..., None], str] = {
     database.migrate: "asyncjobs migrate --sql > asyncjobs.sql",
     dashboard.dashboard: "asyncjobs dashboard --port 8765",
     top.top: "asyncjobs top --period day",
+    operating.status: "asyncjobs status --json",
+    operating.workers: "asyncjobs workers",
+    finding.list_jobs: 'asyncjobs list state:failed name:send_* "error:connection refused"',
+    finding.show: "asyncjobs show 4711",
+    acting.retry: "asyncjobs retry state:failed after:2h --dry-run",
+    acting.cancel: "asyncjobs cancel queue:email state:scheduled --yes",
+    acting.delete: "asyncjobs delete state:succeeded before:7d",
+    acting.reschedule: "asyncjobs reschedule name:send_tips --wait 3600",
+    operating.pause: "asyncjobs pause --queue email",
+    operating.resume: "asyncjobs resume --queue email",
+    operating.schedules: "asyncjobs schedules --run nightly_report",
+    storing.enqueue: "asyncjobs enqueue send_welcome_email '{\"user_id\": 7}' --wait 60",
     init.init: "asyncjobs init app/jobs.py",
     bench.bench: "asyncjobs bench --dsn postgresql://localhost/app --seconds 30",
     dev.dev: "asyncjobs dev",
     worker.worker: "asyncjobs --log-format json worker --index 0 --id 0",
 }
+
+
+def name_of(verb: Callable[..., None]) -> str:
+    """Return what is typed for *verb*; ``list`` is Python's word for something else."""
+    return verb.__name__.removesuffix("_jobs")
+
 
 cli = typer.Typer(
     name="asyncjobs",
@@ -55,7 +77,7 @@ cli = typer.Typer(
     epilog="Example: asyncjobs --app app.jobs:jobs work",
 )
 for verb, example in EXAMPLES.items():
-    cli.command(verb.__name__, epilog=f"Example: {example}")(verb)
+    cli.command(name_of(verb), epilog=f"Example: {example}")(verb)
 
 generators = typer.Typer(
     no_args_is_help=True, epilog="Example: asyncjobs generate job send_invoice"

@@ -10,6 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from asyncjobs.cli.opened import only_adapter
 from asyncjobs.cli.runner import on_signals, run
 from asyncjobs.errors import ConfigError, StorageError
 from asyncjobs.glance.glance import Glance
@@ -42,14 +43,9 @@ def top(
     if period not in PERIODS:
         raise ConfigError(f"--period must be of {', '.join(PERIODS)}, got {period!r}")
     jobs = settings.reference().load()
-    raise typer.Exit(run(_show(jobs, _only(jobs) if adapter is None else adapter, period, every)))
-
-
-def _only(jobs: JobManager) -> str:
-    if len(jobs.adapters) != 1:
-        raise ConfigError(f"--adapter must say which one, of: {', '.join(jobs.adapters)}")
-    [adapter] = jobs.adapters
-    return adapter
+    raise typer.Exit(
+        run(_show(jobs, only_adapter(jobs) if adapter is None else adapter, period, every))
+    )
 
 
 async def _show(jobs: JobManager, adapter: str, period: str, every: float) -> int:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from asyncjobs.cli.main import EXAMPLES, common_options_first
+from asyncjobs.cli.main import EXAMPLES, common_options_first, name_of
 
 if TYPE_CHECKING:
     from shell import Shell
 
-VERBS = [[verb.__name__] for verb in EXAMPLES] + [["generate"], ["generate", "job"], []]
+VERBS = [[name_of(verb)] for verb in EXAMPLES] + [["generate"], ["generate", "job"], []]
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)

@@ -1,0 +1,171 @@
+"""``list`` and ``show``: which jobs there are, and all that is stored of one."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from asyncjobs.cli.opened import (
+    NOTHING_DONE,
+    AdapterOption,
+    JsonOption,
+    Opened,
+    plain,
+    print_json,
+    print_table,
+    run_opened,
+)
+from asyncjobs.errors import ConfigError
+from asyncjobs.glance.redaction import Redaction
+from asyncjobs.glance.search import parse
+from asyncjobs.glance.words import moment, relative
+from asyncjobs.types import told_in
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from asyncjobs.filters import JobFilter
+    from asyncjobs.types import JobRecord
+
+STYLES = {"failed": "red", "running": "green", "cancelled": "yellow", "succeeded": "dim"}
+Query = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Ids, parts of names, and name:, state:, queue:, tag:, args.x:, error:, attempt:, "
+        "priority:, after:, before:, as in the dashboard's search.",
+        show_default=False,
+    ),
+]
+
+
+async def understood(opened: Opened, query: Sequence[str] | None) -> JobFilter:
+    """Return which jobs the words of *query* mean. Raises ConfigError."""
+    text = " ".join(_one_word(word) for word in query or ())
+    registered = [job.name for job in opened.jobs.registry]
+    names = sorted({*registered, *await opened.storage.statistics.names()})
+    found = parse(text, names, Redaction(()))
+    if found.problems:
+        raise ConfigError(" ".join(found.problems))
+    return found.where
+
+
+def _one_word(word: str) -> str:
+    # The shell has taken the quotation marks away: error:"connection refused" is one word here.
+    if '"' in word or not any(letter.isspace() for letter in word):
+        return word
+    kind, colon, value = word.partition(":")
+    return f"{kind}:{json.dumps(value)}" if colon else json.dumps(word)
+
+
+def list_jobs(
+    ctx: typer.Context,
+    query: Query = None,
+    limit: Annotated[int, typer.Option(help="How many at most.", min=1, max=1_000)] = 20,
+    adapter: AdapterOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List jobs: newest first; available ones in the order in which they run."""
+
+    async def show(opened: Opened) -> int:
+        where = await understood(opened, query)
+        page = await opened.later.find(where, limit=limit)
+        if as_json:
+            print_json([job_as_json(record) for record in page.jobs])
+            return 0
+        now = datetime.now(UTC)
+        print_table(
+            ("id>", "name", "queue", "state", "attempt>", "priority>", "when", "last error"),
+            [_row(record, now) for record in page.jobs],
+        )
+        if page.after is not None:
+            count = await opened.later.count(where)
+            about = "" if count.is_exact else "about "
+            print(f"... of {about}{count.jobs:,}; --limit shows more")
+        elif not page.jobs:
+            print("no such jobs")
+        return 0
+
+    run_opened(ctx, adapter, show)
+
+
+def show(
+    ctx: typer.Context,
+    job_id: Annotated[int, typer.Argument(metavar="ID", help="The job's number.")],
+    adapter: AdapterOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show all that is stored of one job. Exits with 1 if there is nothing."""
+
+    async def look(opened: Opened) -> int:
+        record = await opened.later.get(job_id)
+        if record is None:
+            print(f"there is no job {job_id}: it never was, or its row was removed when it ended")
+            return NOTHING_DONE
+        if as_json:
+            print_json(job_as_json(record))
+        else:
+            _show(record)
+        return 0
+
+    run_opened(ctx, adapter, look)
+
+
+def job_as_json(record: JobRecord) -> dict[str, Any]:
+    """Return what is stored of a job as a JSON object."""
+    told = record._asdict()
+    del told["extra"]
+    for name in ("args", "errors", "progress", "result"):
+        told[name] = None if told[name] is None else json.loads(told[name])
+    return {**told, "tags": list(record.tags), "meta": record.meta}
+
+
+def _row(record: JobRecord, now: datetime) -> list[object]:
+    errors = json.loads(record.errors)
+    last = f"{errors[-1].get('error')}: {errors[-1].get('message')}" if errors else ""
+    when = record.finished_at or record.attempted_at or record.run_at
+    if record.state in {"scheduled", "available", "waiting"}:
+        when = record.run_at
+    return [
+        record.id, record.name, record.queue,
+        Text(record.state, style=STYLES.get(record.state, "")), record.attempt, record.priority,
+        relative(when, now), last[:80],
+    ]  # fmt: skip
+
+
+def _show(record: JobRecord) -> None:
+    console, now = Console(), datetime.now(UTC)
+    facts: dict[str, object] = {
+        "job": f"{record.name} #{record.id}",
+        "state": record.state if record.waits_in is None else f"waiting in {record.waits_in}",
+        "queue": f"{record.queue}, priority {record.priority}",
+        "attempt": record.attempt,
+    }
+    moments = {
+        "created": record.created_at,
+        "runs at": record.run_at,
+        "attempted": record.attempted_at,
+        "finished": record.finished_at,
+        "expires": record.expires_at,
+    }
+    facts |= {
+        name: f"{moment(at)} ({relative(at, now)})"
+        for name, at in moments.items()
+        if at is not None
+    }
+    facts |= {"args": record.args, "result": record.result, "progress": record.progress}
+    context = told_in(record.extra).get("context")
+    facts |= {"tags": ", ".join(record.tags), "meta": record.meta, "context": context}
+    facts["unique key"] = record.unique_key
+    for name, value in facts.items():
+        if value not in (None, "", {}):
+            console.print(Text.assemble((f"{name:<11}", "bold"), plain(value)), soft_wrap=True)
+    for error in json.loads(record.errors):
+        what = f"attempt {error.get('attempt')}: {error.get('error')}: {error.get('message')}"
+        console.print(Text.assemble("\n", (str(plain(what)), "red")), soft_wrap=True)
+        for line in str(error.get("traceback") or "").splitlines():
+            console.print(plain(line), style="dim", soft_wrap=True)

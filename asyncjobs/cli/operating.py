@@ -1,0 +1,205 @@
+"""``status``, ``workers``, ``pause``, ``resume`` and ``schedules``: the whole, and its switches."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, is_dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from asyncjobs.cli.opened import (
+    NOTHING_DONE,
+    AdapterOption,
+    JsonOption,
+    Opened,
+    print_json,
+    print_table,
+    run_opened,
+)
+from asyncjobs.cli.top import screen
+from asyncjobs.errors import ConfigError
+from asyncjobs.glance.glance import Glance
+from asyncjobs.glance.words import duration, relative
+
+if TYPE_CHECKING:
+    from asyncjobs.schedule_types import Schedule
+
+QueueOption = Annotated[str | None, typer.Option("--queue", help="A queue.", show_default=False)]
+JobOption = Annotated[str | None, typer.Option("--job", help="A job's name.", show_default=False)]
+KeyOption = Annotated[
+    str | None, typer.Option("--key", help="A concurrency key.", show_default=False)
+]
+
+
+def status(ctx: typer.Context, adapter: AdapterOption = None, as_json: JsonOption = False) -> None:
+    """Show how it stands, once: pace, queues, workers, pauses, and what is wrong.
+
+    Exits with 1 if something is bad, so that a script can ask.
+    """
+
+    async def look(opened: Opened) -> int:
+        overview = await Glance(opened.storage).overview("hour")
+        pauses, tasks = await opened.later.pauses(), await opened.later.maintenance()
+        is_bad = any(finding.level == "bad" for finding in overview.findings)
+        if as_json:
+            print_json(
+                {
+                    "well": not is_bad,
+                    **{
+                        name: value
+                        for name, value in _told(overview).items()
+                        if name not in {"chart", "period"}
+                    },
+                    "pauses": [_told(pause) for pause in pauses],
+                    "maintenance": [_told(task) for task in tasks],
+                }
+            )
+        else:
+            Console().print(screen(overview))
+            for pause in pauses:
+                Console().print(Text(f"paused: {pause.kind} {pause.name}", style="yellow"))
+        return NOTHING_DONE if is_bad else 0
+
+    run_opened(ctx, adapter, look)
+
+
+def workers(ctx: typer.Context, adapter: AdapterOption = None, as_json: JsonOption = False) -> None:
+    """List the workers, and what each runs now. Exits with 1 if none is alive."""
+
+    async def look(opened: Opened) -> int:
+        found = await opened.storage.overview.workers()
+        if as_json:
+            print_json([_told(worker) for worker in found])
+        else:
+            print_table(
+                ("name", "host", "pid>", "queues", "running>", "since", "heartbeat", "runs now"),
+                [
+                    (
+                        worker.name, worker.host, worker.pid, ", ".join(worker.queues),
+                        worker.running, relative(worker.started_at, datetime.now(UTC)),
+                        Text(f"{duration(worker.silent)} ago",
+                             style="red" if worker.silent > worker.lease else ""),
+                        ", ".join(f"{job.name} #{job.id} {duration(job.seconds)}"
+                                  for job in worker.jobs[:5]),
+                    )
+                    for worker in found
+                ],
+            )  # fmt: skip
+        return 0 if any(worker.silent <= worker.lease for worker in found) else NOTHING_DONE
+
+    run_opened(ctx, adapter, look)
+
+
+def pause(
+    ctx: typer.Context,
+    queue: QueueOption = None,
+    job: JobOption = None,
+    key: KeyOption = None,
+    adapter: AdapterOption = None,
+) -> None:
+    """Let no more jobs of a queue, a name or a concurrency key start; those that run go on."""
+
+    async def action(opened: Opened) -> int:
+        changed = await opened.later.pause(queue=queue, job=job, key=key)
+        print("paused" if changed else "it was paused already")
+        return 0
+
+    run_opened(ctx, adapter, action)
+
+
+def resume(
+    ctx: typer.Context,
+    queue: QueueOption = None,
+    job: JobOption = None,
+    key: KeyOption = None,
+    adapter: AdapterOption = None,
+) -> None:
+    """End a pause."""
+
+    async def action(opened: Opened) -> int:
+        changed = await opened.later.resume(queue=queue, job=job, key=key)
+        print("resumed" if changed else "it was not paused")
+        return 0
+
+    run_opened(ctx, adapter, action)
+
+
+def schedules(
+    ctx: typer.Context,
+    *,
+    run: Annotated[
+        str | None, typer.Option(help="Run this one now, beside its ticks.", show_default=False)
+    ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(help="Switch this one on, also if it gave up.", show_default=False),
+    ] = None,
+    off: Annotated[
+        str | None, typer.Option(help="Switch this one off.", show_default=False)
+    ] = None,
+    adapter: AdapterOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List what recurs: when next, and how it went. Or switch one, or run it now."""
+    if [run, on, off].count(None) < 2:
+        raise ConfigError("give one of --run, --on and --off")
+
+    async def action(opened: Opened) -> int:
+        known = opened.later.schedules
+        if run is not None:
+            started = await known.run_now(run)
+            print("a run has not ended yet" if started is None else f"job {started.id}")
+            return NOTHING_DONE if started is None else 0
+        if on is not None:
+            _print_schedules([await known.enable(on)], as_json=as_json)
+        elif off is not None:
+            _print_schedules([await known.disable(off)], as_json=as_json)
+        else:
+            _print_schedules(await known.list(), as_json=as_json)
+        return 0
+
+    run_opened(ctx, adapter, action)
+
+
+def _print_schedules(found: list[Schedule], *, as_json: bool) -> None:
+    if as_json:
+        print_json([_told(schedule) for schedule in found])
+        return
+    now = datetime.now(UTC)
+    print_table(
+        ("name", "job", "when", "next", "last", "result", "state"),
+        [
+            (
+                one.name, one.job,
+                f"{one.cron} {one.timezone}" if one.cron else f"every {one.every}",
+                relative(one.next_at, now) if one.next_at else "",
+                relative(one.last_at, now) if one.last_at else "",
+                one.last_result or "", _state(one),
+            )
+            for one in found
+        ],
+    )  # fmt: skip
+
+
+def _state(schedule: Schedule) -> str:
+    if schedule.problem:
+        return schedule.problem
+    if schedule.gave_up_at:
+        return f"gave up after {schedule.failures} failures: --on {schedule.name}"
+    if schedule.retired_at:
+        return "retired: the code does not declare it any more"
+    return "on" if schedule.enabled else "off"
+
+
+def _told(value: Any) -> Any:
+    # Named tuples and dataclasses as objects.
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: _told(getattr(value, name)) for name in asdict(value)}
+    if hasattr(value, "_asdict"):
+        return {name: _told(inner) for name, inner in value._asdict().items()}
+    if isinstance(value, list | tuple):
+        return [_told(inner) for inner in value]
+    return value
