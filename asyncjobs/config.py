@@ -114,6 +114,10 @@ class WorkerGroup:
     """End the process when a job does not end although it was cancelled, once the others have
     ended or were given back: for a supervisor to start it again."""
 
+    mend_tables: bool = False
+    """Vacuum our tables, and rebuild our indexes, when they need it much: see maintenance. False
+    only says so."""
+
     def __post_init__(self) -> None:
         check_whole("count", self.count, 0, 1_000)
         check_whole("concurrency", self.concurrency, 1, MAX_CONCURRENCY)
@@ -129,8 +133,9 @@ class WorkerGroup:
         check_between("heartbeat_interval", self.heartbeat_interval, 0.05, 3_600, " s")
         check_between("lease", self.lease, 3 * self.heartbeat_interval, 86_400, " s")
         check_between("shutdown_timeout", self.shutdown_timeout, 0, 86_400, " s")
-        if not isinstance(self.kill_stuck, bool):
-            raise ConfigError(f"kill_stuck must be True or False, got {self.kill_stuck!r}")
+        for name in ("kill_stuck", "mend_tables"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{name} must be True or False, got {getattr(self, name)!r}")
         if not self.queue or not isinstance(self.queue, str | list | tuple):
             raise ConfigError(f'queue must be "*", a name or a list of names, got {self.queue!r}')
 

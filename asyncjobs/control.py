@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from asyncjobs.job import Job
     from asyncjobs.registry import JobRegistry
     from asyncjobs.storage.admin import Count, Page
+    from asyncjobs.storage.maintenance import MaintenanceTask
     from asyncjobs.storage.protocol import Storage
     from asyncjobs.types import JobRecord, Json
 
@@ -57,6 +58,10 @@ class Control:
     ) -> Count:
         """Return how many jobs there are: exactly up to 10 000, and otherwise about."""
         return await self._storage.admin.count(_meant(where, fields, is_everything=True))
+
+    async def maintenance(self) -> list[MaintenanceTask]:
+        """Return what workers do to keep the storage tidy, by name: when next, and how it went."""
+        return await self._storage.maintenance.tasks()
 
     @overload
     async def cancel(self, job_id: int, /, *, interrupt: bool = True) -> bool: ...

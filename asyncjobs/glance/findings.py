@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from asyncjobs.glance.words import duration, number, share, size
+from asyncjobs.glance.words import duration, number, relative, share, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
+    from asyncjobs.storage.maintenance import MaintenanceTask
     from asyncjobs.storage.overview import Depth, Health, WorkerStatus
 
 Level: TypeAlias = Literal["good", "warning", "bad"]
@@ -21,6 +23,8 @@ OLD_SLOT = 1_000_000
 """Transactions."""
 FULL = 0.8
 """A share of what there is."""
+LATE = 900.0
+"""Seconds for which a task of maintenance has been due."""
 LONG_WAIT = 60.0
 """Seconds for which a job that could run has waited."""
 
@@ -35,10 +39,16 @@ class Finding(NamedTuple):
 
 
 def findings(
-    health: Health | None, workers: Sequence[WorkerStatus], depths: Sequence[Depth]
+    health: Health | None,
+    workers: Sequence[WorkerStatus],
+    depths: Sequence[Depth],
+    tasks: Sequence[MaintenanceTask] = (),
+    now: datetime | None = None,
 ) -> list[Finding]:
-    """Return what is to be said, the worst first."""
+    """Return what is to be said, the worst first. *tasks* are those of maintenance, *now*."""
     found = [*_of_work(workers, depths)]
+    if now is not None:
+        found += _of_maintenance(tasks, now)
     if health is not None:
         found += [
             *_of_snapshots(health),
@@ -76,6 +86,30 @@ def _of_work(workers: Sequence[WorkerStatus], depths: Sequence[Depth]) -> Iterat
                 f"The worker {worker.name} on {worker.host} has been silent for "
                 f"{duration(worker.silent)}.",
                 "Its jobs go to others as soon as one of them looks.",
+            )
+
+
+def _of_maintenance(tasks: Sequence[MaintenanceTask], now: datetime) -> Iterator[Finding]:
+    for task in tasks:
+        late = (now - task.due_at).total_seconds()
+        if task.problem:
+            yield Finding(
+                "warning",
+                f"Maintenance, {task.task}: {task.problem}",
+                f"It is tried again {relative(task.due_at, now)}.",
+            )
+        elif task.report and not task.done:
+            yield Finding(
+                "warning",
+                f"Maintenance, {task.task}: {task.report}",
+                "Or let a worker do it: WorkerGroup(mend_tables=True).",
+            )
+        elif task.worker is None and late > LATE:
+            yield Finding(
+                "warning",
+                f"Maintenance, {task.task}: nobody does it since {duration(late)}.",
+                "Run a worker of the group that it belongs to. If there is none any more, it is "
+                "forgotten after 30 days.",
             )
 
 

@@ -13,6 +13,7 @@ from asyncjobs.glance.overview import LINES, PERIODS, Overview, chart_of, lines_
 if TYPE_CHECKING:
     from asyncjobs.glance.overview import Line, Period
     from asyncjobs.statistics import Span
+    from asyncjobs.storage.maintenance import MaintenanceTask
     from asyncjobs.storage.overview import Depth, Health, WorkerStatus
     from asyncjobs.storage.protocol import Storage
 
@@ -34,6 +35,7 @@ class Glance:
         self.depths = Fresh(self._read_depths, AT_ONCE)
         self.states = Fresh(self._read_states, AT_ONCE)
         self.health = Fresh(self._read_health, SOON)
+        self.maintenance = Fresh(self._read_maintenance, SOON)
         self.names = Fresh(self._read_names, SELDOM)
         self._spans = {
             key: Fresh(partial(self._read_spans, period), AT_ONCE)
@@ -61,7 +63,9 @@ class Glance:
             lines=lines[:LINES],
             depths=depths,
             workers=workers,
-            findings=findings(await self.health.get(), workers, depths),
+            findings=findings(
+                await self.health.get(), workers, depths, await self.maintenance.get(), now
+            ),
         )
 
     def changed(self) -> None:
@@ -82,6 +86,9 @@ class Glance:
 
     async def _read_health(self) -> Health | None:
         return await self.storage.overview.health()
+
+    async def _read_maintenance(self) -> list[MaintenanceTask]:
+        return await self.storage.maintenance.tasks()
 
     async def _read_names(self) -> list[str]:
         return await self.storage.statistics.names()

@@ -19,6 +19,7 @@ import anyio
 from asyncjobs.errors import ConnectionKindError, NotOpenError
 from asyncjobs.storage.memory_admin import MemoryAdmin
 from asyncjobs.storage.memory_limits import MemoryLimits
+from asyncjobs.storage.memory_maintenance import MemoryMaintenance
 from asyncjobs.storage.memory_overview import MemoryOverview
 from asyncjobs.storage.memory_results import MemoryResults, keep
 from asyncjobs.storage.memory_rows import Row, WorkerRow
@@ -88,6 +89,7 @@ class MemoryAdapter:
             tell=self._table.tell,
         )
         self.overview = MemoryOverview(clock, self._rows, self._workers)
+        self.maintenance = MemoryMaintenance(clock, self._workers, self._table.keys)
 
     async def open(self) -> None:
         """Count one more user."""

@@ -84,6 +84,13 @@ class Keys:
                     raise JobExistsError(job.name, other.id)
             seen.add(unique.key)
 
+    def prune(self, now: datetime, limit: int) -> int:
+        """Forget up to *limit* keys whose period is over, and return how many."""
+        over = [key for key, taken in self._periods.items() if taken.expires_at <= now][:limit]
+        for key in over:
+            del self._periods[key]
+        return len(over)
+
     def clear(self) -> None:
         """Forget all keys."""
         self._jobs.clear()

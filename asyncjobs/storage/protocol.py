@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from asyncjobs.statistics import StatisticsStorage
     from asyncjobs.storage.admin import AdminStorage
     from asyncjobs.storage.limits import LimitStorage
+    from asyncjobs.storage.maintenance import MaintenanceStorage
     from asyncjobs.storage.overview import OverviewStorage
     from asyncjobs.storage.results import ResultStorage
     from asyncjobs.storage.schedules import ScheduleStorage
@@ -73,6 +74,11 @@ class Storage(Protocol):
     @property
     def schedules(self) -> ScheduleStorage:
         """What makes jobs recur."""
+        ...
+
+    @property
+    def maintenance(self) -> MaintenanceStorage:
+        """What keeps the storage tidy."""
         ...
 
     @property

@@ -31,9 +31,6 @@ SWEEP = 1_000
 """Lanes that one sweep looks at; the next one goes on behind them."""
 AGAIN = 0.005
 """Seconds until a lane is looked at again that somebody else was changing."""
-FORGET_INTERVAL = 600.0
-UNUSED = 3_600.0
-"""Seconds without use after which a lane's row is removed."""
 
 
 class Admitter:
@@ -52,7 +49,6 @@ class Admitter:
         self._due: dict[str, float] = {}
         self._order: list[tuple[float, str]] = []
         self._sweep_at = 0.0
-        self._forget_at = time.monotonic() + FORGET_INTERVAL
         self._cursor = ""
         self._asked = False
         """Whether the sweep under way is to reach every lane, however many there are."""
@@ -128,9 +124,6 @@ class Admitter:
         self._asked = self._asked and full
         self._sweep_at = time.monotonic() + (0.0 if self._asked else self._interval)
         self.look(lanes)
-        if time.monotonic() >= self._forget_at:
-            self._forget_at = time.monotonic() + FORGET_INTERVAL
-            await self._storage.limits.forget(UNUSED)
 
     def _take_due(self) -> list[str]:
         now = time.monotonic()

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from asyncjobs.types import ClaimedJob
 
 INTERVAL = 1.0
-PRUNE_INTERVAL = 300.0
-"""Seconds; each is spread, so that workers do not come at once."""
+"""Seconds; spread, so that workers do not come at once."""
 MEASURED, EACH = 100, 16
 """Of one tally so many attempts are measured, then each so-manieth: measuring takes a
 microsecond, of the fifteen that a small job takes in all."""
@@ -63,13 +62,9 @@ class Bookkeeper:
 
     async def run(self) -> None:
         """Tell the storage until cancelled."""
-        prune_at = time.monotonic() + PRUNE_INTERVAL * random.random()  # noqa: S311 - no secret
         while True:
-            await asyncio.sleep(INTERVAL * random.uniform(0.8, 1.2))  # noqa: S311
+            await asyncio.sleep(INTERVAL * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
             await self.flush()
-            if time.monotonic() > prune_at:
-                prune_at = time.monotonic() + PRUNE_INTERVAL
-                await self._prune()
 
     async def flush(self) -> None:
         """Tell the storage what was counted; keep it if that does not answer."""
@@ -89,9 +84,3 @@ class Bookkeeper:
                 self._tallies[key].add(tally)
             else:
                 self._tallies[key] = tally
-
-    async def _prune(self) -> None:
-        try:
-            await self._storage.statistics.prune()
-        except StorageError as error:
-            self._log.warning("statistics.delayed", error=str(error))

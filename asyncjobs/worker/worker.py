@@ -23,10 +23,10 @@ from asyncjobs.worker.finisher import Finisher
 from asyncjobs.worker.identity import this_process
 from asyncjobs.worker.keeper import Keeper
 from asyncjobs.worker.lease import Lease
+from asyncjobs.worker.maintenance import Maintenance
 from asyncjobs.worker.pauses import Pauses
 from asyncjobs.worker.progress import ProgressWriter
 from asyncjobs.worker.promoter import Promoter
-from asyncjobs.worker.pruner import Pruner
 from asyncjobs.worker.reconciler import Reconciler
 from asyncjobs.worker.rescuer import Rescuer
 from asyncjobs.worker.waiting import outlast
@@ -127,7 +127,9 @@ class Worker:
             log=self._log,
         )
         retain = None if group.retain is None else check_retain(group.retain)
-        self._pruner = Pruner(storage, self._queues, retain, self._log)
+        self._maintenance = Maintenance(
+            storage, self._queues, retain, self._log, mends=group.mend_tables
+        )
         watch = LoopWatch(self._executor, self._finisher, self._log, kill_stuck=group.kill_stuck)
         self._lease = Lease(
             storage,
@@ -197,7 +199,7 @@ class Worker:
                     self._rescuer.run,
                     self._bookkeeper.run,
                     self._keeper.progress.run,
-                    self._pruner.run,
+                    self._maintenance.run,
                     self._tick,
                 ):
                     services.start_soon(service)
@@ -245,6 +247,7 @@ class Worker:
         worker = await self._storage.register(info)
         self._finisher.begin(worker)
         self._claimer.worker = self._lease.worker = self._keeper.progress.worker = worker
+        self._maintenance.worker = worker
         self._executor.renew(asked_at + self._group.lease)
         self._crontab.begin(worker)
         self._claimer.look()

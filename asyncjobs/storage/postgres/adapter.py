@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from asyncjobs.storage.postgres.admin import Admin
     from asyncjobs.storage.postgres.limits import LimitTables
+    from asyncjobs.storage.postgres.maintenance import PostgresMaintenance
     from asyncjobs.storage.postgres.overview import PostgresOverview
     from asyncjobs.storage.postgres.results import Results
     from asyncjobs.storage.postgres.schedules import SchedulesTable
@@ -273,6 +274,11 @@ class PostgresAdapter:
     def schedules(self) -> SchedulesTable:
         """The schedules; see `asyncjobs.storage.schedules`."""
         return self._tables.schedules
+
+    @property
+    def maintenance(self) -> PostgresMaintenance:
+        """What keeps the tables tidy; see `MaintenanceStorage`."""
+        return self._tables.maintenance
 
     @property
     def _tables(self) -> Tables:

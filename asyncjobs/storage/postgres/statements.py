@@ -71,6 +71,7 @@ class Statements:
     advance_schedules: str
     applied_migrations: str
     await_turn: str
+    begin_maintenance: str
     cancel_jobs: str
     claim_after: str
     claim_jobs: str
@@ -80,9 +81,12 @@ class Statements:
     count_jobs: str
     current_migration: str
     declare_limits: str
+    declare_maintenance: str
     declare_schedules: str
     delete_jobs: str
+    drop_broken_index: str
     due_schedules: str
+    end_maintenance: str
     enqueue_alike: str
     enqueue_jobs: str
     enqueue_special: str
@@ -103,6 +107,8 @@ class Statements:
     has_run: str
     heartbeat: str
     held_jobs: str
+    inspect_indexes: str
+    inspect_tables: str
     keep_lanes: str
     leave_worker: str
     local_workers: str
@@ -129,10 +135,12 @@ class Statements:
     read_depths: str
     read_durations: str
     read_health: str
+    read_maintenance: str
     read_names: str
     read_running: str
     read_states: str
     read_workers: str
+    rebuild_index: str
     record_declarations: str
     record_migration: str
     record_statistics: str
@@ -149,6 +157,7 @@ class Statements:
     retry_jobs: str
     return_jobs: str
     switch_schedule: str
+    vacuum_table: str
     waiting_lanes: str
     watch_jobs: str
 

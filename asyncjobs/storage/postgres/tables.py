@@ -9,6 +9,7 @@ from asyncjobs.storage.postgres.claims import Claims
 from asyncjobs.storage.postgres.fleet import Fleet
 from asyncjobs.storage.postgres.jobs import JobsTable
 from asyncjobs.storage.postgres.limits import LimitTables
+from asyncjobs.storage.postgres.maintenance import PostgresMaintenance
 from asyncjobs.storage.postgres.overview import PostgresOverview
 from asyncjobs.storage.postgres.results import Results
 from asyncjobs.storage.postgres.schedules import SchedulesTable
@@ -39,6 +40,7 @@ class Tables(NamedTuple):
     admin: Admin
     schedules: SchedulesTable
     overview: PostgresOverview
+    maintenance: PostgresMaintenance
 
     @classmethod
     def make(
@@ -68,4 +70,5 @@ class Tables(NamedTuple):
             admin=Admin(lanes, statements, channel),
             schedules=SchedulesTable(lanes, statements, schema, jobs),
             overview=PostgresOverview(lanes, statements, schema, notifies=listens and found.notify),
+            maintenance=PostgresMaintenance(lanes, statements, schema, version),
         )

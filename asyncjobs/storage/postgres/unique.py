@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -12,7 +11,6 @@ import asyncpg
 from asyncjobs.errors import (
     JobExistsError,
     KeyInDoubtError,
-    StorageError,
     StorageUnavailableError,
 )
 from asyncjobs.storage.postgres.external import driver_connection
@@ -35,8 +33,6 @@ TRIES = 100
 """Statements for jobs that others store, run and remove all the time, between two of ours."""
 STRENGTH = ("ignore", "reschedule", "replace", "raise")
 """Ways with a conflict: of two in one batch, what each later one does includes the earlier."""
-PRUNE_INTERVAL = 60.0
-PRUNED = 1_000
 
 
 class UniqueJobs:
@@ -45,7 +41,6 @@ class UniqueJobs:
     def __init__(self, lanes: Lanes, statements: Statements, schema: str, channel: str) -> None:
         self._lanes, self._sql = lanes, statements
         self._schema, self._channel = schema, channel
-        self._prune_at = 0.0
 
     async def enqueue(self, jobs: Sequence[NewJob], connection: object | None) -> list[StoredJob]:
         """Store *jobs* by the lane for unique ones, or by the user's own connection.
@@ -57,8 +52,6 @@ class UniqueJobs:
             await self._store_by_lane(batch)
         else:
             await self._store_within(batch, await driver_connection(connection))
-        if any(unique.period for unique in map(unique_of, jobs) if unique):
-            await self._prune()
         return batch.answers()
 
     async def _store_by_lane(self, batch: Batch) -> None:
@@ -93,15 +86,6 @@ class UniqueJobs:
             if not batch.pending:
                 return
         raise StorageUnavailableError("others change the jobs with these unique keys all the time")
-
-    async def _prune(self) -> None:
-        if time.monotonic() < self._prune_at:
-            return
-        self._prune_at = time.monotonic() + PRUNE_INTERVAL
-        with suppress(StorageError):  # the next one will do it
-            [row] = await self._lanes.unique.fetch(self._sql.prune_unique_keys, PRUNED)
-            if row[0] == PRUNED:
-                self._prune_at = 0.0
 
 
 class Batch:

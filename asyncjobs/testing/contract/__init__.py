@@ -31,6 +31,7 @@ from asyncjobs.testing.contract.hearing import HearingOfLanes
 from asyncjobs.testing.contract.limiting import Limiting
 from asyncjobs.testing.contract.listening import Listening
 from asyncjobs.testing.contract.looking import Looking
+from asyncjobs.testing.contract.maintaining import Maintaining
 from asyncjobs.testing.contract.pausing import Pausing
 from asyncjobs.testing.contract.postponing import Postponing
 from asyncjobs.testing.contract.promoting import Promoting
@@ -64,6 +65,7 @@ class QuietStorageContract(
     Recurring,
     Declaring,
     Looking,
+    Maintaining,
 ):
     """The contract of an adapter whose `listen` tells nothing, so that workers poll."""
 
