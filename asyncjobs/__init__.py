@@ -1,79 +1,87 @@
-"""Background jobs for async Python web apps, on the PostgreSQL you already have."""
+"""Background jobs for async Python web apps, on the PostgreSQL you already have.
 
-from asyncjobs.backoff import constant, exponential, linear, retry_delay
-from asyncjobs.config import WorkerGroup
-from asyncjobs.context import JobContext, current_job
-from asyncjobs.errors import (
-    AppNotFoundError,
-    ArgumentError,
-    AsyncJobsError,
-    AttemptError,
-    AttemptsExhaustedError,
-    BatchTooLargeError,
-    ConcurrencyKeyError,
-    ConfigError,
-    ConnectionKindError,
-    CronError,
-    DaemonError,
-    DatabaseNotConfiguredError,
-    DetachedJobError,
-    DuplicateJobError,
-    EmbeddedPostgresError,
-    ExpiredError,
-    JobCancelledError,
-    JobExistsError,
-    JobFailedError,
-    JobGoneError,
-    JobTimeoutError,
-    KeyInDoubtError,
-    LeaseLostError,
-    MiddlewareError,
-    MigrationChangedError,
-    NotAJobError,
-    NotCommittedError,
-    NotMigratedError,
-    NotOpenError,
-    NotPermittedError,
-    PostgresNotFoundError,
-    ProcessDiedError,
-    ProgressError,
-    RecurrenceError,
-    ResultError,
-    ResultNotKeptError,
-    ResultTimeoutError,
-    RowRefusedError,
-    ScheduleError,
-    SchemaTooNewError,
-    SelfCancelledError,
-    StorageError,
-    StorageUnavailableError,
-    StoredArgumentsError,
-    StoredResultError,
-    TransactionError,
-    UnknownAdapterError,
-    UnknownJobError,
-    UnknownNameError,
-    UnknownOptionError,
-    UnknownQueueError,
-    UnknownScheduleError,
-    UnknownTimezoneError,
-    WaitError,
-    WaitingError,
-    WorkerStuckError,
-)
-from asyncjobs.filters import JobFilter
-from asyncjobs.hooks import Hooks
-from asyncjobs.job import AsyncJob, Job, JobCall, ThreadJob
-from asyncjobs.limits import Queue, RateLimit
-from asyncjobs.manager import JobManager
-from asyncjobs.schedule_types import Schedule
-from asyncjobs.scheduled import JobEvent, ScheduledJob
-from asyncjobs.scheduler import Scheduler
-from asyncjobs.schedules import Schedules
-from asyncjobs.storage.memory import MemoryAdapter
-from asyncjobs.storage.postgres import Capabilities, PostgresAdapter
-from asyncjobs.types import JobRecord, JobState, NewJob, Pause
-from asyncjobs.verdicts import Cancel, Retry, Snooze
+Importing this package costs a few milliseconds: each name is imported from its module when it
+is first used. Type checkers see plain imports.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from asyncjobs.backoff import constant, exponential, linear, retry_delay
+    from asyncjobs.config import WorkerGroup
+    from asyncjobs.context import JobContext, current_job
+    from asyncjobs.errors import (
+        AppNotFoundError,
+        ArgumentError,
+        AsyncJobsError,
+        AttemptError,
+        AttemptsExhaustedError,
+        BatchTooLargeError,
+        ConcurrencyKeyError,
+        ConfigError,
+        ConnectionKindError,
+        CronError,
+        DaemonError,
+        DatabaseNotConfiguredError,
+        DetachedJobError,
+        DuplicateJobError,
+        EmbeddedPostgresError,
+        ExpiredError,
+        JobCancelledError,
+        JobExistsError,
+        JobFailedError,
+        JobGoneError,
+        JobTimeoutError,
+        KeyInDoubtError,
+        LeaseLostError,
+        MiddlewareError,
+        MigrationChangedError,
+        NotAJobError,
+        NotCommittedError,
+        NotMigratedError,
+        NotOpenError,
+        NotPermittedError,
+        PostgresNotFoundError,
+        ProcessDiedError,
+        ProgressError,
+        RecurrenceError,
+        ResultError,
+        ResultNotKeptError,
+        ResultTimeoutError,
+        RowRefusedError,
+        ScheduleError,
+        SchemaTooNewError,
+        SelfCancelledError,
+        StorageError,
+        StorageUnavailableError,
+        StoredArgumentsError,
+        StoredResultError,
+        TransactionError,
+        UnknownAdapterError,
+        UnknownJobError,
+        UnknownNameError,
+        UnknownOptionError,
+        UnknownQueueError,
+        UnknownScheduleError,
+        UnknownTimezoneError,
+        WaitError,
+        WaitingError,
+        WorkerStuckError,
+    )
+    from asyncjobs.filters import JobFilter
+    from asyncjobs.hooks import Hooks
+    from asyncjobs.job import AsyncJob, Job, JobCall, ThreadJob
+    from asyncjobs.limits import Queue, RateLimit
+    from asyncjobs.manager import JobManager
+    from asyncjobs.schedule_types import Schedule
+    from asyncjobs.scheduled import JobEvent, ScheduledJob
+    from asyncjobs.scheduler import Scheduler
+    from asyncjobs.schedules import Schedules
+    from asyncjobs.storage.memory import MemoryAdapter
+    from asyncjobs.storage.postgres import Capabilities, PostgresAdapter
+    from asyncjobs.types import JobRecord, JobState, NewJob, Pause
+    from asyncjobs.verdicts import Cancel, Retry, Snooze
 
 __all__ = [
     "AppNotFoundError",
@@ -164,3 +172,53 @@ __all__ = [
     "linear",
     "retry_delay",
 ]
+
+_HOMES = {
+    "AsyncJob": "job",
+    "Cancel": "verdicts",
+    "Capabilities": "storage.postgres",
+    "Hooks": "hooks",
+    "Job": "job",
+    "JobCall": "job",
+    "JobContext": "context",
+    "JobEvent": "scheduled",
+    "JobFilter": "filters",
+    "JobManager": "manager",
+    "JobRecord": "types",
+    "JobState": "types",
+    "MemoryAdapter": "storage.memory",
+    "NewJob": "types",
+    "Pause": "types",
+    "PostgresAdapter": "storage.postgres",
+    "Queue": "limits",
+    "RateLimit": "limits",
+    "Retry": "verdicts",
+    "Schedule": "schedule_types",
+    "ScheduledJob": "scheduled",
+    "Scheduler": "scheduler",
+    "Schedules": "schedules",
+    "Snooze": "verdicts",
+    "ThreadJob": "job",
+    "WorkerGroup": "config",
+    "constant": "backoff",
+    "current_job": "context",
+    "exponential": "backoff",
+    "linear": "backoff",
+    "retry_delay": "backoff",
+}
+"""The module of each name that is no error, as type checkers see it above."""
+
+if not TYPE_CHECKING:  # a type checker would take a misspelt name for one of these
+
+    def __getattr__(name: str) -> Any:
+        """Import *name* from where it is, and keep it."""
+        if name == "errors":
+            return import_module("asyncjobs.errors")
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f"asyncjobs.{_HOMES.get(name, 'errors')}"), name)
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -12,8 +12,6 @@ import json
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from asyncjobs.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -43,8 +41,12 @@ class Carrier:
 
         Raises ConfigError for what JSON cannot hold, or more than `MAX_CARRIED` bytes.
         """
-        present = structlog.contextvars.get_contextvars()
-        found = {name: present[name] for name in self._names if name in present}
+        found = {}
+        if self._names:
+            from structlog.contextvars import get_contextvars  # noqa: PLC0415 - as in `logs`
+
+            present = get_contextvars()
+            found = {name: present[name] for name in self._names if name in present}
         for name, variable in self._variables.items():
             value = variable.get(_ABSENT)
             if value is not _ABSENT:
@@ -55,7 +57,9 @@ class Carrier:
         """Put what was *carried* into the present context."""
         names = {name: carried[name] for name in self._names if name in carried}
         if names:
-            structlog.contextvars.bind_contextvars(**names)
+            from structlog.contextvars import bind_contextvars  # noqa: PLC0415 - as in `logs`
+
+            bind_contextvars(**names)
         for name, variable in self._variables.items():
             if name in carried:
                 variable.set(carried[name])

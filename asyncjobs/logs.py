@@ -12,8 +12,6 @@ import sys
 import time
 from typing import Any
 
-import structlog
-
 FOLDED_FOR = 60.0
 """Seconds for which a warning of an outage is not said again."""
 OUTAGES = (".failed", ".delayed")
@@ -22,6 +20,8 @@ OUTAGES = (".failed", ".delayed")
 
 def get_logger() -> Any:
     """Return the logger of this package, bound to its name."""
+    import structlog  # noqa: PLC0415 - it brings rich along, which importing us must not
+
     if structlog.is_configured():
         return structlog.get_logger().bind(logger="asyncjobs")
     return structlog.wrap_logger(

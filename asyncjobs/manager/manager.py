@@ -17,7 +17,6 @@ from asyncjobs.errors import (
     UnknownOptionError,
     UnknownQueueError,
 )
-from asyncjobs.fleet import run_embedded, run_groups
 from asyncjobs.job import AsyncJob, Job, ThreadJob, make_job
 from asyncjobs.limits import Queue
 from asyncjobs.logs import get_logger
@@ -26,8 +25,6 @@ from asyncjobs.manager.showing import Showing
 from asyncjobs.placing import Placer
 from asyncjobs.registry import JobRegistry
 from asyncjobs.scheduler import Scheduler
-from asyncjobs.worker import Worker
-from asyncjobs.worker.process import ended_if_stuck
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -39,6 +36,7 @@ if TYPE_CHECKING:
     from asyncjobs.hooks import Hooks
     from asyncjobs.manager.decorator import JobDecorator
     from asyncjobs.storage.protocol import Storage
+    from asyncjobs.worker import Worker
 
 WorkerLifespan: TypeAlias = "Callable[[], AbstractAsyncContextManager[Mapping[str, Any] | None]]"
 P = ParamSpec("P")
@@ -196,6 +194,8 @@ class JobManager(Showing):
         async def lifespan(app: Any) -> AsyncIterator[Any]:
             async with self, contextlib.AsyncExitStack() as stack:
                 if work:
+                    from asyncjobs.fleet import run_embedded  # noqa: PLC0415 - see `_worker`
+
                     refuse_kill_stuck(self.workers)
                     await stack.enter_async_context(self._working())
                     makers = [
@@ -218,6 +218,8 @@ class JobManager(Showing):
 
         Then, and when cancelled, it ends as `Worker.run` says.
         """
+        from asyncjobs.fleet import run_groups  # noqa: PLC0415 - see `_worker`
+
         async with self._process_of_workers():
             await run_groups(self._workers(), stop or asyncio.Event())
 
@@ -226,6 +228,8 @@ class JobManager(Showing):
 
         *on_progress* is called now and then with the number so far.
         """
+        from asyncjobs.fleet import run_groups  # noqa: PLC0415 - see `_worker`
+
         async with self._process_of_workers():
             total = 0
             while True:  # the jobs of one group may have scheduled some for another
@@ -269,6 +273,8 @@ class JobManager(Showing):
 
     @contextlib.asynccontextmanager
     async def _process_of_workers(self) -> AsyncIterator[None]:
+        from asyncjobs.worker.process import ended_if_stuck  # noqa: PLC0415 - see `_worker`
+
         with ended_if_stuck():
             async with self, self._working():
                 yield
@@ -294,6 +300,8 @@ class JobManager(Showing):
         return [index for index, group in enumerate(self.workers) if group.count]
 
     def _worker(self, index: int, number: int, where: str = "") -> Worker:
+        from asyncjobs.worker import Worker  # noqa: PLC0415 - who only schedules needs none
+
         group = self.workers[index]
         worked = {each.adapter for each in self.workers}
         first = next(name for name in self.adapters if name in worked)
