@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         UnknownOptionError,
         UnknownQueueError,
         UnknownScheduleError,
+        UnknownSettingError,
         UnknownTimezoneError,
         WaitError,
         WaitingError,
@@ -161,6 +162,7 @@ __all__ = [
     "UnknownOptionError",
     "UnknownQueueError",
     "UnknownScheduleError",
+    "UnknownSettingError",
     "UnknownTimezoneError",
     "WaitError",
     "WaitingError",
@@ -221,4 +223,4 @@ if not TYPE_CHECKING:  # a type checker would take a misspelt name for one of th
         return value
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})
+        return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

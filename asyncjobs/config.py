@@ -5,16 +5,20 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncjobs.errors import ConfigError, UnknownOptionError
+from asyncjobs.settings import Configured, configured
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 T = TypeVar("T")
+
+GROUP_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 MAX_BACKOFF = 7 * 24 * 3600.0
 """Seconds. Source: RedwoodJS background jobs."""
@@ -69,12 +73,19 @@ def explains_options(cls: type[T]) -> type[T]:
 
 
 @explains_options
+@configured("group")
 @dataclass(frozen=True, kw_only=True, slots=True)
-class WorkerGroup:
-    """How one group of workers claims and runs jobs. All durations are seconds."""
+class WorkerGroup(Configured):
+    """How one group of workers claims and runs jobs. All durations are seconds.
+
+    What is left out here may be said by the environment or by pyproject.toml: see
+    `asyncjobs.settings`.
+    """
 
     adapter: str
     """The name of the JobManager's adapter that the jobs are in."""
+    name: str | None = None
+    """What the group is called in settings, names of workers and logs; its queues if None."""
     queue: str | Sequence[str] = "*"
     """A queue, a list of them, or "*" for every queue of the JobManager."""
     count: int = 1
@@ -119,6 +130,11 @@ class WorkerGroup:
     only says so."""
 
     def __post_init__(self) -> None:
+        is_text = isinstance(self.name, str)
+        if self.name is not None and not (is_text and GROUP_NAME.fullmatch(self.name)):
+            raise ConfigError(
+                f"name must be of 1 to 100 letters, digits, dots, - and _, got {self.name!r}"
+            )
         check_whole("count", self.count, 0, 1_000)
         check_whole("concurrency", self.concurrency, 1, MAX_CONCURRENCY)
         for name in ("threads", "processes"):
@@ -141,7 +157,9 @@ class WorkerGroup:
 
     @property
     def label(self) -> str:
-        """The group's queues in one word, for names and logs."""
+        """The group's name, or its queues in one word: for names of workers and logs."""
+        if self.name is not None:
+            return self.name
         return self.queue if isinstance(self.queue, str) else ",".join(self.queue)
 
     def queues(self, known: Sequence[str]) -> list[str]:

@@ -22,21 +22,11 @@ class Project:
     @classmethod
     def find(cls) -> Self:
         """Look for it from the current folder on."""
-        here = Path.cwd()
+        here = _here()
         for folder in (here, *here.parents):
             if (found := folder / "pyproject.toml").is_file():
                 return cls(folder, found)
         return cls(here, None)
-
-    @property
-    def app(self) -> str | None:
-        """What ``[tool.asyncjobs] app`` says. Raises ConfigError if it cannot be read."""
-        if self.pyproject is None:
-            return None
-        app = configured_app(parse_toml(self.pyproject, self.pyproject.read_text(encoding="utf-8")))
-        if app is not None and not isinstance(app, str):
-            raise ConfigError(f"{self.pyproject}: [tool.asyncjobs] app must be text, got {app!r}")
-        return app
 
     @property
     def state_folder(self) -> Path:
@@ -54,6 +44,29 @@ def parse_toml(path: Path, text: str) -> dict[str, Any]:
 
 def configured_app(document: dict[str, Any]) -> Any:
     """Return the app that a pyproject.toml names, or None."""
-    tool = document.get("tool", {})
-    table = tool.get("asyncjobs", {}) if isinstance(tool, dict) else {}
+    table = _table(document)
     return table.get("app") if isinstance(table, dict) else None
+
+
+def tool_table(path: Path) -> dict[str, Any]:
+    """Return the table ``[tool.asyncjobs]`` of the file *path*. Raises ConfigError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+    table = _table(parse_toml(path, text))
+    if not isinstance(table, dict):
+        raise ConfigError(f"{path}: [tool.asyncjobs] must be a table, got {table!r}")
+    return table
+
+
+def _table(document: dict[str, Any]) -> Any:
+    tool = document.get("tool", {})
+    return tool.get("asyncjobs", {}) if isinstance(tool, dict) else {}
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:  # somebody removed it
+        return Path("/")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 import traceback
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Self
 
+from asyncjobs import settings
 from asyncjobs.errors import AppNotFoundError
 from asyncjobs.manager import JobManager
 from asyncjobs.project import Project
@@ -36,12 +36,8 @@ class AppReference:
         Raises AppNotFoundError, which names the three places.
         """
         project = Project.find()
-        if option:
-            return cls.parse(option, "--app", project)
-        if variable := os.environ.get(VARIABLE):
-            return cls.parse(variable, VARIABLE, project)
-        if app := project.app:
-            return cls.parse(app, str(project.pyproject), project)
+        if found := settings.find("app", option or None, origin="--app"):
+            return cls.parse(found.value, found.origin, project)
         looked = project.pyproject or f"there is none in {project.folder} or above"
         raise AppNotFoundError(
             "which app? Name its JobManager in one of three places: the option "

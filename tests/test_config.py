@@ -37,6 +37,7 @@ def group(**options: Any) -> WorkerGroup:
 def test_a_group_needs_nothing_but_its_adapter() -> None:
     assert dataclasses.asdict(group()) == {
         "adapter": "postgres",
+        "name": None,
         "queue": "*",
         "count": 1,
         "concurrency": 10,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import pickle
 import re
-import types
 
 import pytest
 
@@ -31,6 +30,7 @@ PLAIN = [  # raised with a sentence that is written where it happens
 SPEAKING = [  # with a sentence of their own
     errors.UnknownNameError("one", ["other", "third"]),
     errors.UnknownQueueError("emial", ["default", "email"]),
+    errors.UnknownSettingError("ASYNCJOBS_QUEU", ["ASYNCJOBS_QUEUE"], "the environment"),
     errors.UnknownTimezoneError("Europe/Zurch", ["Europe/Zurich"]),
     errors.UnknownScheduleError("nihgtly", ["nightly"]),
     errors.RecurrenceError("give cron or every, not both"),
@@ -160,13 +160,10 @@ def test_every_error_can_be_imported_from_the_package() -> None:
 
 
 def test_what_is_public_is_listed_and_what_is_listed_is_there() -> None:
-    public = {
-        name
-        for name, value in vars(asyncjobs).items()
-        if not name.startswith("_") and not isinstance(value, types.ModuleType)
-    }
+    public = {name for name in dir(asyncjobs) if not name.startswith("_")}
 
     assert set(asyncjobs.__all__) == public
+    assert all(hasattr(asyncjobs, name) for name in public)
 
 
 def test_the_public_names_are_sorted() -> None:

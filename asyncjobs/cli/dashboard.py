@@ -1,7 +1,7 @@
 """``dashboard``: the web page about the jobs, by itself."""
 
-import os
 import socket
+from collections.abc import Mapping
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from asyncjobs import settings
 from asyncjobs.cli.runner import on_signals, run
 from asyncjobs.errors import ConfigError
 from asyncjobs.manager import JobManager
@@ -18,7 +19,16 @@ if TYPE_CHECKING:
 
 PASSWORD = "ASYNCJOBS_DASHBOARD_PASSWORD"  # noqa: S105 - the name of a variable
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-PORT = 8765
+PORT, USER = 8765, "admin"
+DEFAULTS = {
+    "port": PORT,
+    "host": LOOPBACK[0],
+    "user": USER,
+    "password": None,
+    "password_file": None,
+    "read_only": False,
+    "adapter": None,
+}
 END_TIMEOUT = 2
 """Seconds for open pages at the end."""
 
@@ -26,10 +36,16 @@ END_TIMEOUT = 2
 def dashboard(
     ctx: typer.Context,
     *,
-    port: Annotated[int, typer.Option(help="Where to listen; 0 for any that is free.")] = PORT,
+    port: Annotated[
+        int | None,
+        typer.Option(help="Where to listen; 0 for any that is free.", show_default=str(PORT)),
+    ] = None,
     host: Annotated[
-        str, typer.Option(help="For others than this machine, it needs a password.")
-    ] = LOOPBACK[0],
+        str | None,
+        typer.Option(
+            help="For others than this machine, it needs a password.", show_default=LOOPBACK[0]
+        ),
+    ] = None,
     password_file: Annotated[
         Path | None,
         typer.Option(
@@ -38,7 +54,9 @@ def dashboard(
             show_default=False,
         ),
     ] = None,
-    user: Annotated[str, typer.Option(help="The name that goes with the password.")] = "admin",
+    user: Annotated[
+        str | None, typer.Option(help="The name that goes with the password.", show_default=USER)
+    ] = None,
     read_only: Annotated[bool, typer.Option("--read-only", help="Only look.")] = False,
     adapter: Annotated[
         str | None, typer.Option(help="Which adapter to show.", show_default="the only one")
@@ -49,23 +67,46 @@ def dashboard(
     Needs the extra `asyncjobs-pg[dashboard]`. To have it inside of your app, mount
     `jobs.dashboard(...)`.
     """
-    settings: Settings = ctx.obj
-    settings.configure_logging()
-    jobs = settings.reference().load()
-    secret = _secret(password_file)
+    options: Settings = ctx.obj
+    options.configure_logging()
+    jobs = options.reference().load()
+    typed = {
+        "port": port,
+        "host": host,
+        "password_file": None if password_file is None else str(password_file),
+        "user": user,
+        "read_only": read_only or None,
+        "adapter": adapter,
+    }
+    values = _values(typed)
+    host, secret = values["host"], _secret(values)
     if secret is None and host not in LOOPBACK:
         raise ConfigError(
             f"--host {host} lets others in: give --password-file, or {PASSWORD} in the environment"
         )
-    app = jobs.dashboard(adapter=adapter, read_only=read_only, auth=_auth(user, secret))
-    raise typer.Exit(run(_serve(jobs, app, host, port)))
+    app = jobs.dashboard(
+        adapter=values["adapter"],
+        read_only=values["read_only"],
+        auth=_auth(values["user"], secret),
+    )
+    raise typer.Exit(run(_serve(jobs, app, host, values["port"])))
 
 
-def _secret(file: Path | None) -> str | None:
-    if file is None:
-        return os.environ.get(PASSWORD) or None
+def _values(typed: Mapping[str, Any]) -> dict[str, Any]:
+    given = {name: value for name, value in typed.items() if value is not None}
+    found = settings.resolve_all("dashboard", given, origin=settings.COMMAND_LINE)
+    said = {name: each.value for name, each in found.items()}
+    if given.get("password_file") is not None:
+        said["password"] = None  # what was typed, before what is always there
+    return {**DEFAULTS, **said}
+
+
+def _secret(values: Mapping[str, Any]) -> str | None:
+    password: str | None = values["password"]
+    if password is not None or values["password_file"] is None:
+        return password
     try:
-        return file.read_text(encoding="utf-8").rstrip("\r\n")
+        return Path(values["password_file"]).read_text(encoding="utf-8").rstrip("\r\n")
     except OSError as error:
         raise ConfigError(f"--password-file cannot be read: {error}") from error
 

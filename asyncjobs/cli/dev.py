@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from watchfiles import Change, awatch
 
+from asyncjobs import settings
 from asyncjobs.cli.runner import on_signals, run
 from asyncjobs.project import Project
 from asyncjobs.storage.embedded import EmbeddedPostgres, default_data_dir
-from asyncjobs.storage.postgres.source import VARIABLES
 from asyncjobs.supervisor import Reloader
 
 if TYPE_CHECKING:
@@ -40,16 +40,16 @@ def dev(
     Without ASYNCJOBS_DATABASE_URL and DATABASE_URL a PostgreSQL is started for this project;
     its data stay. The tables are created and updated.
     """
-    settings: Settings = ctx.obj
-    settings.configure_logging()
-    app = settings.reference()
+    options: Settings = ctx.obj
+    options.configure_logging()
+    app = options.reference()
     with _database(app.project, port) as server:
         environment = dict(os.environ)
         if server is not None:
             environment["ASYNCJOBS_DATABASE_URL"] = server.dsn
             print(f"PostgreSQL for other programs: ASYNCJOBS_DATABASE_URL={server.dsn}")
             print(f"its data: {server.data}", flush=True)
-        command = settings.command("work", "--migrate")
+        command = options.command("work", "--migrate")
         changes = partial(source_changes, app.project.folder)
         run(_reload(Reloader(command, changes, env=environment)))
 
@@ -57,7 +57,7 @@ def dev(
 def _database(
     project: Project, port: int | None
 ) -> AbstractContextManager[EmbeddedPostgres | None]:
-    if any(os.environ.get(name) for name in VARIABLES):
+    if settings.find("database_url") is not None:
         return nullcontext()
     data = default_data_dir(project.folder)
     return EmbeddedPostgres.start(data, port=_usual_port(data) if port is None else port)

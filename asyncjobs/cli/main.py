@@ -10,6 +10,7 @@ import typer
 from asyncjobs.cli import (
     acting,
     bench,
+    config,
     dashboard,
     database,
     detached,
@@ -28,10 +29,11 @@ from asyncjobs.cli.runner import exit_code, print_error
 from asyncjobs.cli.settings import Settings
 from asyncjobs.errors import AsyncJobsError
 from asyncjobs.reference import VARIABLE
+from asyncjobs.settings import override
 
 DISTRIBUTION = "asyncjobs-pg"
 INTERRUPTED = 130
-FLAGS, VALUED = ("-v", "--verbose"), ("--app", "--log-format")
+FLAGS, VALUED = ("-v", "--verbose"), ("--app", "--log-format", "--set")
 """The options of every verb."""
 EXAMPLES: dict[Callable[..., None], str] = {
     work.work: "asyncjobs --app app.jobs:jobs work",
@@ -58,6 +60,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     init.init: "asyncjobs init app/jobs.py",
     bench.bench: "asyncjobs bench --dsn postgresql://localhost/app --seconds 30",
     dev.dev: "asyncjobs dev",
+    config.config: "asyncjobs config --json",
     worker.worker: "asyncjobs --log-format json worker --index 0 --id 0",
 }
 
@@ -108,15 +111,29 @@ def options(
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log details too.")] = False,
     log_format: Annotated[
-        LogFormat, typer.Option(help="auto: pretty on a terminal, else JSON lines.")
-    ] = LogFormat.AUTO,
+        LogFormat | None,
+        typer.Option(
+            help="auto: pretty on a terminal, else JSON lines.", show_default=LogFormat.AUTO.value
+        ),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="A setting that counts whatever the code says, such as concurrency=20 or "
+            "groups.email.concurrency=5. Can be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     _: Annotated[
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print it."),
     ] = False,
 ) -> None:
     """Background jobs for async Python, on the PostgreSQL you already have."""
-    ctx.obj = Settings(app, verbose, log_format)
+    override(overrides or [])
+    ctx.obj = Settings.resolve(app, log_format, verbose=verbose)
 
 
 def main(arguments: Sequence[str] | None = None) -> Any:

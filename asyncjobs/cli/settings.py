@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
+from asyncjobs import settings
 from asyncjobs.cli.logs import LogFormat, configure_logging
 from asyncjobs.project import Project
 from asyncjobs.reference import AppReference
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,27 @@ class Settings:
     app: str | None = None
     verbose: bool = False
     log_format: LogFormat = LogFormat.AUTO
+    resolved: Mapping[str, settings.Resolved] = field(default_factory=dict)
+    """Where these came from, and what else is said of commands."""
+
+    @classmethod
+    def resolve(
+        cls, app: str | None, log_format: LogFormat | None, *, verbose: bool = False
+    ) -> Self:
+        """Return what counts when this was typed. Raises ConfigError, UnknownSettingError."""
+        given: dict[str, object] = {"verbose": True} if verbose else {}
+        if log_format is not None:
+            given["log_format"] = log_format.value
+        if app:
+            given["app"] = app
+        found = settings.resolve_all("command", given, origin=settings.COMMAND_LINE)
+        values = {name: each.value for name, each in found.items()}
+        return cls(
+            app,
+            values.get("verbose", False),
+            LogFormat(values.get("log_format", LogFormat.AUTO)),
+            found,
+        )
 
     def reference(self) -> AppReference:
         """Find out which app is meant. Raises AppNotFoundError."""
@@ -39,5 +62,7 @@ class Settings:
 
 
 def state_folder(option: Path | None) -> Path:
-    """Return *option* or, if it is not given, the folder of the project."""
-    return Project.find().state_folder if option is None else option.absolute()
+    """Return *option* or, if nothing says where, the folder of the project."""
+    given = None if option is None else str(option)
+    found = settings.find("state_dir", given, origin="--state-dir")
+    return Project.find().state_folder if found is None else Path(found.value).absolute()

@@ -8,6 +8,7 @@
     │   │   ├── UnknownQueueError
     │   │   ├── UnknownAdapterError
     │   │   ├── UnknownOptionError (TypeError)
+    │   │   ├── UnknownSettingError
     │   │   ├── UnknownTimezoneError
     │   │   ├── UnknownScheduleError
     │   │   └── UnknownJobError
@@ -110,6 +111,7 @@ from asyncjobs.errors.settings import (
     UnknownOptionError,
     UnknownQueueError,
     UnknownScheduleError,
+    UnknownSettingError,
     UnknownTimezoneError,
 )
 from asyncjobs.errors.storage import (
@@ -186,6 +188,7 @@ __all__ = [
     "UnknownOptionError",
     "UnknownQueueError",
     "UnknownScheduleError",
+    "UnknownSettingError",
     "UnknownTimezoneError",
     "WaitError",
     "WaitingError",

@@ -48,6 +48,22 @@ class UnknownOptionError(UnknownNameError, TypeError):
     kind = "option"
 
 
+class UnknownSettingError(UnknownNameError):
+    """A setting that there is not, in the environment, in pyproject.toml or after ``--set``."""
+
+    kind = "setting"
+
+    def __init__(self, name: str, known: Iterable[str], where: str) -> None:
+        super().__init__(name, known)
+        self.where = where
+        self.args = (name, self.known, where)
+
+    def __str__(self) -> str:
+        near = get_close_matches(str(self.name), self.known, n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]}?" if near else f" (known: {', '.join(self.known)})"
+        return f"unknown setting {self.name!r} in {self.where}{hint}"
+
+
 class UnknownTimezoneError(UnknownNameError):
     """A time zone that is not in the time zone data of this machine."""
 

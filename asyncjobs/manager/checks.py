@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from asyncjobs.config import WorkerGroup
 from asyncjobs.errors import ConfigError, UnknownAdapterError, UnknownQueueError
+from asyncjobs.settings import check_groups
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,13 +22,7 @@ MAX_QUEUE_NAMES = 5_000
 
 def check_manager(manager: JobManager) -> None:
     """Raise ConfigError, UnknownAdapterError or UnknownQueueError for what cannot be."""
-    if not manager.adapters:
-        raise ConfigError("a JobManager needs at least one adapter")
-    for name, storage in manager.adapters.items():
-        is_storage = hasattr(storage, "enqueue") and not isinstance(storage, type)
-        if not isinstance(name, str) or not is_storage:
-            kind = type(storage).__name__  # not the value: a DSN may hold a password
-            raise ConfigError(f"an adapter is a storage by name, got {name!r}: a {kind}")
+    _check_adapters(manager)
     for name in manager.queues:
         if not isinstance(name, str) or not name or name == "*" or not name.isprintable():
             raise ConfigError(f'a queue is a printable name other than "*", got {name!r}')
@@ -41,8 +36,7 @@ def check_manager(manager: JobManager) -> None:
             f"the names of all queues must have at most {MAX_QUEUE_NAMES} bytes as a JSON list, "
             f"got {size}"
         )
-    for group in manager.workers:
-        _check_group(manager, group)
+    _check_groups(manager)
 
 
 def refuse_kill_stuck(groups: Iterable[WorkerGroup]) -> None:
@@ -54,6 +48,23 @@ def refuse_kill_stuck(groups: Iterable[WorkerGroup]) -> None:
                 "workers by `asyncjobs work` and the app with lifespan(work=False), or do "
                 "without it"
             )
+
+
+def _check_adapters(manager: JobManager) -> None:
+    if not manager.adapters:
+        raise ConfigError("a JobManager needs at least one adapter")
+    for name, storage in manager.adapters.items():
+        is_storage = hasattr(storage, "enqueue") and not isinstance(storage, type)
+        if not isinstance(name, str) or not is_storage:
+            kind = type(storage).__name__  # not the value: a DSN may hold a password
+            raise ConfigError(f"an adapter is a storage by name, got {name!r}: a {kind}")
+
+
+def _check_groups(manager: JobManager) -> None:
+    for group in manager.workers:
+        _check_group(manager, group)
+    if manager.workers:  # one without any, which only schedules, knows of none
+        check_groups([group.name for group in manager.workers if group.name is not None])
 
 
 def _check_group(manager: JobManager, group: WorkerGroup) -> None:

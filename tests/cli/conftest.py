@@ -20,6 +20,7 @@ def shell(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Shell]:
     """A shell in an empty folder; what commands change in this process is undone."""
+    monkeypatch.setenv("ASYNCJOBS_SET", "")  # what `--set` changes is undone
     for name in ("ASYNCJOBS_APP", "ASYNCJOBS_DATABASE_URL", "DATABASE_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)

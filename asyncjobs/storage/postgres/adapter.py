@@ -6,8 +6,10 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, Any, Self
 
+from asyncjobs.config import explains_options
 from asyncjobs.errors import ConfigError, NotOpenError
-from asyncjobs.storage.postgres.capabilities import EVERYTHING, Capabilities
+from asyncjobs.settings import Configured, configured, find
+from asyncjobs.storage.postgres.capabilities import Capabilities, as_capabilities
 from asyncjobs.storage.postgres.hearing import Hearing
 from asyncjobs.storage.postgres.hosts import Primary
 from asyncjobs.storage.postgres.lanes import Lanes
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from asyncjobs.settings import Resolved
     from asyncjobs.storage.postgres.admin import Admin
     from asyncjobs.storage.postgres.limits import LimitTables
     from asyncjobs.storage.postgres.maintenance import PostgresMaintenance
@@ -47,11 +50,14 @@ if TYPE_CHECKING:
     )
 
 
-class PostgresAdapter:
+@explains_options
+@configured("adapter", unless={"connect": "pool"})
+class PostgresAdapter(Configured):
     """Keeps jobs in one schema of a PostgreSQL database.
 
     *dsn* is the database's address; without it ``ASYNCJOBS_DATABASE_URL`` counts, then
-    ``DATABASE_URL``, read when the adapter opens. *connect* holds further options of
+    ``DATABASE_URL``, then pyproject.toml, read when the adapter opens. What else is left out
+    here may be said there too: see `asyncjobs.settings`. *connect* holds further options of
     `asyncpg.connect`, such as ``ssl``. Connections are made when they are first needed:
     scheduling takes one, asking about jobs another, waiting for them two, and working four
     more, and one for the heartbeat of each worker.
@@ -80,7 +86,7 @@ class PostgresAdapter:
         listen: bool = True,
         listen_dsn: str | None = None,
         connect: Mapping[str, Any] | None = None,
-        capabilities: Capabilities | None = None,
+        capabilities: Capabilities | Mapping[str, bool] | None = None,
         transactions: int = 10,
     ) -> None:
         if pool is not None and (dsn is not None or connect is not None):
@@ -88,7 +94,8 @@ class PostgresAdapter:
         self.schema = check_schema(schema)
         self._dsn, self._pool = dsn, pool
         self._listen, self._connect = listen, dict(connect or {})
-        self._wanted = EVERYTHING if capabilities is None else capabilities
+        self.wanted = as_capabilities(capabilities)
+        """What may be asked of the server."""
         self._found: Capabilities | None = None
         self._primary = Primary()
         self._own_transactions = OwnTransactions(schema, transactions, pool)
@@ -103,6 +110,11 @@ class PostgresAdapter:
     def __repr__(self) -> str:
         return f"PostgresAdapter(schema={self.schema!r})"
 
+    @property
+    def address(self) -> Resolved | None:
+        """The database's address and who said it; None for a pool, or if nobody said any."""
+        return None if self._pool is not None else find("database_url", self._dsn)
+
     async def open(self) -> None:
         """Connect, and check that the schema is one to work with."""
         async with self._opening:
@@ -111,7 +123,7 @@ class PostgresAdapter:
                 try:
                     first = lanes.fleet if self._beats_only else lanes.enqueue
                     statements, version, found = await get_to_know(
-                        lanes, first, self.schema, self._wanted, self._found
+                        lanes, first, self.schema, self.wanted, self._found
                     )
                 except BaseException:
                     await lanes.close()
@@ -142,7 +154,7 @@ class PostgresAdapter:
 
     async def migrate(self) -> list[str]:
         """Bring the schema to this version and return the names of the steps taken."""
-        return await migrate(self._source(), self.schema, self._wanted)
+        return await migrate(self._source(), self.schema, self.wanted)
 
     async def enqueue(
         self, jobs: Sequence[NewJob], *, connection: object | None = None
@@ -245,7 +257,7 @@ class PostgresAdapter:
             schema=self.schema,
             listen=False,
             connect=self._connect,
-            capabilities=self._wanted,
+            capabilities=self.wanted,
         )
         twin._beats_only, twin._found, twin._primary = True, self._found, self._primary
         return twin

@@ -8,10 +8,13 @@ from uuid import uuid4
 
 import asyncpg
 
+from asyncjobs.errors import ConfigError, UnknownOptionError
 from asyncjobs.logs import get_logger
 from asyncjobs.storage.postgres.transactions import HOT_TIMEOUT, ask, transaction
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from asyncjobs.storage.postgres.statements import Statements
 
 TRIES = {
@@ -50,6 +53,19 @@ class Capabilities:
 
 
 EVERYTHING = Capabilities()
+
+
+def as_capabilities(given: Capabilities | Mapping[str, bool] | None) -> Capabilities:
+    """Return what may be asked: everything but what *given* forbids. Raises ConfigError."""
+    if given is None or isinstance(given, Capabilities):
+        return given or EVERYTHING
+    known = [field.name for field in fields(Capabilities)]
+    for name, value in given.items():
+        if name not in known:
+            raise UnknownOptionError(name, known)
+        if not isinstance(value, bool):
+            raise ConfigError(f"capabilities must be true or false each, got {name}={value!r}")
+    return Capabilities(**given)
 
 
 async def probe(

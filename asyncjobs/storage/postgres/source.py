@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import anyio
 import asyncpg
 
+from asyncjobs import settings
 from asyncjobs.errors import ConfigError, DatabaseNotConfiguredError
 from asyncjobs.storage.postgres.hosts import HOST_TIMEOUT, Primary, several_hosts
 from asyncjobs.storage.postgres.sockets import keep_alive
@@ -25,19 +25,18 @@ LANES = 9
 """Connections that an adapter holds at most: eight lanes and the listener."""
 UNCACHED = {"listen", "migrate"}
 """Purposes whose few statements are not worth a name, which poolers may forget."""
-VARIABLES = ("ASYNCJOBS_DATABASE_URL", "DATABASE_URL")
 
 
 def find_dsn(dsn: str | None) -> str:
-    """Return *dsn*, or what the environment says. Raises DatabaseNotConfiguredError.
+    """Return *dsn*, or what the settings say. Raises DatabaseNotConfiguredError.
 
     SQLAlchemy's way to write it, ``postgresql+asyncpg://``, is understood.
     """
-    for candidate in (dsn, *(os.environ.get(name) for name in VARIABLES)):
-        if candidate:
-            scheme, colon, rest = candidate.partition("://")
-            return f"{scheme.partition('+')[0]}{colon}{rest}" if colon else candidate
-    raise DatabaseNotConfiguredError
+    found = settings.find("database_url", dsn or None)
+    if found is None:
+        raise DatabaseNotConfiguredError
+    scheme, colon, rest = found.value.partition("://")
+    return f"{scheme.partition('+')[0]}{colon}{rest}" if colon else found.value
 
 
 class ConnectionSource(Protocol):
@@ -83,11 +82,11 @@ class DsnSource:
 
         Raises ConfigError for a DSN that makes no sense.
         """
-        settings = {
+        session = {
             "application_name": f"asyncjobs {purpose}",
             **self._options.get("server_settings", {}),
         }
-        options = {"timeout": CONNECT_TIMEOUT, **self._options, "server_settings": settings}
+        options = {"timeout": CONNECT_TIMEOUT, **self._options, "server_settings": session}
         if purpose in UNCACHED:
             options.setdefault("statement_cache_size", 0)
         dsn = find_dsn(self._dsn)
