@@ -190,7 +190,7 @@ def test_what_an_adapter_cannot_do_with_a_pool_is_left_out(
     monkeypatch.setenv("ASYNCJOBS_CONNECT", '{"ssl": "require"}')
     monkeypatch.setenv("ASYNCJOBS_DATABASE_URL", "postgresql://nowhere/x")
     adapter = PostgresAdapter(pool=Pool())  # type: ignore[arg-type]
-    assert adapter.address is None
+    assert adapter.access.address is None
 
 
 def test_an_address_in_the_code_counts_before_that_of_the_shell(
@@ -211,7 +211,7 @@ def test_an_address_in_the_code_counts_before_that_of_the_shell(
 
 def test_capabilities_may_be_a_mapping() -> None:
     adapter = PostgresAdapter(capabilities={"notify": False})
-    assert adapter.wanted == Capabilities(notify=False)
+    assert adapter.access.wanted == Capabilities(notify=False)
     with pytest.raises(ConfigError, match="did you mean 'notify'"):
         PostgresAdapter(capabilities={"notfy": False})
     with pytest.raises(ConfigError, match="true or false each, got notify=1"):

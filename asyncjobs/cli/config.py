@@ -76,8 +76,8 @@ def _app(options: "Settings") -> "JobManager | None":
 
 def _of_adapter(scope: str, adapter: PostgresAdapter) -> Iterator[Line]:
     said = dict(adapter.resolved)
-    if adapter.address is not None:
-        said["database_url"] = adapter.address
+    if (address := adapter.access.address) is not None:
+        said["database_url"] = address
     yield from _lines(scope, "adapter", said, ADAPTER)
 
 

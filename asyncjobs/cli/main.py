@@ -15,6 +15,7 @@ from asyncjobs.cli import (
     database,
     detached,
     dev,
+    doctor,
     finding,
     generate,
     init,
@@ -61,6 +62,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     bench.bench: "asyncjobs bench --dsn postgresql://localhost/app --seconds 30",
     dev.dev: "asyncjobs dev",
     config.config: "asyncjobs config --json",
+    doctor.doctor: "asyncjobs doctor --quiet",
     worker.worker: "asyncjobs --log-format json worker --index 0 --id 0",
 }
 

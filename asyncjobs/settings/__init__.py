@@ -7,6 +7,7 @@ which they count, and `filling` applies it to the classes of users. `masking` hi
 from asyncjobs.settings.filling import Configured, configured
 from asyncjobs.settings.masking import MASK, mask, mask_dsn
 from asyncjobs.settings.resolving import (
+    CODE,
     COMMAND_LINE,
     DEFAULT,
     Resolved,
@@ -17,6 +18,7 @@ from asyncjobs.settings.resolving import (
 )
 
 __all__ = [
+    "CODE",
     "COMMAND_LINE",
     "DEFAULT",
     "MASK",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from asyncjobs.config import explains_options
 from asyncjobs.errors import ConfigError, NotOpenError
 from asyncjobs.settings import Configured, configured, find
+from asyncjobs.storage.postgres.access import Access
 from asyncjobs.storage.postgres.capabilities import Capabilities, as_capabilities
 from asyncjobs.storage.postgres.hearing import Hearing
 from asyncjobs.storage.postgres.hosts import Primary
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from asyncjobs.settings import Resolved
     from asyncjobs.storage.postgres.admin import Admin
     from asyncjobs.storage.postgres.limits import LimitTables
     from asyncjobs.storage.postgres.maintenance import PostgresMaintenance
@@ -94,14 +94,13 @@ class PostgresAdapter(Configured):
         self.schema = check_schema(schema)
         self._dsn, self._pool = dsn, pool
         self._listen, self._connect = listen, dict(connect or {})
-        self.wanted = as_capabilities(capabilities)
-        """What may be asked of the server."""
+        self._wanted = as_capabilities(capabilities)
         self._found: Capabilities | None = None
         self._primary = Primary()
         self._own_transactions = OwnTransactions(schema, transactions, pool)
         self._channel = channel_name(schema)
-        direct = DsnSource(listen_dsn, self._connect) if listen_dsn else None
-        self._hearing = Hearing(self._channel, listens=listen, direct=direct)
+        self._direct = DsnSource(listen_dsn, self._connect) if listen_dsn else None
+        self._hearing = Hearing(self._channel, listens=listen, direct=self._direct)
         self._opened = 0
         self._opening = asyncio.Lock()
         self._opened_tables: Tables | None = None
@@ -111,9 +110,19 @@ class PostgresAdapter(Configured):
         return f"PostgresAdapter(schema={self.schema!r})"
 
     @property
-    def address(self) -> Resolved | None:
-        """The database's address and who said it; None for a pool, or if nobody said any."""
-        return None if self._pool is not None else find("database_url", self._dsn)
+    def access(self) -> Access:
+        """How the database is reached; for tools that look at it without opening this."""
+        source = self._source()
+        return Access(
+            source,
+            listening=source if self._direct is None else self._direct,
+            address=None if self._pool is not None else find("database_url", self._dsn or None),
+            connect=self._connect,
+            listens=self._listen,
+            wanted=self._wanted,
+            transactions=self._own_transactions.most,
+            has_pool=self._pool is not None,
+        )
 
     async def open(self) -> None:
         """Connect, and check that the schema is one to work with."""
@@ -123,7 +132,7 @@ class PostgresAdapter(Configured):
                 try:
                     first = lanes.fleet if self._beats_only else lanes.enqueue
                     statements, version, found = await get_to_know(
-                        lanes, first, self.schema, self.wanted, self._found
+                        lanes, first, self.schema, self._wanted, self._found
                     )
                 except BaseException:
                     await lanes.close()
@@ -154,7 +163,7 @@ class PostgresAdapter(Configured):
 
     async def migrate(self) -> list[str]:
         """Bring the schema to this version and return the names of the steps taken."""
-        return await migrate(self._source(), self.schema, self.wanted)
+        return await migrate(self._source(), self.schema, self._wanted)
 
     async def enqueue(
         self, jobs: Sequence[NewJob], *, connection: object | None = None
@@ -257,7 +266,7 @@ class PostgresAdapter(Configured):
             schema=self.schema,
             listen=False,
             connect=self._connect,
-            capabilities=self.wanted,
+            capabilities=self._wanted,
         )
         twin._beats_only, twin._found, twin._primary = True, self._found, self._primary
         return twin

@@ -38,14 +38,14 @@ class OwnTransactions:
 
     def __init__(self, schema: str, most: int, pool: asyncpg.Pool | None) -> None:
         check_whole("transactions", most, 1, 1_000)
-        self._schema, self._most, self._pool = schema, most, pool
+        self._schema, self.most, self._pool = schema, most, pool
         self._turns = asyncio.Semaphore(most)
         self._idle: list[asyncpg.Connection] = []
         self._source: ConnectionSource | None = None
 
     def open(self, source: ConnectionSource) -> None:
         """Take connections from *source* from now on."""
-        most = self._most
+        most = self.most
         if self._pool is not None:
             most = min(most, self._pool.get_max_size() - LANES)
         self._source, self._turns = source, asyncio.Semaphore(most)

@@ -23,7 +23,7 @@ CONNECT_TIMEOUT = 10.0
 CANCEL_TIMEOUT = 1.0
 LANES = 9
 """Connections that an adapter holds at most: eight lanes and the listener."""
-UNCACHED = {"listen", "migrate"}
+UNCACHED = {"doctor", "health", "listen", "migrate"}
 """Purposes whose few statements are not worth a name, which poolers may forget."""
 
 

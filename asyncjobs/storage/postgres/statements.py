@@ -91,6 +91,13 @@ class Statements:
     enqueue_jobs: str
     enqueue_special: str
     enqueue_unique: str
+    examine_holders: str
+    examine_indexes: str
+    examine_kept: str
+    examine_names: str
+    examine_privileges: str
+    examine_server: str
+    examine_tables: str
     fence_job: str
     find_available: str
     find_completion: str
