@@ -54,6 +54,7 @@ def test_a_group_needs_nothing_but_its_adapter() -> None:
         "heartbeat_interval": 5,
         "shutdown_timeout": 30,
         "kill_stuck": False,
+        "mend_tables": False,
     }
 
 

@@ -112,7 +112,7 @@ async def emptied(dsn: str) -> str:
     await connection.execute(
         "truncate asyncjobs.jobs, asyncjobs.workers, asyncjobs.statistics, "
         "asyncjobs.unique_keys, asyncjobs.limits, asyncjobs.lanes, "
-        "asyncjobs.schedules, asyncjobs.declarations"
+        "asyncjobs.schedules, asyncjobs.declarations, asyncjobs.maintenance"
     )
     await connection.close()
     return dsn
