@@ -39,6 +39,7 @@ class FilterOptions(TypedDict, total=False):
     error: str | None
     min_attempt: int | None
     max_attempt: int | None
+    schedule: str | Sequence[str] | None
 
 
 @explains_options
@@ -74,11 +75,13 @@ class JobFilter:
     """At least so many attempts were begun."""
     max_attempt: int | None = None
     """At most so many attempts were begun."""
+    schedule: str | Sequence[str] | None = None
+    """A name of a schedule, or several: runs of one of them."""
 
     def __post_init__(self) -> None:
         for number in self.ids or ():
             check_whole("ids", number, -MAX_ID - 1, MAX_ID)
-        for field in ("name", "queue", "tag"):
+        for field in ("name", "queue", "tag", "schedule"):
             _check_texts(field, getattr(self, field))
         _ = self.states, self.json_args
         if self.error is not None and (not isinstance(self.error, str) or "\0" in self.error):
@@ -86,7 +89,7 @@ class JobFilter:
         self._check_ranges()
         for name in ("created_after", "created_before"):
             _check_moment(name, getattr(self, name))
-        for field in ("ids", "name", "queue", "state", "tag"):
+        for field in ("ids", "name", "queue", "state", "tag", "schedule"):
             value = getattr(self, field)
             if value is not None and not isinstance(value, str) and len(value) > MAX_TEXTS:
                 raise ConfigError(f"{field} takes at most {MAX_TEXTS} values, got {len(value)}")
@@ -123,6 +126,11 @@ class JobFilter:
     def tags(self) -> list[str] | None:
         """The tags, all of which a job must have."""
         return _several(self.tag)
+
+    @property
+    def schedules(self) -> list[str] | None:
+        """The schedules, of one of which a job must be a run."""
+        return _several(self.schedule)
 
     @property
     def priorities(self) -> tuple[int | None, int | None]:
@@ -179,6 +187,7 @@ class JobFilter:
             and (self.created_before is None or job.created_at < self.created_before)
             and _is_within(job.attempt, *self.attempts)
             and (self.error is None or _mentions(job.errors, self.error))
+            and (self.schedules is None or job.schedule in self.schedules)
         )
 
 

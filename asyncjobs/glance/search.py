@@ -3,7 +3,7 @@
 ::
 
     name:send_mail state:failed,cancelled args.user_id:7 error:timeout attempt:>3 tag:vip
-    queue:email priority:<50 id:7,8 after:2h before:2030-01-31 "some words"
+    queue:email priority:<50 id:7,8 after:2h before:2030-01-31 schedule:nightly "some words"
 
 A word of its own is a part of a name, or an id. What is not understood is said, never left
 out: a search that is acted on must mean what it says.
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 FILTERS = (
     "name:", "state:", "queue:", "tag:", "args.", "error:", "attempt:", "priority:", "id:",
-    "after:", "before:",
+    "after:", "before:", "schedule:",
 )  # fmt: skip
 MAX_TEXT = 2_000
 """Characters."""
@@ -86,6 +86,7 @@ class Reader:
             "name": self._name, "state": self._state, "queue": self._queue, "tag": self._tag,
             "error": self._error, "attempt": self._attempt, "priority": self._priority,
             "id": self._id, "after": self._after, "before": self._before,
+            "schedule": self._schedule,
         }  # fmt: skip
 
     def read(self, word: str) -> None:
@@ -137,6 +138,9 @@ class Reader:
 
     def _tag(self, value: str) -> None:
         self._add("tag", _texts(value))
+
+    def _schedule(self, value: str) -> None:
+        self._add("schedule", _texts(value))
 
     def _id(self, value: str) -> None:
         for text in _texts(value):

@@ -170,3 +170,10 @@ class JobRecord(NamedTuple):
         """What `later` was given as *meta*."""
         found: dict[str, Any] = told_in(self.extra).get("meta", {})
         return found
+
+    @property
+    def schedule(self) -> str | None:
+        """The schedule whose run this is."""
+        found = told_in(self.extra).get("schedule")
+        name = found.get("name") if isinstance(found, dict) else None
+        return name if isinstance(name, str) else None

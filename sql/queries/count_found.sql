@@ -7,8 +7,8 @@
 -- $5 tags text[]   (all of them)   $6 args text   (JSON that they contain)   $7 priorities text
 -- $8 created_after timestamptz   $9 created_before timestamptz
 -- $10 error text   (a part of an error's class and message)   $11 attempts text   (both ranges, as [1,50])
---     (null says nothing)
--- $12 most bigint   (or null)
+-- $12 schedules text[]   (runs of one of them)   (null says nothing, here and above)
+-- $13 most bigint   (or null)
 select count(*) as jobs
 from (
     select
@@ -16,6 +16,10 @@ from (
     where
         ($1::bigint[] is null or jobs.id = any($1::bigint[]))
         and ($5::text[] is null or jobs.tags @> $5::text[])
+        and (
+            $12::text[] is null
+            or jobs.schedule = any($12::text[]) -- since: 9
+        )
         and ($2::text[] is null or jobs.name = any($2::text[]))
         and ($3::text[] is null or jobs.queue = any($3::text[]))
         and (cast($4 as :"schema".job_state[]) is null or jobs.state = any(cast($4 as :"schema".job_state[])))
@@ -35,5 +39,5 @@ from (
             )
         )
         and ($11::text is null or jobs.attempt::integer <@ $11::text::int4range)
-    limit $12::bigint
+    limit $13::bigint
 ) as found;

@@ -9,9 +9,9 @@
 -- $5 tags text[]   (all of them)   $6 args text   (JSON that they contain)   $7 priorities text
 -- $8 created_after timestamptz   $9 created_before timestamptz
 -- $10 error text   (a part of an error's class and message)   $11 attempts text   (both ranges, as [1,50])
---     (null says nothing)
--- $12 after_queue text   $13 after_priority smallint   $14 after_position bigint
--- $15 limit integer   $16 looked_at bigint   $17 queue text   (the only one)
+-- $12 schedules text[]   (runs of one of them)   (null says nothing, here and above)
+-- $13 after_queue text   $14 after_priority smallint   $15 after_position bigint
+-- $16 limit integer   $17 looked_at bigint   $18 queue text   (the only one)
 --
 -- Returns up to limit rows, queue by queue: id and matches, and as
 -- place how many were looked at, and queue, priority and
@@ -62,18 +62,22 @@ from (
         from :"schema".jobs
         where
             jobs.state = 'available'
-            and ($17::text is null or jobs.queue = $17::text)
+            and ($18::text is null or jobs.queue = $18::text)
             and (
-                $12::text is null
+                $13::text is null
                 or (jobs.queue, jobs.priority, jobs.position)
-                > ($12::text, $13::smallint, $14::bigint)
+                > ($13::text, $14::smallint, $15::bigint)
             )
             and ($1::bigint[] is null or jobs.id = any($1::bigint[]))
             and ($5::text[] is null or jobs.tags @> $5::text[])
+            and (
+                $12::text[] is null
+                or jobs.schedule = any($12::text[]) -- since: 9
+            )
         order by jobs.queue, jobs.priority, jobs.position
-        limit $16::bigint
+        limit $17::bigint
     ) as looked
 ) as scanned
-where scanned.matches or scanned.place = $16::bigint
+where scanned.matches or scanned.place = $17::bigint
 order by scanned.queue, scanned.priority, scanned.position
-limit $15::integer;
+limit $16::integer;

@@ -8,9 +8,9 @@
 -- $5 tags text[]   (all of them)   $6 args text   (JSON that they contain)   $7 priorities text
 -- $8 created_after timestamptz   $9 created_before timestamptz
 -- $10 error text   (a part of an error's class and message)   $11 attempts text   (both ranges, as [1,50])
---     (null says nothing)
--- $12 after bigint   (below this id)   $13 limit integer   $14 looked_at bigint
--- $15 state job_state   (the only one, if it is one of which an index tells)
+-- $12 schedules text[]   (runs of one of them)   (null says nothing, here and above)
+-- $13 after bigint   (below this id)   $14 limit integer   $15 looked_at bigint
+-- $16 state job_state   (the only one, if it is one of which an index tells)
 --
 -- Returns up to limit rows, the highest id first: id and matches, and as
 -- place how many were looked at. The row at which `looked_at` was reached is returned in
@@ -50,17 +50,21 @@ from (
             ) as matches
         from :"schema".jobs
         where
-            ($12::bigint is null or jobs.id < $12::bigint)
+            ($13::bigint is null or jobs.id < $13::bigint)
             and (
-                cast($15 as :"schema".job_state) is null
-                or jobs.state = cast($15 as :"schema".job_state)
+                cast($16 as :"schema".job_state) is null
+                or jobs.state = cast($16 as :"schema".job_state)
             )
             and ($1::bigint[] is null or jobs.id = any($1::bigint[]))
             and ($5::text[] is null or jobs.tags @> $5::text[])
+            and (
+                $12::text[] is null
+                or jobs.schedule = any($12::text[]) -- since: 9
+            )
         order by jobs.id desc
-        limit $14::bigint
+        limit $15::bigint
     ) as looked
 ) as scanned
-where scanned.matches or scanned.place = $14::bigint
+where scanned.matches or scanned.place = $15::bigint
 order by scanned.id desc
-limit $13::integer;
+limit $14::integer;

@@ -8,8 +8,8 @@
 -- $5 tags text[]   (all of them)   $6 args text   (JSON that they contain)   $7 priorities text
 -- $8 created_after timestamptz   $9 created_before timestamptz
 -- $10 error text   (a part of an error's class and message)   $11 attempts text   (both ranges, as [1,50])
---     (null says nothing)
--- $12 after_time timestamptz   $13 after_id bigint   $14 limit integer   $15 looked_at bigint
+-- $12 schedules text[]   (runs of one of them)   (null says nothing, here and above)
+-- $13 after_time timestamptz   $14 after_id bigint   $15 limit integer   $16 looked_at bigint
 --
 -- Returns up to limit rows, the earliest first: id and matches, and as
 -- place how many were looked at, and run_at. The row at which `looked_at` was reached is returned in
@@ -54,18 +54,22 @@ from (
         where
             jobs.state = 'scheduled'
             and (
-                $12::timestamptz is null
+                $13::timestamptz is null
                 or (
-                    jobs.run_at >= $12::timestamptz
-                    and (jobs.run_at, jobs.id) > ($12::timestamptz, $13::bigint)
+                    jobs.run_at >= $13::timestamptz
+                    and (jobs.run_at, jobs.id) > ($13::timestamptz, $14::bigint)
                 )
             )
             and ($1::bigint[] is null or jobs.id = any($1::bigint[]))
             and ($5::text[] is null or jobs.tags @> $5::text[])
+            and (
+                $12::text[] is null
+                or jobs.schedule = any($12::text[]) -- since: 9
+            )
         order by jobs.run_at, jobs.id
-        limit $15::bigint
+        limit $16::bigint
     ) as looked
 ) as scanned
-where scanned.matches or scanned.place = $15::bigint
+where scanned.matches or scanned.place = $16::bigint
 order by scanned.run_at, scanned.id
-limit $14::integer;
+limit $15::integer;

@@ -205,6 +205,7 @@ def conditions(where: JobFilter) -> list[Any]:
         where.created_before,
         where.error,
         range_of(*where.attempts),
+        where.schedules,
     ]
 
 

@@ -10,6 +10,7 @@ from asyncjobs.errors import ConfigError
 from asyncjobs.filters import JobFilter
 from asyncjobs.storage.admin import Count
 from asyncjobs.testing.contract.cancelling import ENDED
+from asyncjobs.testing.contract.schedule_steps import a_schedule
 from asyncjobs.testing.contract.steps import (
     a_job,
     a_worker,
@@ -95,6 +96,25 @@ class Finding:
             ({"name": "send", "priority": 4}, []),
         ):
             assert await found(storage, **fields) == expected, fields
+
+    async def test_jobs_are_found_by_the_schedule_whose_runs_they_are(
+        self, storage: Storage
+    ) -> None:
+        await storage.schedules.put(a_schedule("nightly", overlap="allow"))
+        await storage.schedules.put(a_schedule("hourly"))
+        runs = [await storage.schedules.run_now(name) for name in ("nightly", "hourly", "nightly")]
+        first, second, third = [run.id for run in runs if run is not None]
+        await store(storage)
+        worker = await storage.register(a_worker())
+        [run, *_] = await storage.claim(worker, ["default"], 1)
+        await storage.finish(worker, [Outcome(run.id, 1, "succeeded")])
+        assert await found(storage, schedule="nightly") == [third, first]
+        assert await found(storage, schedule="nightly", state="succeeded") == [first]
+        assert await found(storage, schedule="nightly", state="available") == [third]
+        assert await found(storage, schedule="nightly", state="scheduled") == []
+        assert await found(storage, schedule=["nightly", "hourly"]) == [third, second, first]
+        assert await found(storage, schedule=["none"]) == []
+        assert (await record_of(storage, first)).schedule == "nightly"
 
     async def test_jobs_are_found_by_their_state(self, storage: Storage) -> None:
         ids = await one_in_each_state(storage)
