@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 CatchUp: TypeAlias = Literal["skip", "once", "all"]
 Overlap: TypeAlias = Literal["skip", "allow"]
+Standing: TypeAlias = Literal["active", "off", "gave up", "retired"]
+"""Whether a schedule runs, and why not."""
 
 
 class Recurrence(NamedTuple):
@@ -84,7 +86,16 @@ class Schedule(NamedTuple):
     @property
     def is_active(self) -> bool:
         """Whether it runs: switched on, not given up, not retired."""
-        return self.enabled and self.gave_up_at is None and self.retired_at is None
+        return self.standing == "active"
+
+    @property
+    def standing(self) -> Standing:
+        """Whether it runs; if several reasons are against it, the one that is hardest to mend."""
+        if self.retired_at is not None:
+            return "retired"
+        if not self.enabled:
+            return "off"
+        return "active" if self.gave_up_at is None else "gave up"
 
 
 class Plan(NamedTuple):

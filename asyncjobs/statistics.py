@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
 CLASSES = 72
@@ -103,6 +104,15 @@ class StatisticsStorage(Protocol):
 
     async def tallies(self, width: int, count: int) -> dict[tuple[str, str], Tally]:
         """Return what ended in the last *count* spans of *width* seconds, by queue and name."""
+        ...
+
+    async def history(
+        self, width: int, count: int, names: Sequence[str] | None = None
+    ) -> dict[tuple[str, str], list[Span]]:
+        """Return the last *count* spans of *width* seconds in which anything ended.
+
+        By queue and name of the job, of all *names* or these; the oldest first.
+        """
         ...
 
     async def names(self) -> list[str]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from asyncjobs.types import Admission, Limit, Pause
+    from asyncjobs.types import Admission, KnownLimit, Limit, Pause
 
 
 class LimitStorage(Protocol):
@@ -27,6 +27,10 @@ class LimitStorage(Protocol):
         A limit of a name that was declared before replaces it. A lane without one lets
         everything in.
         """
+        ...
+
+    async def known(self, limit: int = 1_000) -> list[KnownLimit]:
+        """Return up to *limit* of the limits that hold, by name."""
         ...
 
     async def admit(self, lanes: Sequence[str], most: int) -> Admission:

@@ -88,8 +88,8 @@ class MemoryAdapter:
             workers=self._workers,
             tell=self._table.tell,
         )
-        self.overview = MemoryOverview(clock, self._rows, self._workers)
         self.maintenance = MemoryMaintenance(clock, self._workers, self._table.keys)
+        self.overview = MemoryOverview(clock, self._rows, self._workers, self.limits)
 
     async def open(self) -> None:
         """Count one more user."""

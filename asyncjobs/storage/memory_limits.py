@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from asyncjobs.types import Admission, JobState, Limit, Pause, Signal, as_pause
+from asyncjobs.types import Admission, JobState, KnownLimit, Limit, Pause, Signal, as_pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -46,7 +46,7 @@ class MemoryLimits:
     ) -> None:
         self._clock, self._all_rows, self._settle = clock, rows, settle
         self._tell = tell
-        self._limits: dict[str, Limit] = {}
+        self._limits: dict[str, KnownLimit] = {}
         self._lanes: dict[str, Lane] = {}
         self._lines: dict[str, list[tuple[int, int, Row]]] = defaultdict(list)
         self._let_in: dict[str, dict[int, Row]] = defaultdict(dict)
@@ -63,7 +63,13 @@ class MemoryLimits:
 
     async def declare(self, limits: Sequence[Limit]) -> None:
         """Say what holds from now on."""
-        self._limits |= {limit.name: limit for limit in limits}
+        for limit in limits:
+            if limit.name not in self._limits or self._limits[limit.name].limit != limit:
+                self._limits[limit.name] = KnownLimit(limit, self._clock())
+
+    async def known(self, limit: int = 1_000) -> list[KnownLimit]:
+        """Return the limits that hold."""
+        return [known for _, known in sorted(self._limits.items())][:limit]
 
     async def admit(self, lanes: Sequence[str], most: int) -> Admission:
         """Let the first jobs of *lanes* in."""
@@ -211,7 +217,8 @@ class MemoryLimits:
         rule = f"job:{row.job.name}" if row.waits_in == row.lane else row.waits_in or ""
         if row.waits_in not in {row.lane, row.queue_lane}:
             return Limit(rule)
-        return self._limits.get(rule, Limit(rule))
+        known = self._limits.get(rule)
+        return Limit(rule) if known is None else known.limit
 
     def _to_put_back(self, lane: str) -> Iterator[Row]:
         kind, _, name = lane.partition(":")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping, Sequence
     from datetime import datetime
 
-    from asyncjobs.schedule_types import NewSchedule, Plan
+    from asyncjobs.schedule_types import NewSchedule, Plan, Standing
     from asyncjobs.storage.memory_rows import Row
     from asyncjobs.types import NewJob, Outcome, StoredJob
 
@@ -203,6 +204,28 @@ class MemorySchedules:
         """Return schedules by name."""
         wanted = self._entries if names is None else set(names) & self._entries.keys()
         return [self._entries[name].row for name in sorted(wanted)]
+
+    async def find(
+        self,
+        *,
+        after: str | None = None,
+        containing: str | None = None,
+        standing: Standing | None = None,
+        limit: int = 100,
+    ) -> list[Schedule]:
+        """Return some schedules by name."""
+        part = (containing or "").lower()
+        return [
+            row
+            for row in await self.get()
+            if (after is None or row.name > after)
+            and (part in row.name.lower() or part in row.job.lower())
+            and standing in {None, row.standing}
+        ][:limit]
+
+    async def counts(self) -> dict[Standing, int]:
+        """Return how many schedules there are by how they stand."""
+        return dict(Counter(entry.row.standing for entry in self._entries.values()))
 
     async def switch(self, name: str, *, enabled: bool) -> bool:
         """Switch a schedule on or off, and return whether there is one."""

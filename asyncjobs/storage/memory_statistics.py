@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from asyncjobs.statistics import WIDTHS, Span, Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 class MemoryStatistics:
@@ -41,6 +41,18 @@ class MemoryStatistics:
         found: dict[tuple[str, str], Tally] = {}
         for _, queue, name, tally in self._last(width, count):
             found.setdefault((queue, name), Tally()).add(tally)
+        return found
+
+    async def history(
+        self, width: int, count: int, names: Sequence[str] | None = None
+    ) -> dict[tuple[str, str], list[Span]]:
+        """Return what ended in each span, by queue and name."""
+        found: dict[tuple[str, str], list[Span]] = {}
+        last = sorted(self._last(width, count), key=lambda item: item[0])
+        for since, queue, name, tally in last:
+            if names is None or name in names:
+                counts = tally.succeeded, tally.failed, tally.retried, tally.cancelled
+                found.setdefault((queue, name), []).append(Span(since, *counts))
         return found
 
     async def names(self) -> list[str]:

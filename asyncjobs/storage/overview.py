@@ -13,8 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from asyncjobs.types import Limit
+
 COUNTED = 10_000
 """Up to how many jobs of a queue or a state are counted one by one."""
+LANE_COUNTED = 1_000
+"""The same of a lane."""
 SHOWN = 20
 """Running jobs that are told of each worker."""
 
@@ -57,6 +61,61 @@ class WorkerStatus(NamedTuple):
     running: int = 0
     jobs: Sequence[RunningJob] = ()
     """Those that began first, `SHOWN` at most."""
+
+
+class QueueState(NamedTuple):
+    """How many jobs of a queue are in a state."""
+
+    queue: str
+    state: str
+    jobs: int
+    is_exact: bool = True
+    """Otherwise it is about so many."""
+
+
+class LaneStatus(NamedTuple):
+    """A lane: who waits in its line, and whom it has let in. Counts end at `LANE_COUNTED`."""
+
+    name: str
+    waiting: int
+    let_in: int
+    """Those that take one of its places."""
+    running: int
+    """Those of them that run."""
+    limit: Limit | None
+    """What holds for the first of its line; None if nothing is said."""
+    paused_at: datetime | None
+
+
+class LanePage(NamedTuple):
+    """Some lanes by name."""
+
+    lanes: Sequence[LaneStatus]
+    after: str | None
+    """Behind which name the next page begins; None if there is none."""
+    is_cut_short: bool = False
+    """So many names were looked at that the page ends before it is full."""
+
+
+class RunStatus(NamedTuple):
+    """A run of a schedule that is still stored."""
+
+    schedule: str
+    id: int
+    state: str
+    tick: datetime | None
+    """None if somebody asked for it."""
+    attempt: int
+    run_at: datetime
+    attempted_at: datetime | None
+    finished_at: datetime | None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long its last attempt took; None if it has not ended, or was given up unbegun."""
+        if self.finished_at is None or self.attempted_at is None:
+            return None
+        return max(0.0, (self.finished_at - self.attempted_at).total_seconds())
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +161,34 @@ class OverviewStorage(Protocol):
 
     async def states(self) -> dict[str, int]:
         """Return how many jobs there are by state, up to `COUNTED` each."""
+        ...
+
+    async def queues(self) -> list[QueueState]:
+        """Return how many jobs of each queue are in each state, by queue, where there are any.
+
+        If there are `COUNTED` in a state or more, it is told about how many.
+        """
+        ...
+
+    async def lanes(
+        self,
+        *,
+        after: str | None = None,
+        kind: str | None = None,
+        containing: str | None = None,
+        limit: int = 100,
+    ) -> LanePage:
+        """Return up to *limit* lanes that are in use or paused, by name.
+
+        *kind* is key, job or queue. Those with *containing* in their name, whatever the case.
+        """
+        ...
+
+    async def runs(self, schedules: Sequence[str], each: int) -> list[RunStatus]:
+        """Return the last runs of *schedules* that are still stored, up to *each* of one.
+
+        By schedule, the newest first. Of runs that somebody asked for about the last ones.
+        """
         ...
 
     async def workers(self) -> list[WorkerStatus]:

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from asyncjobs.schedule_types import DueSchedules, Fired, NewSchedule, Plan, Schedule
+    from asyncjobs.schedule_types import (
+        DueSchedules,
+        Fired,
+        NewSchedule,
+        Plan,
+        Schedule,
+        Standing,
+    )
     from asyncjobs.types import StoredJob
 
 
@@ -58,6 +65,24 @@ class ScheduleStorage(Protocol):
 
     async def get(self, names: Sequence[str] | None = None) -> list[Schedule]:
         """Return the schedules of *names* that exist, or all, by name."""
+        ...
+
+    async def find(
+        self,
+        *,
+        after: str | None = None,
+        containing: str | None = None,
+        standing: Standing | None = None,
+        limit: int = 100,
+    ) -> list[Schedule]:
+        """Return up to *limit* schedules by name, behind the name *after*.
+
+        Those with *containing* in their name or in that of their job, whatever the case.
+        """
+        ...
+
+    async def counts(self) -> dict[Standing, int]:
+        """Return how many schedules there are by how they stand, where there are any."""
         ...
 
     async def switch(self, name: str, *, enabled: bool) -> bool:

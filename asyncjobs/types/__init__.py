@@ -28,6 +28,7 @@ from asyncjobs.types.jobs import (
 from asyncjobs.types.lanes import (
     ALL_LANES,
     Admission,
+    KnownLimit,
     Limit,
     Pause,
     as_pause,
@@ -56,6 +57,7 @@ __all__ = [
     "JobStatus",
     "Json",
     "Kept",
+    "KnownLimit",
     "Limit",
     "LocalWorker",
     "NewJob",

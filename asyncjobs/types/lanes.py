@@ -27,6 +27,13 @@ class Limit(NamedTuple):
     """Seconds until one more may start."""
 
 
+class KnownLimit(NamedTuple):
+    """A limit as it is stored."""
+
+    limit: Limit
+    changed_at: datetime
+
+
 class Admission(NamedTuple):
     """What lanes let in, and when to look again."""
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from asyncjobs import JobManager, PostgresAdapter
+from asyncjobs import JobFilter, JobManager, PostgresAdapter
 from asyncjobs.glance.findings import findings
 from asyncjobs.glance.glance import Glance
-from asyncjobs.storage.overview import COUNTED, SHOWN
-from asyncjobs.storage.postgres.overview import SETTINGS, TIMEOUT
+from asyncjobs.storage.overview import COUNTED, LANE_COUNTED, SHOWN
+from asyncjobs.storage.postgres.overview import LOOKED_AT, SAMPLED, SETTINGS, TIMEOUT
 from asyncjobs.storage.postgres.statements import Statements
 
 if TYPE_CHECKING:
@@ -24,18 +24,24 @@ SQL = Statements.load("asyncjobs")
 FILL = """
 insert into asyncjobs.jobs (
     position, run_at, state, name, queue, priority, args, locked_by, attempt, attempted_at,
-    finished_at
+    finished_at, lane, waits_in, schedule, tick
 )
 select
     number,
     now() + case when state = 'scheduled' then 1 else -1 end * number * interval '1 second',
     state::asyncjobs.job_state, 'note', (array['default', 'email', 'rare'])[queue],
     50 + number % 3, '{"number": 1}', case when state = 'running' then 1 + number % 20 end, 1,
-    now(), case when state in ('succeeded', 'failed') then now() end
+    now(), case when state in ('succeeded', 'failed') then now() end,
+    case when lanes > 0 then 'key:' || lpad((number % lanes)::text, 6, '0') end,
+    case when state = 'waiting' then 'key:' || lpad((number % lanes)::text, 6, '0') end,
+    case when lanes < 0 then 'schedule ' || number % 10 end,
+    case when lanes < 0 and number % 1000 < 700 then now() - number * interval '1 minute' end
 from (values
-    ('available', 200000, 1), ('available', 99990, 2), ('available', 10, 3),
-    ('scheduled', 300000, 1), ('succeeded', 300000, 1), ('failed', 100000, 2), ('running', 2000, 1)
-) as kind (state, many, queue)
+    ('available', 200000, 1, 0), ('available', 99990, 2, 0), ('available', 10, 3, 0),
+    ('scheduled', 300000, 1, 0), ('succeeded', 150000, 1, 0), ('succeeded', 150000, 1, -1),
+    ('failed', 100000, 2, 0), ('running', 2000, 1, 700), ('waiting', 40000, 1, 20000),
+    ('waiting', 30000, 1, 1)
+) as kind (state, many, queue, lanes)
 cross join lateral generate_series(1, many) as number
 """
 WORKERS = """
@@ -50,6 +56,11 @@ STATEMENTS: dict[str, tuple[list[Any], int]] = {
     "read_states": ([COUNTED], 7 * COUNTED),
     "read_running": ([SHOWN], 2_100),
     "read_workers": ([], 0),
+    "read_queue_states": ([COUNTED], 6 * COUNTED),
+    # Random pages, and a block of each is read whole.
+    "sample_queue_states": ([SAMPLED], 150 * SAMPLED),
+    "read_lanes": (["key:", "key:", None, 50, LOOKED_AT, LANE_COUNTED], 2 * LANE_COUNTED + 700),
+    "read_runs": ([[f"schedule {number}" for number in range(10)], 20], 10 * 6 * 20),
 }
 """Their parameters, and how many rows of jobs each may read."""
 
@@ -117,6 +128,49 @@ async def test_a_glance_at_a_million_rows_tells_what_is_there(adapter: PostgresA
     workers = await adapter.overview.workers()
     assert [worker.running for worker in workers] == [100] * 20
     assert {len(worker.jobs) for worker in workers} == {SHOWN}
+
+
+async def test_more_jobs_than_are_counted_are_told_about(adapter: PostgresAdapter) -> None:
+    found = {(one.queue, one.state): one for one in await adapter.overview.queues()}
+    told = {key: (one.jobs, one.is_exact) for key, one in found.items()}
+    assert told["rare", "available"] == (10, True)
+    assert told["default", "running"] == (2_000, True)
+    for key, jobs in {
+        ("default", "available"): 200_000, ("email", "available"): 99_990,
+        ("default", "scheduled"): 300_000, ("default", "succeeded"): 300_000,
+        ("email", "failed"): 100_000, ("default", "waiting"): 70_000,
+    }.items():  # fmt: skip
+        about, is_exact = told[key]
+        assert not is_exact
+        # Some hundred pages of a state were read: an error of a quarter would be many deviations.
+        assert 0.75 * jobs < about < 1.25 * jobs, key
+
+
+async def test_lanes_are_found_among_thousands(adapter: PostgresAdapter) -> None:
+    page = await adapter.overview.lanes(limit=50)
+    first = page.lanes[0]
+    assert (first.name, first.waiting, first.let_in) == ("key:000000", LANE_COUNTED, 2)
+    assert page.lanes[-1].name == "key:000049"
+    assert page.after == "key:000049"
+    page = await adapter.overview.lanes(kind="key", containing="0777", limit=50)
+    assert [lane.name for lane in page.lanes] == ["key:000777"]
+    assert page.is_cut_short
+    assert page.after is not None
+    page = await adapter.overview.lanes(kind="key", containing="none", after="key:019990")
+    assert page.lanes == []
+    assert page.after is None
+
+
+async def test_the_last_runs_are_found_among_many(adapter: PostgresAdapter) -> None:
+    runs = await adapter.overview.runs(["schedule 3"], 20)
+    assert len(runs) == 20
+    assert [run.id for run in runs] == sorted((run.id for run in runs), reverse=True)
+    page = await adapter.admin.find(JobFilter(schedule="schedule 3"), limit=50)
+    assert len(page.jobs) == 50
+    assert not page.is_cut_short
+    page = await adapter.admin.find(JobFilter(schedule="schedule 3", state="failed"), limit=50)
+    assert page.jobs == []
+    assert not page.is_cut_short
 
 
 async def test_the_overview_takes_little_time_with_a_million_rows(adapter: PostgresAdapter) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asyncjobs.errors import NotMigratedError
-from asyncjobs.types import Admission, Pause, as_pause
+from asyncjobs.types import Admission, KnownLimit, Limit, Pause, as_pause
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from asyncjobs.storage.postgres.lanes import Lanes
     from asyncjobs.storage.postgres.statements import Statements
-    from asyncjobs.types import Limit
 
 SINCE = 6
 """The version of the schema from which on there are limits."""
@@ -42,6 +41,13 @@ class LimitTables:
         columns = [list(column) for column in zip(*latest.values(), strict=True)]
         if columns:
             await self._lanes.enqueue.fetch(self._sql.declare_limits, *columns)
+
+    async def known(self, limit: int = 1_000) -> list[KnownLimit]:
+        """Return the limits that hold."""
+        if not self._exist:
+            return []
+        rows = await self._lanes.overview.fetch(self._sql.read_limits, limit)
+        return [KnownLimit(Limit(*facts), changed_at) for *facts, changed_at in rows]
 
     async def admit(self, lanes: Sequence[str], most: int) -> Admission:
         """Let jobs in; see `LimitStorage.admit`."""

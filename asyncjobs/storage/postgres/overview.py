@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from asyncjobs.storage.overview import (
     COUNTED,
+    LANE_COUNTED,
     SHOWN,
     Depth,
     Health,
+    LanePage,
+    LaneStatus,
+    QueueState,
     RunningJob,
+    RunStatus,
     WorkerStatus,
 )
 from asyncjobs.storage.postgres.transactions import transaction
+from asyncjobs.types import Limit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -23,6 +29,10 @@ if TYPE_CHECKING:
 
 TIMEOUT = "5s"
 """For a statement. A page that takes longer says so instead of loading the database."""
+SAMPLED = 1_000
+"""Pages of the table from which it is told about how many jobs there are."""
+LOOKED_AT = 1_000
+"""Names of lanes that one page looks at."""
 SETTINGS = """
 select
     set_config('random_page_cost', '1.1', true),
@@ -49,6 +59,49 @@ class PostgresOverview:
         return {
             row["state"]: row["jobs"] for row in await self._read(self._sql.read_states, COUNTED)
         }
+
+    async def queues(self) -> list[QueueState]:
+        """Return how many jobs of each queue are in each state; see `OverviewStorage.queues`."""
+        async with self._reading() as connection:
+            counted = await connection.fetch(self._sql.read_queue_states, COUNTED)
+            depths = await connection.fetch(self._sql.read_depths, COUNTED)
+            is_much = any(row["is_cut_short"] for row in counted) or any(
+                row["available"] >= COUNTED for row in depths
+            )
+            about = (
+                await connection.fetch(self._sql.sample_queue_states, SAMPLED) if is_much else []
+            )
+        return _queue_states(counted, depths, about)
+
+    async def lanes(
+        self,
+        *,
+        after: str | None = None,
+        kind: str | None = None,
+        containing: str | None = None,
+        limit: int = 100,
+    ) -> LanePage:
+        """Return some lanes; see `OverviewStorage.lanes`."""
+        prefix = None if kind is None else f"{kind}:"
+        part = containing.lower() if containing else None
+        rows = await self._read(
+            self._sql.read_lanes,
+            (prefix or "") if after is None else after,
+            prefix,
+            part,
+            limit,
+            LOOKED_AT,
+            LANE_COUNTED,
+        )
+        lanes = [_lane_of(row) for row in rows if row["matches"]]
+        is_cut_short = bool(rows) and rows[-1]["place"] == LOOKED_AT and len(lanes) < limit
+        goes_on = is_cut_short or (bool(rows) and len(lanes) == limit)
+        return LanePage(lanes, rows[-1]["name"] if goes_on else None, is_cut_short)
+
+    async def runs(self, schedules: Sequence[str], each: int) -> list[RunStatus]:
+        """Return the last runs of schedules; see `OverviewStorage.runs`."""
+        rows = await self._read(self._sql.read_runs, list(dict.fromkeys(schedules)), each)
+        return [RunStatus(*row) for row in rows]
 
     async def workers(self) -> list[WorkerStatus]:
         """Return the registered workers and what they run."""
@@ -85,3 +138,30 @@ class PostgresOverview:
         ):
             await connection.fetch(SETTINGS, TIMEOUT)
             yield connection
+
+
+def _lane_of(row: Any) -> LaneStatus:
+    name = row["limited_by"]
+    limit = None if name is None else Limit(name, row["concurrency"], row["burst"], row["gap"])
+    counts = row["waiting"], min(row["let_in"], LANE_COUNTED), min(row["running"], LANE_COUNTED)
+    return LaneStatus(row["name"], *counts, limit, row["paused_at"])
+
+
+def _queue_states(
+    counted: Sequence[Any], depths: Sequence[Any], about: Sequence[Any]
+) -> list[QueueState]:
+    cut_short = {row["state"] for row in counted if row["is_cut_short"]}
+    found = {
+        (queue, state): QueueState(queue, state, jobs, is_exact=state not in cut_short)
+        for queue, state, jobs, _ in counted
+    }
+    for queue, jobs, _ in depths:
+        is_exact = jobs < COUNTED
+        found[queue, "available"] = QueueState(queue, "available", jobs, is_exact)
+    for queue, state, jobs in about:
+        known = found.get((queue, state))
+        if known is not None and not known.is_exact:
+            found[queue, state] = known._replace(jobs=max(known.jobs, jobs))
+        elif known is None and state in cut_short:
+            found[queue, state] = QueueState(queue, state, jobs, is_exact=False)
+    return [found[key] for key in sorted(found)]

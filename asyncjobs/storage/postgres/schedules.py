@@ -14,7 +14,7 @@ from asyncjobs.storage.schedule_records import Template, as_record, extras_as_js
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from asyncjobs.schedule_types import NewSchedule, Plan
+    from asyncjobs.schedule_types import NewSchedule, Plan, Standing
     from asyncjobs.storage.postgres.jobs import JobsTable
     from asyncjobs.storage.postgres.lanes import Lanes
     from asyncjobs.storage.postgres.statements import Statements
@@ -117,6 +117,28 @@ class SchedulesTable:
         wanted = None if names is None else list(names)
         rows = await self._lanes.admin.fetch(self._sql.get_schedules, wanted)
         return [Schedule(**row) for row in rows]
+
+    async def find(
+        self,
+        *,
+        after: str | None = None,
+        containing: str | None = None,
+        standing: Standing | None = None,
+        limit: int = 100,
+    ) -> list[Schedule]:
+        """Return some schedules by name; see `ScheduleStorage.find`."""
+        part = containing.lower() if containing else None
+        names = await self._lanes.overview.fetch(
+            self._sql.find_schedules, after, part, standing, limit
+        )
+        wanted = [row["name"] for row in names]
+        rows = await self._lanes.overview.fetch(self._sql.get_schedules, wanted)
+        return [Schedule(**row) for row in rows]
+
+    async def counts(self) -> dict[Standing, int]:
+        """Return how many schedules there are by how they stand."""
+        rows = await self._lanes.overview.fetch(self._sql.count_schedules)
+        return {row["standing"]: row["schedules"] for row in rows}
 
     async def switch(self, name: str, *, enabled: bool) -> bool:
         """Switch a schedule on or off; see `ScheduleStorage.switch`."""

@@ -79,6 +79,7 @@ class Statements:
     clear_jobs: str
     count_found: str
     count_jobs: str
+    count_schedules: str
     current_migration: str
     declare_limits: str
     declare_maintenance: str
@@ -104,6 +105,7 @@ class Statements:
     find_jobs: str
     find_orphans: str
     find_scheduled: str
+    find_schedules: str
     finish_by_delete: str
     finish_by_update: str
     finish_kept: str
@@ -142,9 +144,14 @@ class Statements:
     read_depths: str
     read_durations: str
     read_health: str
+    read_history: str
+    read_lanes: str
+    read_limits: str
     read_maintenance: str
     read_names: str
+    read_queue_states: str
     read_running: str
+    read_runs: str
     read_states: str
     read_workers: str
     rebuild_index: str
@@ -163,6 +170,7 @@ class Statements:
     retire_schedules: str
     retry_jobs: str
     return_jobs: str
+    sample_queue_states: str
     switch_schedule: str
     vacuum_table: str
     waiting_lanes: str

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from asyncjobs.statistics import WIDTHS, Span, Tally
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from asyncjobs.storage.postgres.lanes import Lanes
     from asyncjobs.storage.postgres.statements import Statements
 
@@ -47,6 +49,17 @@ class PostgresStatistics:
             self._sql.read_durations, width, count
         ):
             found.setdefault((queue, name), Tally()).add(Tally(*columns))
+        return found
+
+    async def history(
+        self, width: int, count: int, names: Sequence[str] | None = None
+    ) -> dict[tuple[str, str], list[Span]]:
+        """Return what ended in each span, by queue and name."""
+        wanted = None if names is None else list(names)
+        rows = await self._lanes.overview.fetch(self._sql.read_history, width, count, wanted)
+        found: dict[tuple[str, str], list[Span]] = {}
+        for queue, name, *span in rows:
+            found.setdefault((queue, name), []).append(Span(*span))
         return found
 
     async def names(self) -> list[str]:

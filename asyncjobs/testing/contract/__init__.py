@@ -38,6 +38,7 @@ from asyncjobs.testing.contract.promoting import Promoting
 from asyncjobs.testing.contract.rating import Rating
 from asyncjobs.testing.contract.recurring import Recurring
 from asyncjobs.testing.contract.rescuing import Rescuing
+from asyncjobs.testing.contract.surveying import Surveying
 from asyncjobs.testing.contract.transactions import Transactions
 from asyncjobs.testing.contract.uniqueness import Uniqueness
 from asyncjobs.testing.contract.watching import Telling, Watching
@@ -66,6 +67,7 @@ class QuietStorageContract(
     Declaring,
     Looking,
     Maintaining,
+    Surveying,
 ):
     """The contract of an adapter whose `listen` tells nothing, so that workers poll."""
 
