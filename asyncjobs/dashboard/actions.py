@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from starlette.exceptions import HTTPException
 
 from asyncjobs.errors import AsyncJobsError
-from asyncjobs.types import JobState
+from asyncjobs.limits import check_limits, make_limit
+from asyncjobs.types import JobState, Limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from asyncjobs.dashboard.auth import Identity
     from asyncjobs.dashboard.desk import Desk
     from asyncjobs.filters import JobFilter
+    from asyncjobs.limits import RateLimit
     from asyncjobs.storage.admin import Count
+    from asyncjobs.types import KnownLimit
 
 
 class Kind(NamedTuple):
@@ -30,6 +33,14 @@ class Kind(NamedTuple):
     states: frozenset[str]
     """The states that allow it."""
     warning: str = ""
+
+
+class PauseOptions(TypedDict, total=False):
+    """What `later.pause` takes."""
+
+    queue: str
+    job: str
+    key: str
 
 
 _WAITING = {state.value for state in JobState} - {"running", "succeeded", "failed", "cancelled"}
@@ -96,6 +107,54 @@ class Actions:
             result["jobs"] = int(done)
         return done
 
+    async def run_schedule(self, name: str) -> int | None:
+        """Store a run of a schedule and return its id; None if one has not ended."""
+        with self._logged("run", {"schedule": name}) as result:
+            run = await self._desk.later.schedules.run_now(name)
+            result["job"] = None if run is None else run.id
+        return None if run is None else run.id
+
+    async def switch_schedule(self, name: str, *, enabled: bool) -> None:
+        """Switch a schedule on, which also starts one that gave up, or off."""
+        schedules = self._desk.later.schedules
+        with self._logged("enable" if enabled else "disable", {"schedule": name}):
+            await (schedules.enable(name) if enabled else schedules.disable(name))
+
+    async def remove_schedule(self, name: str) -> bool:
+        """Remove a schedule that no code declares, and return whether it was there."""
+        with self._logged("remove", {"schedule": name}) as result:
+            result["changed"] = await self._desk.later.schedules.remove(name)
+        return bool(result["changed"])
+
+    async def pause(self, kind: str, name: str) -> bool:
+        """Pause a queue, a job or a key, and return whether it was not paused yet."""
+        with self._logged("pause", {kind: name}) as result:
+            result["changed"] = await self._desk.later.pause(**_what(kind, name))
+        return bool(result["changed"])
+
+    async def resume(self, kind: str, name: str) -> bool:
+        """End a pause, also of what this program does not know, and return whether there was one."""
+        what = _what(kind, name)
+        with self._logged("resume", dict(what)) as result:
+            result["changed"] = await self._desk.storage.limits.resume(f"{kind}:{name}")
+        return bool(result["changed"])
+
+    async def change_limit(
+        self, name: str, concurrency: int | None, rate: RateLimit | None
+    ) -> KnownLimit:
+        """Change what holds for a limit that some code has declared, and return that.
+
+        Raises ConfigError for what limits nothing sensible.
+        """
+        check_limits(concurrency, rate)
+        wanted = make_limit(name, concurrency, rate) or Limit(name)
+        with self._logged("limit", {"limit": name}) as result:
+            before = await known_limit(self._desk, name)
+            await self._desk.storage.limits.declare([wanted])
+            result["before"] = before.limit._asdict()
+            result["after"] = wanted._asdict()
+        return await known_limit(self._desk, name)
+
     @contextmanager
     def _logged(self, action: str, where: dict[str, Any]) -> Iterator[dict[str, Any]]:
         log = self._desk.manager.logger.bind(
@@ -110,6 +169,24 @@ class Actions:
         finally:
             self._desk.glance.changed()
         log.info("dashboard.acted", **result)
+
+
+async def known_limit(desk: Desk, name: str) -> KnownLimit:
+    """Return the limit *name*. Raises HTTPException if no code has declared one."""
+    for known in await desk.storage.limits.known():
+        if known.limit.name == name:
+            return known
+    raise HTTPException(404, f"There is no limit {name!r}: the code declares them.")
+
+
+def _what(kind: str, name: str) -> PauseOptions:
+    if kind == "queue":
+        return {"queue": name}
+    if kind == "job":
+        return {"job": name}
+    if kind == "key":
+        return {"key": name}
+    raise HTTPException(400, f"A queue, a job or a key is paused, not {kind!r}.")
 
 
 def _as_facts(where: JobFilter) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from asyncjobs.dashboard.dependency import PARENT
 from asyncjobs.dashboard.desk import Desk
 from asyncjobs.dashboard.guard import Guard, path_of
 from asyncjobs.dashboard.headers import SafeHeaders
-from asyncjobs.dashboard.pages import job, jobs, overview, workers
+from asyncjobs.dashboard.pages import job, jobs, lanes, overview, queues, schedules, workers
 from asyncjobs.dashboard.render import STATIC, page
 from asyncjobs.errors import AsyncJobsError, ConfigError, NotOpenError, StorageError
 from asyncjobs.glance.redaction import Redact, Redaction
@@ -87,6 +87,9 @@ class Dashboard(Starlette):
                 *jobs.ROUTES,
                 *job.ROUTES,
                 *workers.ROUTES,
+                *schedules.ROUTES,
+                *queues.ROUTES,
+                *lanes.ROUTES,
                 *api.ROUTES,
                 Mount("/static", Files(directory=STATIC)),
             ],

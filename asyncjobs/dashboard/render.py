@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
-from asyncjobs.dashboard import story
+from asyncjobs.dashboard import story, timetable
 from asyncjobs.dashboard.guard import IDENTITY, TOKEN, keep_token, path_of
 from asyncjobs.dashboard.headers import NONCE
-from asyncjobs.glance import words
+from asyncjobs.glance import standings, words
+from asyncjobs.glance.queues import limit_in_words
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -36,6 +37,8 @@ HTMX_CONFIG = json.dumps(
 PAGES = (
     ("", "Overview"),
     ("jobs", "Jobs"),
+    ("schedules", "Schedules"),
+    ("queues", "Queues"),
     ("workers", "Workers"),
 )
 """The address and the name of each page in the menu."""
@@ -76,9 +79,13 @@ environment.filters |= {
     "arguments": story.shown_arguments,
     "last_failure": story.last_failure,
     "told": words.told,
+    "told_of": standings.told_of,
+    "timetable": timetable.timetable,
+    "limit": limit_in_words,
     "when": story.when,
 }
 environment.globals |= {
+    "paused_lane": standings.paused_lane,
     "relative": words.relative,
     "version": VERSION,
     "pages": PAGES,

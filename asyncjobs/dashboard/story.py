@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from asyncjobs.glance.redaction import Redaction
+    from asyncjobs.schedule_types import Schedule
     from asyncjobs.types import JobRecord
 
 ENDED = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
@@ -120,7 +121,7 @@ def later_line(record: JobRecord, redaction: Redaction) -> str:
     return f"await later({name}({call}), {', '.join(options)})"
 
 
-def arguments_of(record: JobRecord) -> dict[str, Any]:
+def arguments_of(record: JobRecord | Schedule) -> dict[str, Any]:
     """Return the stored arguments by name; what is no object has no names."""
     found = json.loads(record.args)
     return found if isinstance(found, dict) else {"args": found}

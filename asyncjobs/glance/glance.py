@@ -8,14 +8,31 @@ from typing import TYPE_CHECKING
 
 from asyncjobs.glance.findings import findings
 from asyncjobs.glance.fresh import Fresh
-from asyncjobs.glance.overview import LINES, PERIODS, Overview, chart_of, lines_of, pace_of
+from asyncjobs.glance.overview import (
+    LINES,
+    PACE_SPANS,
+    PACE_WIDTH,
+    PERIODS,
+    Overview,
+    chart_of,
+    lines_of,
+    pace_of,
+)
+from asyncjobs.glance.queues import views_of
+from asyncjobs.glance.sparks import HOUR, WEEK, spark_of
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from asyncjobs.glance.overview import Line, Period
+    from asyncjobs.glance.queues import History, QueueView
+    from asyncjobs.glance.sparks import Spark
+    from asyncjobs.schedule_types import Standing
     from asyncjobs.statistics import Span
     from asyncjobs.storage.maintenance import MaintenanceTask
-    from asyncjobs.storage.overview import Depth, Health, WorkerStatus
+    from asyncjobs.storage.overview import Depth, Health, LanePage, QueueState, WorkerStatus
     from asyncjobs.storage.protocol import Storage
+    from asyncjobs.types import KnownLimit, Pause
 
 AT_ONCE = 0.9
 """Seconds for which one answer serves everybody who looks."""
@@ -23,6 +40,8 @@ SOON = 5.0
 """The same for what changes slowly."""
 SELDOM = 60.0
 """The same for what takes longer to read: a week has many rows."""
+MOST_QUEUES = 500
+"""Queues with a limit that are told of."""
 AGES = {"now": AT_ONCE, "hour": SOON, "day": SELDOM / 2, "week": SELDOM}
 
 
@@ -37,6 +56,13 @@ class Glance:
         self.health = Fresh(self._read_health, SOON)
         self.maintenance = Fresh(self._read_maintenance, SOON)
         self.names = Fresh(self._read_names, SELDOM)
+        self.queue_states = Fresh(self._read_queue_states, SOON)
+        self.queue_lanes = Fresh(self._read_queue_lanes, AT_ONCE)
+        self.pauses = Fresh(self._read_pauses, AT_ONCE)
+        self.limits = Fresh(self._read_limits, SOON)
+        self.standings = Fresh(self._read_standings, SOON)
+        self._last_minute = Fresh(self._read_last_minute, AT_ONCE)
+        self._last_hour = Fresh(self._read_last_hour, SOON)
         self._spans = {
             key: Fresh(partial(self._read_spans, period), AT_ONCE)
             for key, period in PERIODS.items()
@@ -68,9 +94,42 @@ class Glance:
             ),
         )
 
+    async def queues(self, known: Collection[str]) -> list[QueueView]:
+        """Return how it stands with each queue, the *known* ones and those that have jobs."""
+        return views_of(
+            known,
+            states=await self.queue_states.get(),
+            depths=await self.depths.get(),
+            lanes=(await self.queue_lanes.get()).lanes,
+            pauses=await self.pauses.get(),
+            limits=await self.limits.get(),
+            workers=await self.workers.get(),
+            last_minute=await self._last_minute.get(),
+            last_hour=await self._last_hour.get(),
+            now=datetime.now(UTC),
+        )
+
+    async def weeks(self, jobs: Collection[str]) -> dict[str, Spark]:
+        """Return what ended of some *jobs* in the last week, by name."""
+        now = datetime.now(UTC)
+        spans: dict[str, list[Span]] = {}
+        history = await self.storage.statistics.history(WEEK.width, WEEK.spans, sorted({*jobs}))
+        for (_, name), found in history.items():
+            spans.setdefault(name, []).extend(found)
+        return {name: spark_of(spans.get(name, []), WEEK, now) for name in jobs}
+
     def changed(self) -> None:
         """Read anew what an action may have changed."""
-        for kept in (self.workers, self.depths, self.states):
+        for kept in (
+            self.workers,
+            self.depths,
+            self.states,
+            self.queue_states,
+            self.queue_lanes,
+            self.pauses,
+            self.limits,
+            self.standings,
+        ):
             kept.forget()
 
     # What a storage offers is there only while it is open: it is looked up at each read.
@@ -92,6 +151,27 @@ class Glance:
 
     async def _read_names(self) -> list[str]:
         return await self.storage.statistics.names()
+
+    async def _read_queue_states(self) -> list[QueueState]:
+        return await self.storage.overview.queues()
+
+    async def _read_queue_lanes(self) -> LanePage:
+        return await self.storage.overview.lanes(kind="queue", limit=MOST_QUEUES)
+
+    async def _read_pauses(self) -> list[Pause]:
+        return await self.storage.limits.pauses()
+
+    async def _read_limits(self) -> list[KnownLimit]:
+        return await self.storage.limits.known()
+
+    async def _read_standings(self) -> dict[Standing, int]:
+        return await self.storage.schedules.counts()
+
+    async def _read_last_minute(self) -> History:
+        return await self.storage.statistics.history(PACE_WIDTH, PACE_SPANS + 1)
+
+    async def _read_last_hour(self) -> History:
+        return await self.storage.statistics.history(HOUR.width, HOUR.spans)
 
     async def _read_spans(self, period: Period) -> list[Span]:
         return await self.storage.statistics.spans(period.width, period.spans)

@@ -33,6 +33,14 @@ def field(form: Fields, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def text_of(form: Fields, name: str) -> str:
+    """Return a field as the database can be asked for it. Raises HTTPException."""
+    value = field(form, name).strip()
+    if "\0" in value:
+        raise HTTPException(400, f"{name} has a character that nothing stored has.")
+    return value
+
+
 def ids_of(form: Fields) -> list[int]:
     """Return the chosen ids. Raises HTTPException for what is none."""
     found = [value for value in form.getlist("id") if isinstance(value, str)]
