@@ -133,7 +133,7 @@ class Actions:
         return bool(result["changed"])
 
     async def resume(self, kind: str, name: str) -> bool:
-        """End a pause, also of what this program does not know, and return whether there was one."""
+        """End a pause, also of what is not known here, and return whether there was one."""
         what = _what(kind, name)
         with self._logged("resume", dict(what)) as result:
             result["changed"] = await self._desk.storage.limits.resume(f"{kind}:{name}")

@@ -7,15 +7,13 @@ are made.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from asyncjobs.dashboard.actions import Actions
-from asyncjobs.dashboard.guard import API_HEADER, identity_of
+from asyncjobs.dashboard import api_queues, api_schedules
 from asyncjobs.dashboard.models import (
     Chosen,
     CountAnswer,
@@ -24,93 +22,32 @@ from asyncjobs.dashboard.models import (
     JobsQuery,
     Later,
     NewArguments,
-    Nothing,
     OverviewAnswer,
     PageAnswer,
     PageQuery,
     PeriodQuery,
-    QueueAnswer,
-    QueuesAnswer,
     WorkersAnswer,
     job_answer,
     overview_answer,
     worker_answer,
 )
 from asyncjobs.dashboard.openapi import document
+from asyncjobs.dashboard.operation import Call, Operation
 from asyncjobs.dashboard.render import desk_of
 from asyncjobs.filters import JobFilter
 from asyncjobs.glance.search import parse
 from asyncjobs.types import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from starlette.requests import Request
 
     from asyncjobs.dashboard.desk import Desk
     from asyncjobs.types import JobRecord
 
-MAX_BODY = 1_000_000
-"""Bytes."""
-
-
-class Call(NamedTuple):
-    """A request whose parameters were checked."""
-
-    desk: Desk
-    request: Request
-    query: Any
-    body: Any
-
-    @property
-    def actions(self) -> Actions:
-        """What changes something. Raises HTTPException for one who may only look."""
-        return Actions(self.desk, identity_of(self.request))
-
-
-class Operation(NamedTuple):
-    """One line of the table."""
-
-    method: Literal["GET", "POST"]
-    path: str
-    summary: str
-    handler: Callable[[Call], Awaitable[BaseModel]]
-    answer: type[BaseModel]
-    query: type[BaseModel] = Nothing
-    body: type[BaseModel] | None = None
-
-    @property
-    def route(self) -> Route:
-        """What answers it."""
-
-        async def endpoint(request: Request) -> Response:
-            query = _checked(self.query, dict(request.query_params))
-            body = None if self.body is None else await _body(request, self.body)
-            answer = await self.handler(Call(desk_of(request), request, query, body))
-            return JSONResponse(answer.model_dump(mode="json"))
-
-        return Route(f"/api{self.path}", endpoint, methods=[self.method])
-
 
 async def read_overview(call: Call) -> OverviewAnswer:
     """Return how things stand."""
     return overview_answer(await call.desk.glance.overview(call.query.period))
-
-
-async def read_queues(call: Call) -> QueuesAnswer:
-    """Return the queues of the manager and those in which jobs wait."""
-    depths = {depth.queue: depth for depth in await call.desk.glance.depths.get()}
-    names = sorted({*call.desk.manager.queues, *depths})
-    return QueuesAnswer(
-        queues=[
-            QueueAnswer(
-                name=name,
-                available=depths[name].available if name in depths else 0,
-                waited=depths[name].waited if name in depths else None,
-            )
-            for name in names
-        ]
-    )
 
 
 async def read_workers(call: Call) -> WorkersAnswer:
@@ -177,7 +114,6 @@ async def retry_with(call: Call) -> Done:
 
 OPERATIONS = [
     Operation("GET", "/overview", "How things stand", read_overview, OverviewAnswer, PeriodQuery),
-    Operation("GET", "/queues", "The queues", read_queues, QueuesAnswer),
     Operation("GET", "/workers", "The workers", read_workers, WorkersAnswer),
     Operation("GET", "/jobs", "A page of the jobs that match", find_jobs, PageAnswer, PageQuery),
     Operation("GET", "/jobs/count", "How many match", count_jobs, CountAnswer, JobsQuery),
@@ -190,6 +126,8 @@ OPERATIONS = [
         "POST", "/jobs/{id:int}/retry", "Retry with other arguments", retry_with, Done,
         body=NewArguments,
     ),
+    *api_queues.OPERATIONS,
+    *api_schedules.OPERATIONS,
 ]  # fmt: skip
 
 
@@ -229,32 +167,6 @@ async def _act(call: Call, action: str, **when: Any) -> Done:
         await _where(call.desk, chosen.q, chosen.state) if chosen.all else JobFilter(ids=chosen.ids)
     )
     return Done(jobs=await call.actions.on_jobs(action, where, **when))
-
-
-async def _body(request: Request, model: type[BaseModel]) -> BaseModel:
-    if API_HEADER not in request.headers:
-        raise HTTPException(403, "Send the header X-Asyncjobs: api, so that no form can do this.")
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        raise HTTPException(422, "Send JSON, and say so: Content-Type: application/json.")
-    raw = b""
-    async for chunk in request.stream():
-        raw += chunk
-        if len(raw) > MAX_BODY:
-            raise HTTPException(422, f"A body has at most {MAX_BODY} bytes.")
-    return _checked(model, raw)
-
-
-def _checked(model: type[BaseModel], given: dict[str, Any] | bytes) -> BaseModel:
-    try:
-        if isinstance(given, bytes):
-            return model.model_validate_json(given)
-        return model.model_validate_strings(given)
-    except ValidationError as error:
-        problems = [
-            f"{'.'.join(map(str, problem['loc'])) or 'body'}: {problem['msg']}"
-            for problem in error.errors(include_url=False)
-        ]
-        raise HTTPException(422, "; ".join(problems)) from None
 
 
 ROUTES = [Route("/api/openapi.json", describe), *[operation.route for operation in OPERATIONS]]

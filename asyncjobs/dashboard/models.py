@@ -21,6 +21,10 @@ Search = Annotated[str, Field(max_length=2_000, description="As in the search bo
 State = Annotated[str, Field(max_length=20, description="A state, or nothing for all.")]
 
 
+Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
+Name = Annotated[str, Field(min_length=1, max_length=1_000, pattern=r"^[^\x00]+$")]
+
+
 class Strict(BaseModel):
     """Refuses what it does not know: a misspelt condition must not mean more jobs."""
 
@@ -84,6 +88,12 @@ class Done(BaseModel):
     """To how many jobs it was done."""
 
     jobs: int
+
+
+class Changed(BaseModel):
+    """Whether anything was changed by it."""
+
+    changed: bool
 
 
 class CountAnswer(BaseModel):
@@ -155,22 +165,6 @@ class WorkersAnswer(BaseModel):
     """All workers."""
 
     workers: list[WorkerAnswer]
-
-
-class QueueAnswer(BaseModel):
-    """A queue."""
-
-    name: str
-    available: int
-    """How many jobs wait for a worker, up to 10 000."""
-    waited: float | None
-    """Seconds for which the oldest has waited."""
-
-
-class QueuesAnswer(BaseModel):
-    """All queues."""
-
-    queues: list[QueueAnswer]
 
 
 class LineAnswer(BaseModel):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from asyncjobs.dashboard.api import Operation
+    from asyncjobs.dashboard.operation import Operation
 
 REFERENCE = "#/components/schemas/{model}"
 HEADER = {

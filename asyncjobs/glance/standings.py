@@ -66,7 +66,8 @@ def _at_rest(schedule: Schedule, now: datetime) -> Told:
         "bad",
         "gave up",
         f"A run had used up its attempts {relative(schedule.gave_up_at, now)}, after "
-        f"{plural(schedule.failures, 'failed attempt')} since one succeeded. Nothing runs any more.",
+        f"{plural(schedule.failures, 'failed attempt')} since one succeeded. Nothing runs any "
+        "more.",
         "Look at the errors of its runs, mend the job, and start it again.",
     )
 
@@ -103,7 +104,8 @@ def _after_runs(schedule: Schedule, now: datetime) -> Told:
             "failing",
             f"The last run failed; {plural(schedule.failures, 'attempt')} failed since one "
             "succeeded.",
-            "Look at its errors. The schedule gives up when they are as many as a run has attempts.",
+            "Look at its errors. When as many have failed as a run may have attempts, the schedule "
+            "gives up.",
         )
     skipped, last = schedule.skipped_at, schedule.last_at
     if skipped is not None and (last is None or skipped > last):

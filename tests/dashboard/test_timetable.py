@@ -72,8 +72,8 @@ def test_what_nobody_can_read_is_told_as_it_is() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(1, "Every second"), (5, "Every 5 s"), (30, "Every 30 s"), (3_600, "Every hour"), (7_200, "Every 2 h"),
-     (86_400, "Every day"), (5_400, "Every 1 h 30 min")],
+    [(1, "Every second"), (5, "Every 5 s"), (30, "Every 30 s"), (3_600, "Every hour"),
+     (7_200, "Every 2 h"),     (86_400, "Every day"), (5_400, "Every 1 h 30 min")],
 )  # fmt: skip
 def test_distances_are_told_in_words(seconds: int, words: str) -> None:
     assert timetable(a_schedule(cron=None, every=timedelta(seconds=seconds))) == words

@@ -163,9 +163,6 @@ class Surveying:
         runs = await storage.overview.runs(["b", "a"], 3)
         assert [run.schedule for run in runs] == ["a"] * 3 + ["b"] * 3
         last = runs[:3]
-        distances = {
-            one.tick - other.tick for one, other in pairwise(last) if one.tick and other.tick
-        }
         assert [run.id for run in last] == sorted((run.id for run in last), reverse=True)
         assert [one - other for one, other in pairwise(ticks)] == [MINUTE, MINUTE]
 
