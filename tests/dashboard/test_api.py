@@ -21,6 +21,7 @@ from asyncjobs import PostgresAdapter
 from asyncjobs.dashboard import Identity
 from asyncjobs.dashboard.api import OPERATIONS
 from asyncjobs.dashboard.openapi import document
+from asyncjobs.types import Limit
 from tests.dashboard.sites import make_manager, served
 
 if TYPE_CHECKING:
@@ -178,6 +179,9 @@ async def store_some(dsn: str) -> None:
         await later.many([jobs.registry["divide"](1, n) for n in range(3)], tags=["red"])
         await jobs.workoff()
         await later.many([jobs.registry["send_mail"](n) for n in range(3)])
+        await later(jobs.registry["send_mail"](7), cron="@daily", name="0")
+        await later.pause(key="0")
+        await jobs.adapters["main"].limits.declare([Limit("job:divide", 2)])
 
 
 @pytest.fixture(scope="module")

@@ -55,7 +55,7 @@ async def test_without_auth_nobody_else_is_let_in(
 ) -> None:
     app = site.jobs.dashboard()
     async with site.browser(app, client, host, headers=headers) as browser:
-        for path in ("/", "/workers", "/events", "/nothing-here"):
+        for path in ("/", "/workers", "/schedules", "/queues", "/events", "/nothing-here"):
             answer = await browser.get(path)
             assert answer.status_code == 403
             assert "This dashboard is closed" in answer.text
@@ -154,7 +154,7 @@ def all_routes(site: Site) -> list[Route]:
 
 async def test_headers_forbid_whatever_a_page_does_not_need(site: Site) -> None:
     async with site.asking() as browser:
-        for path in ("/", "/workers", "/nothing-here", "/static/dashboard.js"):
+        for path in ("/", "/workers", "/queues", "/nothing-here", "/static/dashboard.js"):
             answer = await browser.get(path)
             policy = answer.headers["content-security-policy"]
             assert "default-src 'none'" in policy
@@ -196,7 +196,7 @@ async def test_links_lead_to_our_own_pages_wherever_it_is_mounted(site: Site, pr
         outer.mount(prefix, app)
         app = outer
     async with site.browser(app) as browser:
-        for path in ("/", "/workers"):
+        for path in ("/", "/workers", "/schedules", "/queues", "/queues/lanes"):
             answer = await browser.get(prefix + path)
             for link in set(re.findall(r'(?:href|src|data-events)="([^"#]+)"', answer.text)):
                 url = answer.url.join(link.replace("&amp;", "&"))
