@@ -13,6 +13,7 @@ import shutil
 import sys
 import tempfile
 from contextlib import ExitStack
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,6 +117,12 @@ def pages(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Pages]:
 def page(pages: Pages) -> Page:
     """One page, as on a desk."""
     return pages.open(viewport={"width": 1200, "height": 900})
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core."""
+    return files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")

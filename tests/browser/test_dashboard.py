@@ -7,7 +7,6 @@ import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
@@ -337,12 +336,6 @@ def test_who_may_only_look_sees_no_button(open_shop: Any, page: Page) -> None:
 
 
 # Everybody
-
-
-@pytest.fixture(scope="session")
-def axe() -> str:
-    """The source of axe-core."""
-    return files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
