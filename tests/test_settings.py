@@ -143,6 +143,7 @@ def test_every_option_of_a_group_can_be_said_by_the_environment(
         "heartbeat_interval": ("3", 3.0),
         "shutdown_timeout": ("0", 0.0),
         "kill_stuck": ("1", True),
+        "mend_tables": ("on", True),
     }
     assert set(said) == set(OF_GROUPS)
     for name, (text, _) in said.items():

@@ -18,7 +18,7 @@ from asyncjobs.doctor.checks.connecting import (
 )
 from asyncjobs.doctor.checks.durability import durability
 from asyncjobs.doctor.checks.indexes import indexes
-from asyncjobs.doctor.checks.keeping import failures, unpruned
+from asyncjobs.doctor.checks.keeping import failures, maintenance, unpruned
 from asyncjobs.doctor.checks.schedules import schedules, time_zones
 from asyncjobs.doctor.checks.schema import migrations, privileges
 from asyncjobs.doctor.checks.vacuum import autovacuum, dead_rows, holders
@@ -30,7 +30,7 @@ from asyncjobs.errors import AsyncJobsError, ConfigError, DatabaseNotConfiguredE
 from asyncjobs.settings import CODE, mask_dsn
 from asyncjobs.storage.postgres import PostgresAdapter
 from asyncjobs.storage.postgres.capabilities import probe
-from asyncjobs.storage.postgres.failures import UNAVAILABLE, translate
+from asyncjobs.storage.postgres.failures import NOT_MIGRATED, UNAVAILABLE, translate
 from asyncjobs.storage.postgres.statements import Statements
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ OF_TABLES: tuple[Check, ...] = (
     time_zones,
     failures,
     unpruned,
+    maintenance,
 )
 """What needs our tables."""
 
@@ -126,9 +127,11 @@ async def findings_of(check: Check, exam: Examination) -> list[Finding]:
         return [finding._replace(check=name) async for finding in check(exam)]
     except (*UNAVAILABLE, asyncpg.PostgresError, AsyncJobsError) as error:
         problem = printable(translate(error, exam.schema) or error)
-        refused = isinstance(error, asyncpg.InsufficientPrivilegeError)
-        advice = "Run the doctor as the owner of the tables." if refused else "Try again."
-        kind = note if refused or isinstance(error, asyncpg.UndefinedColumnError) else bad
+        kind, advice = bad, "Try again."
+        if isinstance(error, asyncpg.InsufficientPrivilegeError):
+            kind, advice = note, "Run the doctor as the owner of the tables."
+        elif isinstance(error, NOT_MIGRATED):
+            kind, advice = note, "asyncjobs migrate"
         return [kind(f"This could not be looked at: {problem}.", "", advice)._replace(check=name)]
 
 

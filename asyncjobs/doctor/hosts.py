@@ -15,7 +15,8 @@ from asyncjobs.storage.postgres.hosts import HOST_TIMEOUT, Host, several_hosts
 from asyncjobs.storage.postgres.source import find_dsn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
+    from typing import Any
 
     from asyncjobs.storage.postgres.access import Access
 
@@ -60,7 +61,7 @@ async def hosts(access: Access) -> AsyncIterator[Finding]:
         )
 
 
-async def _ask(dsn: str, host: Host, access: Access) -> asyncpg.Record | str:
+async def _ask(dsn: str, host: Host, access: Access) -> Mapping[str, Any] | str:
     options = {**access.connect, "timeout": HOST_TIMEOUT, "target_session_attrs": "any"}
     try:
         async with asyncio.timeout(2 * HOST_TIMEOUT):
@@ -73,4 +74,4 @@ async def _ask(dsn: str, host: Host, access: Access) -> asyncpg.Record | str:
                 connection.terminate()
     except (*UNAVAILABLE, asyncpg.PostgresError, ValueError) as error:
         return printable(mask_dsn(f"{type(error).__name__}: {error}".removesuffix(": ")))
-    return found[0]
+    return dict(found[0])

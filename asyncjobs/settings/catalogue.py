@@ -97,6 +97,7 @@ SETTINGS = (
     _setting("group", "heartbeat_interval", NUMBER),
     _setting("group", "shutdown_timeout", NUMBER),
     _setting("group", "kill_stuck", FLAG),
+    _setting("group", "mend_tables", FLAG),
     _setting("dashboard", "host", TEXT),
     _setting("dashboard", "port", WHOLE),
     _setting("dashboard", "user", TEXT),

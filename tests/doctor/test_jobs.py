@@ -177,6 +177,18 @@ async def test_rows_that_were_to_be_removed_are_told_of(patient: Patient) -> Non
     assert finding.what.startswith("1 jobs were to be removed more than 15 minutes ago")
 
 
+async def test_maintenance_that_fails_or_that_nobody_does_is_told_of(patient: Patient) -> None:
+    assert (await patient.finding("maintenance")).level == "good"
+    await patient.sql(
+        """insert into asyncjobs.maintenance (task, due_at, problem) values
+        ('prune statistics', now(), 'no space'), ('late', now() - interval '1 hour', null)"""
+    )
+    late, failing = await patient.findings("maintenance")
+    assert (late.level, failing.level) == ("warning", "warning")
+    assert "'late' since 1 h" in late.what
+    assert "'prune statistics' fails: no space" in failing.what
+
+
 # Bounds
 
 

@@ -271,15 +271,12 @@ async def test_every_statement_of_the_hot_path_is_looked_at() -> None:
         "read_counts", "read_depths", "read_durations", "read_health", "read_names",
         "read_running", "read_states", "read_workers", "record_migration", "record_statistics",
         "register_worker", "remove_dead_workers", "remove_worker", "resume_lane", "return_jobs",
-<<<<<<< HEAD
         # of maintenance, whose tasks are few
         "begin_maintenance", "declare_maintenance", "drop_broken_index", "end_maintenance",
         "inspect_indexes", "inspect_tables", "read_maintenance", "rebuild_index", "vacuum_table",
-=======
         # of `asyncjobs doctor`, looked at by its own tests
-        "examine_holders", "examine_indexes", "examine_kept", "examine_names",
+        "examine_holders", "examine_kept", "examine_names",
         "examine_privileges", "examine_server", "examine_tables",
->>>>>>> ed22af3 (asyncjobs doctor: what is wrong with the database, the workers and the queues, and what to do)
         # of schedules, which are few
         "declare_schedules", "due_schedules", "get_schedules", "lock_schedule",
         "lock_schedules", "note_runs", "plan_schedule", "put_schedule", "record_declarations",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from asyncjobs.doctor.finding import Finding, bad, good, printable, warning
-from asyncjobs.glance.words import count_of, number, share
+from asyncjobs.glance.words import count_of, duration, number, plural, share
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -42,9 +42,34 @@ async def failures(exam: Examination) -> AsyncIterator[Finding]:
         f"{number(total)} of {number(ended)} jobs that ended in the last hour failed for good "
         f"({share(total, ended)}): {names}.",
         "They used up their attempts, and are not tried again by themselves.",
-        "Look at their errors on the dashboard, mend the cause, then retry them: await "
-        'later.retry(state="failed", name=...).',
+        "asyncjobs list state:failed after:1h; mend the cause; then: asyncjobs retry state:failed "
+        "after:1h --dry-run",
     )
+
+
+async def maintenance(exam: Examination) -> AsyncIterator[Finding]:
+    """Whether somebody does what keeps the tables small, and can."""
+    rows = await exam.rows(exam.statements.read_maintenance)
+    now = datetime.fromtimestamp((await exam.server())["now"], UTC)
+    found = False
+    for row in rows:
+        if row["problem"]:
+            found = True
+            yield warning(
+                f"The task of maintenance {row['task']!r} fails: {printable(row['problem'])}.",
+                "What it would remove or mend stays.",
+                "Mend that; it is tried again by itself.",
+            )
+        elif row["worker"] is None and now - row["due_at"] > LATE:
+            found = True
+            yield warning(
+                f"Nobody does the task of maintenance {row['task']!r} since "
+                f"{duration((now - row['due_at']).total_seconds())}.",
+                "No worker of the group that it belongs to is alive.",
+                "asyncjobs work; if there is no such group any more, the task goes after 30 days.",
+            )
+    if not found:
+        yield good(f"{plural(len(rows), 'task')} of maintenance, all as they should be.")
 
 
 async def unpruned(exam: Examination) -> AsyncIterator[Finding]:

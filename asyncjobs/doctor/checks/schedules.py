@@ -42,8 +42,7 @@ def _of_schedule(exam: Examination, row: Mapping[str, Any], now: datetime) -> Fi
             f"The schedule {name} gave up at {row['gave_up_at']:%Y-%m-%d %H:%M:%S} UTC, after "
             f"{plural(row['failures'], 'failed attempt')}.",
             "It makes no run any more.",
-            f"Mend the job {printable(row['job'])}, then: await later.schedules.enable"
-            f"({row['name']!r})",
+            f"Mend the job {printable(row['job'])}, then: asyncjobs schedules --on {name}",
         )
     if not row["enabled"] or row["retired_at"] is not None:
         return None
@@ -58,8 +57,7 @@ def _of_schedule(exam: Examination, row: Mapping[str, Any], now: datetime) -> Fi
             f"The schedule {name} is for the job {printable(row['job'])}, which the application "
             "does not have.",
             "No worker of this application runs it.",
-            f"Define the job, or remove the schedule: await later.schedules.remove"
-            f"({row['name']!r})",
+            f"Define the job; or switch the schedule off: asyncjobs schedules --off {name}",
         )
     if row["next_at"] is not None and now - row["next_at"] > OVERDUE:
         late = (now - row["next_at"]).total_seconds()

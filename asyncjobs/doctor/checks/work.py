@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from asyncjobs.doctor.finding import Finding, bad, good, note, printable, warning
-from asyncjobs.glance.words import count_of, duration, number, plural
+from asyncjobs.glance.words import count_of, duration, number, plural, quoted
 from asyncjobs.storage.overview import COUNTED, Depth
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ async def pauses(exam: Examination) -> AsyncIterator[Finding]:
             f"The {printable(kind)} {printable(name)} is paused since "
             f"{row['paused_at']:%Y-%m-%d %H:%M:%S} UTC.",
             "Nothing of it starts until it is resumed.",
-            "await later.resume(...), or the dashboard.",
+            f"asyncjobs resume --{kind} {printable(name)}",
         )
     if not rows:
         yield good("Nothing is paused.")
@@ -119,9 +119,9 @@ async def unregistered(exam: Examination) -> AsyncIterator[Finding]:
             f"{number(jobs)} {'job' if jobs == 1 else 'jobs'} named {printable(name)} are to run, "
             "and the application has no job of that name.",
             "Workers leave them to others, and they wait for ever if there are none.",
-            f"Import the module that defines it beside the JobManager, or give the job its old "
-            f"name: @jobs.job(name={name!r}). If it is not to run any more, delete them: await "
-            f"later.delete(name={name!r}).",
+            "Import the module that defines it beside the JobManager, or give the job its old "
+            f"name: @jobs.job(name={name!r}). If it is not to run any more: asyncjobs delete "
+            f"name:{quoted(printable(name))}",
         )
     if not unknown:
         known = plural(len(stored), "name")

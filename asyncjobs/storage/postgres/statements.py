@@ -93,7 +93,6 @@ class Statements:
     enqueue_special: str
     enqueue_unique: str
     examine_holders: str
-    examine_indexes: str
     examine_kept: str
     examine_names: str
     examine_privileges: str
