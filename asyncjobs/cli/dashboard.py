@@ -79,7 +79,7 @@ def dashboard(
         "adapter": adapter,
     }
     values = _values(typed)
-    host, secret = values["host"], _secret(values)
+    host, secret = str(values["host"]), _secret(values)
     if secret is None and host not in LOOPBACK:
         raise ConfigError(
             f"--host {host} lets others in: give --password-file, or {PASSWORD} in the environment"

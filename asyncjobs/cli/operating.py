@@ -198,8 +198,8 @@ def _told(value: Any) -> Any:
     # Named tuples and dataclasses as objects.
     if is_dataclass(value) and not isinstance(value, type):
         return {name: _told(getattr(value, name)) for name in asdict(value)}
-    if hasattr(value, "_asdict"):
-        return {name: _told(inner) for name, inner in value._asdict().items()}
+    if isinstance(value, tuple) and (to_dict := getattr(value, "_asdict", None)):
+        return {name: _told(inner) for name, inner in to_dict().items()}
     if isinstance(value, list | tuple):
         return [_told(inner) for inner in value]
     return value

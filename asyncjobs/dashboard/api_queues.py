@@ -230,8 +230,14 @@ def _queue(queue: QueueView) -> QueueAnswer:
 
 
 def _lane(lane: LaneStatus) -> LaneAnswer:
-    limit = None if lane.limit is None else _limit(lane.limit)
-    return LaneAnswer(**lane._asdict() | {"limit": limit})
+    return LaneAnswer(
+        name=lane.name,
+        waiting=lane.waiting,
+        let_in=lane.let_in,
+        running=lane.running,
+        limit=None if lane.limit is None else _limit(lane.limit),
+        paused_at=lane.paused_at,
+    )
 
 
 def _limit(limit: Limit) -> LimitAnswer:

@@ -47,7 +47,11 @@ def bad(what: str, meaning: str, advice: str) -> Finding:
 
 def worst(findings: Iterable[Finding]) -> Level:
     """Return the highest level among *findings*."""
-    return max((finding.level for finding in findings), key=LEVELS.index, default="good")
+    found: Level = "good"
+    for finding in findings:
+        if LEVELS.index(finding.level) > LEVELS.index(found):
+            found = finding.level
+    return found
 
 
 def printable(text: object) -> str:
