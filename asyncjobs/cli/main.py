@@ -18,6 +18,7 @@ from asyncjobs.cli import (
     doctor,
     finding,
     generate,
+    health,
     init,
     operating,
     storing,
@@ -63,6 +64,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     dev.dev: "asyncjobs dev",
     config.config: "asyncjobs config --json",
     doctor.doctor: "asyncjobs doctor --quiet",
+    health.health: "asyncjobs health --live",
     worker.worker: "asyncjobs --log-format json worker --index 0 --id 0",
 }
 

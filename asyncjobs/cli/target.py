@@ -40,6 +40,14 @@ class Target:
         adapter = PostgresAdapter(dsn) if schema is None else PostgresAdapter(dsn, schema=schema)
         return cls({NAMELESS: adapter})
 
+    @property
+    def worked(self) -> list[Storage]:
+        """Those that a worker group of the app works; without an app, all."""
+        if self.jobs is None:
+            return list(self.storages.values())
+        names = {group.adapter for group in self.jobs.workers if group.count}
+        return [storage for name, storage in self.storages.items() if name in names]
+
     def schema_of(self, name: str) -> str | None:
         """Return the schema of the storage *name*; None if it has none."""
         found: str | None = getattr(self.storages[name], "schema", None)

@@ -275,7 +275,7 @@ async def test_every_statement_of_the_hot_path_is_looked_at() -> None:
         "begin_maintenance", "declare_maintenance", "drop_broken_index", "end_maintenance",
         "inspect_indexes", "inspect_tables", "read_maintenance", "rebuild_index", "vacuum_table",
         # of `asyncjobs doctor`, looked at by its own tests
-        "examine_holders", "examine_kept", "examine_names",
+        "examine_holders", "examine_kept", "examine_local_workers", "examine_names",
         "examine_privileges", "examine_server", "examine_tables",
         # of schedules, which are few
         "declare_schedules", "due_schedules", "get_schedules", "lock_schedule",

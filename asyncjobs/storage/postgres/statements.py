@@ -94,6 +94,7 @@ class Statements:
     enqueue_unique: str
     examine_holders: str
     examine_kept: str
+    examine_local_workers: str
     examine_names: str
     examine_privileges: str
     examine_server: str

@@ -1,0 +1,79 @@
+"""``health``: yes or no, for probes of Kubernetes, Docker and systemd."""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from asyncjobs.cli.runner import print_error
+from asyncjobs.cli.target import Target
+from asyncjobs.errors import ConfigError
+
+if TYPE_CHECKING:
+    from asyncjobs.cli.settings import Settings
+    from asyncjobs.doctor.health import Verdict, Whose
+
+UNHEALTHY = 1
+"""Also for what has to be changed first: Docker keeps 2 for itself."""
+
+
+def health(
+    ctx: typer.Context,
+    *,
+    live: Annotated[
+        bool, typer.Option("--live", help="Only whether the workers of this machine live.")
+    ] = False,
+    ready: Annotated[
+        bool, typer.Option("--ready", help="Only whether the database can be worked with.")
+    ] = False,
+    group: Annotated[
+        str | None,
+        typer.Option(help="Only workers of the group so named.", show_default=False),
+    ] = None,
+    pid: Annotated[
+        int | None, typer.Option(help="Only the worker of this process.", show_default=False)
+    ] = None,
+    workers: Annotated[int, typer.Option(help="So many workers there must be.", min=1)] = 1,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds that the database may take to answer.", min=0.1)
+    ] = 3.0,
+    dsn: Annotated[
+        str | None,
+        typer.Option(help="Ask this database, without importing an app.", show_default=False),
+    ] = None,
+    schema: Annotated[
+        str | None, typer.Option(help="The schema that --dsn is for.", show_default="asyncjobs")
+    ] = None,
+) -> None:
+    """Say whether the workers of this machine or container live and can work.
+
+    Exit code 0: yes; 1: no. For probes; workers elsewhere do not count.
+    """
+    settings: Settings = ctx.obj
+    settings.configure_logging()
+    from asyncjobs.doctor.health import Whose  # noqa: PLC0415 - not for --help
+
+    try:
+        target = Target.find(settings, dsn=dsn, schema=schema)
+        both = live == ready
+        verdicts = asyncio.run(
+            _ask(
+                target, timeout, Whose(group, pid, workers), live=live or both, ready=ready or both
+            )
+        )
+    except ConfigError as error:
+        print_error(error)
+        raise typer.Exit(UNHEALTHY) from None
+    for verdict in verdicts:
+        print(verdict.what)
+    raise typer.Exit(0 if all(verdict.ok for verdict in verdicts) else UNHEALTHY)
+
+
+async def _ask(
+    target: Target, timeout: float, whose: "Whose", *, live: bool, ready: bool
+) -> "list[Verdict]":
+    from asyncjobs.doctor.health import is_alive, is_ready  # noqa: PLC0415 - not for --help
+
+    ready_ones = [is_ready(storage, timeout) for storage in target.storages.values() if ready]
+    live_ones = [is_alive(storage, timeout, whose) for storage in target.worked if live]
+    return await asyncio.gather(*ready_ones, *live_ones)
