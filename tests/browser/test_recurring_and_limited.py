@@ -190,9 +190,8 @@ def test_a_key_is_paused_and_a_limit_changed(still: Mill, page: Page) -> None:
     page.get_by_label("Unit").select_option("minutes")
     page.get_by_role("button", name="Change the limit").click()
     expect(page.get_by_text("The limit is changed.")).to_be_visible()
-    expect(page.get_by_role("region", name="Limits")).to_contain_text(
-        "7 at once; 30 starts a minute"
-    )
+    table = page.get_by_role("region", name="Table of limits")
+    expect(table).to_contain_text("7 at once; 30 starts a minute")
     query = "select concurrency + burst from asyncjobs.limits where name = 'queue:email'"
     assert still.count(query) == 37
 

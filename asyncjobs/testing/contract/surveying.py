@@ -164,6 +164,7 @@ class Surveying:
         assert [run.schedule for run in runs] == ["a"] * 3 + ["b"] * 3
         last = runs[:3]
         assert [run.id for run in last] == sorted((run.id for run in last), reverse=True)
+        ticks = [run.tick for run in last if run.tick is not None]
         assert [one - other for one, other in pairwise(ticks)] == [MINUTE, MINUTE]
 
     async def test_schedules_are_found_by_name_job_and_standing(self, storage: Storage) -> None:
