@@ -277,6 +277,9 @@ async def test_every_statement_of_the_hot_path_is_looked_at() -> None:
         # of `asyncjobs doctor`, looked at by its own tests
         "examine_holders", "examine_kept", "examine_local_workers", "examine_names",
         "examine_privileges", "examine_server", "examine_tables",
+        # of dashboards, looked at beside a million rows by test_postgres_overview
+        "count_schedules", "find_schedules", "read_history", "read_lanes", "read_limits",
+        "read_queue_states", "read_runs", "sample_queue_states",
         # of schedules, which are few
         "declare_schedules", "due_schedules", "get_schedules", "lock_schedule",
         "lock_schedules", "note_runs", "plan_schedule", "put_schedule", "record_declarations",
