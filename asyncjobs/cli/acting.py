@@ -122,11 +122,12 @@ def _act(
     yes: bool,
     as_json: bool,
 ) -> None:
-    if not query:
-        raise ConfigError(f"say which jobs: asyncjobs {verb.lower()} 17, or state:failed name:send")
-
     async def action(opened: Opened) -> int:
         where = await understood(opened, query)
+        if where.is_everything:  # no word, or none with anything in it, as "$ID" when ID is not set
+            raise ConfigError(
+                f"say which jobs: asyncjobs {verb.lower()} 17, or state:failed name:send"
+            )
         count = await opened.later.count(where)
         told = f"{'' if count.is_exact else 'about '}{count.jobs:,}"
         if dry_run:

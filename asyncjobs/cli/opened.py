@@ -95,9 +95,10 @@ def _as_json(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
-def plain(text: object) -> Text:
+def plain(text: object, *, style: str = "") -> Text:
     """Return *text*, stored by anybody; whatever a terminal would obey made visible."""
-    return Text("".join(one if one.isprintable() else repr(one)[1:-1] for one in str(text)))
+    shown = "".join(one if one.isprintable() else repr(one)[1:-1] for one in str(text))
+    return Text(shown, style=style)
 
 
 def print_table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:

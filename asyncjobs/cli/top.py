@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from asyncjobs.cli.opened import only_adapter
+from asyncjobs.cli.opened import only_adapter, plain
 from asyncjobs.cli.runner import on_signals, run
 from asyncjobs.errors import ConfigError, StorageError
 from asyncjobs.glance.glance import Glance
@@ -108,7 +108,7 @@ def _lines(overview: Overview) -> Table:
     table = _table("job", "queue", "ended>", "failed>", "wait p50>", "p95>", "run p50>", "p95>")
     for line in overview.lines[:LINES]:
         table.add_row(
-            Text(line.name), Text(line.queue), number(line.ended),
+            plain(line.name), plain(line.queue), number(line.ended),
             Text(number(line.failed), style="red" if line.failed else ""),
             duration(line.wait_half), duration(line.wait_most),
             duration(line.run_half), duration(line.run_most),
@@ -120,7 +120,7 @@ def _depths(overview: Overview) -> Table:
     table = _table("queue", "waiting>", "oldest>")
     for depth in overview.depths:
         waiting = count_of(depth.available, COUNTED)
-        table.add_row(Text(depth.queue), waiting, duration(depth.waited))
+        table.add_row(plain(depth.queue), waiting, duration(depth.waited))
     return table
 
 
@@ -130,8 +130,8 @@ def _workers(overview: Overview) -> Table:
         is_silent = worker.silent > worker.lease
         now = ", ".join(f"{job.name} #{job.id} {duration(job.seconds)}" for job in worker.jobs[:3])
         table.add_row(
-            Text(worker.name), Text(f"{worker.host}:{worker.pid}"), number(worker.running),
-            Text(duration(worker.silent), style="red" if is_silent else ""), Text(now),
+            plain(worker.name), plain(f"{worker.host}:{worker.pid}"), number(worker.running),
+            Text(duration(worker.silent), style="red" if is_silent else ""), plain(now),
         )  # fmt: skip
     return table
 
@@ -140,8 +140,9 @@ def _findings(overview: Overview) -> Text:
     text = Text()
     for finding in overview.findings:
         text.append("● ", style=COLOURS[finding.level])
-        text.append(finding.what)
-        text.append(f" {finding.advice}\n" if finding.advice else "\n", style="dim")
+        text.append(plain(finding.what))
+        text.append(plain(f" {finding.advice}" if finding.advice else "", style="dim"))
+        text.append("\n")
     return text
 
 

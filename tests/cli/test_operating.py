@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
 
 if TYPE_CHECKING:
@@ -142,9 +143,32 @@ def test_many_are_counted_and_asked_about_before_anything_is_done(
 def test_nothing_is_done_to_all_jobs_by_mistake(
     shell: Shell, app: dict[str, Any], verb: str
 ) -> None:
-    done = shell.run(verb, "--yes")
-    assert done.code == 2
-    assert "say which jobs" in done.err
+    store(app, app["send"](1), wait=60)
+    for query in ([], [""], ["", ""]):  # as "$ID" is when nothing is in it
+        done = shell.run(verb, *query, "--yes")
+        assert (done.code, done.out) == (2, "")
+        assert "say which jobs" in done.err
+        assert shell.run(verb, *query, "--dry-run").code == 2
+    [job] = as_json(shell.run("list", "--json"))
+    assert job["state"] == "scheduled"
+
+
+def test_what_names_hold_does_not_reach_the_terminal(
+    shell: Shell, app: dict[str, Any], dsn: str
+) -> None:
+    name = "send\x1b[31m"
+    store(app, app["send"](1))
+
+    async def rename() -> None:
+        connection = await asyncpg.connect(dsn)
+        await connection.execute("update asyncjobs.jobs set name = $1, queue = $1", name)
+        await connection.close()
+
+    asyncio.run(rename())
+    for command in (["status"], ["top"], ["list"], ["show", "1"]):
+        done = shell.run(*command)
+        assert "send\\x1b[31m" in done.out, command
+        assert "\x1b" not in done.out, command
 
 
 def test_a_time_needs_to_be_one(shell: Shell, app: dict[str, Any]) -> None:
