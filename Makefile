@@ -15,7 +15,7 @@ SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos test-browser test-pgbouncer test-ha lint types layers bench bench-peers clean
+.PHONY: help demo test chaos test-browser test-pgbouncer test-ha lint types layers docs bench bench-peers clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 22
@@ -53,6 +53,10 @@ types: $(VENV)/.dev ## Check types, as mypy and as pyright see them
 layers: $(VENV)/.dev ## Check that imports point down only
 	$(BIN)/lint-imports
 
+docs: $(VENV)/.docs ## Build the site into build/site, and stop at a link that leads nowhere
+	$(BIN)/python docs/site/build.py
+	$(BIN)/zensical build --clean --strict
+
 bench: $(VENV)/.demo ## Measure asyncjobs, and what the server itself gives, into benchmarks/results
 	$(BIN)/python -m benchmarks $(ARGS)
 
@@ -60,7 +64,7 @@ bench-peers: $(VENV)/.demo ## Measure it beside its peers, into benchmarks/RESUL
 	$(BIN)/python -m benchmarks --all $(ARGS)
 
 clean: ## Remove what these commands have made
-	rm -rf $(VENV) .screenshots .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist benchmarks/.envs
+	rm -rf $(VENV) .screenshots .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .cache build dist benchmarks/.envs
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Files that say what is installed, so that a second run does not install again.
@@ -81,6 +85,10 @@ $(VENV)/.demo: $(VENV)/.base pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.demo
 	$(PIP) install --quiet --group dev
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.demo
+	$(PIP) install --quiet --group docs
 	@touch $@
 
 $(VENV)/.ha: $(VENV)/.dev
