@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import ast
 import builtins
+import configparser
 import importlib.util
 import inspect
 import os
 import re
+import shlex
 import subprocess
 import sys
 import textwrap
+import tomllib
 from contextlib import asynccontextmanager
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
@@ -29,6 +32,7 @@ import asyncpg
 import httpx
 import pytest
 import typer
+import yaml
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -50,7 +54,14 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 README, DOCS = ROOT / "README.md", ROOT / "docs"
-PAGES = [README, ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+PAGES = [
+    README,
+    ROOT / "CHANGELOG.md",
+    ROOT / "SECURITY.md",
+    CONTRIBUTING,
+    *sorted(DOCS.glob("*.md")),
+]
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 FILE_NAME = re.compile(r"\A# (\w+\.py)\n")
 PATIENCE = 20.0
@@ -316,6 +327,21 @@ async def test_the_sql_of_the_page_on_sql_stores_jobs_that_run(dsn: str) -> None
     ]
 
 
+@pytest.mark.parametrize(
+    "block",
+    [block for page in PAGES for block in blocks_of(page, "sql") if page.stem != "sql"],
+    ids=lambda block: f"{block.page.stem}-{block.line}",
+)
+async def test_the_sql_of_all_other_pages_is_understood(block: Block, dsn: str) -> None:
+    if block.text.startswith("-- grants.sql\n"):
+        pytest.skip("it names roles: another test makes them")
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(block.text)
+    finally:
+        await connection.close()
+
+
 async def test_the_grants_suffice_to_enqueue_by_sql_and_each_part_does_for_its_options(
     dsn: str,
 ) -> None:
@@ -508,14 +534,64 @@ def test_every_command_and_its_options_are_described() -> None:
                 assert parameter.opts[0] in text, (path, parameter.opts)
 
 
-def test_every_command_that_is_shown_exists() -> None:
-    known = {path for path, _ in commands()}
-    shown = re.compile(r"asyncjobs(?: --?[a-z-]+(?:[ =]\S+)?)* ((?:generate )?[a-z]+)")
-    for page in PAGES:
-        for block in blocks_of(page, "console"):
-            for line in re.findall(r"^\$ (asyncjobs .*)", block.text, re.MULTILINE):
-                found = shown.match(line.replace("--verbose ", ""))
-                assert found is None or f"asyncjobs {found.group(1)}" in known, line
+def commands_shown() -> list[str]:
+    blocks = [block.text for page in PAGES for block in blocks_of(page, "console")]
+    return re.findall(r"^\$ asyncjobs (.*)", "\n".join(blocks), re.MULTILINE)
+
+
+@pytest.mark.parametrize("line", commands_shown())
+def test_every_command_that_is_shown_exists_and_takes_its_options(line: str) -> None:
+    from asyncjobs.cli.main import cli
+
+    words = shlex.split(line.partition(" > ")[0])
+    parse(typer.main.get_command(cli), words)
+
+
+def parse(command: Any, words: list[str]) -> None:
+    """Read *words* as the command line does, without running it."""
+    if "--help" in words[:1]:
+        return
+    context = command.make_context(command.name, list(words))
+    if hasattr(command, "commands"):
+        rest = [*getattr(context, "_protected_args", []), *context.args]
+        _, inner, rest = command.resolve_command(context, rest)
+        parse(inner, rest)
+
+
+@pytest.mark.parametrize("wrong", ["wrok", "work --wrong", "--wrong work", "generate jbo"])
+def test_a_command_or_an_option_that_does_not_exist_is_noticed(wrong: str) -> None:
+    with pytest.raises(Exception, match=r"No such (command|option)"):
+        test_every_command_that_is_shown_exists_and_takes_its_options(wrong)
+
+
+def unit_of(text: str) -> configparser.ConfigParser:
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.read_string(text)
+    return unit
+
+
+READ_BY = {"toml": tomllib.loads, "yaml": yaml.safe_load, "ini": unit_of}
+CHECKED = {"python", "console", "sql", *READ_BY}
+NOT_CHECKED = {
+    "dockerfile": "needs Docker",
+    "go": "needs Go",
+    "html": "part of a page, run by hand",
+    "js": "needs a browser",
+    "text": "no code",
+}
+
+
+@every_page
+def test_every_block_is_of_a_language_that_is_checked_or_says_why_not(page: Path) -> None:
+    languages = {found.group(2) for found in FENCE.finditer(text_of(page))}
+    assert languages <= CHECKED | set(NOT_CHECKED)
+
+
+@every_page
+def test_every_configuration_can_be_read(page: Path) -> None:
+    for language, read in READ_BY.items():
+        for block in blocks_of(page, language):
+            assert read(block.text), block
 
 
 def test_every_event_of_the_log_table_is_one_of_the_code() -> None:
@@ -560,7 +636,9 @@ def test_nobody_is_told_to_install_the_package_of_somebody_else(page: Path) -> N
 
 
 def test_what_make_is_told_to_do_it_can() -> None:
-    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     asked = set(re.findall(r"\$ make (\w+)", text_of(README)))
     assert asked == {"demo", "test"}
+    asked |= set(re.findall(r"`make ([\w-]+)", "".join(text_of(page) for page in PAGES)))
+    assert asked >= {"docs", "test-browser"}
     assert asked <= set(targets)
