@@ -87,7 +87,7 @@ $(VENV)/.dev: $(VENV)/.demo
 	$(PIP) install --quiet --group dev
 	@touch $@
 
-$(VENV)/.docs: $(VENV)/.demo
+$(VENV)/.docs: $(VENV)/.dev
 	$(PIP) install --quiet --group docs
 	@touch $@
 
