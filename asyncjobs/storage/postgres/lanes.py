@@ -159,7 +159,10 @@ class Lane:
         if self._closed:
             raise NotOpenError
         self._unreplicated = False
-        if self._connection is not None and self._connection.is_closed():
+        if (connection := self._connection) is not None and (
+            connection.is_closed() or connection.is_in_transaction()
+        ):
+            # The transaction is of somebody who was cancelled: ours would never be committed.
             self._drop()
         if self._connection is None:
             self._connection = await self._connect()

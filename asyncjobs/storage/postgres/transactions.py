@@ -30,22 +30,26 @@ async def transaction(connection: asyncpg.Connection) -> AsyncIterator[None]:
     """Run the block in a transaction that is READ COMMITTED, or in the one there is already.
 
     A connection that does not answer is aborted; asyncpg's own transactions would wait for the
-    answer to their rollback for ever.
+    answer to their rollback for ever. So is one whose task is cancelled, while the transaction
+    begins or ends too: whoever took the connection next would be inside of it.
     """
     if connection.is_in_transaction():
         yield
         return
-    await connection.execute(BEGIN, timeout=HOT_TIMEOUT)
     try:
-        yield
+        await connection.execute(BEGIN, timeout=HOT_TIMEOUT)
+        try:
+            yield
+        except (TimeoutError, asyncio.CancelledError):
+            raise
+        except BaseException:
+            with contextlib.suppress(*UNAVAILABLE):
+                await connection.execute("rollback", timeout=HOT_TIMEOUT)
+            raise
+        await connection.execute("commit", timeout=HOT_TIMEOUT)
     except (TimeoutError, asyncio.CancelledError):
         connection.terminate()
         raise
-    except BaseException:
-        with contextlib.suppress(*UNAVAILABLE):
-            await connection.execute("rollback", timeout=HOT_TIMEOUT)
-        raise
-    await connection.execute("commit", timeout=HOT_TIMEOUT)
 
 
 async def ask(connection: asyncpg.Connection, statement: str) -> asyncpg.Record:
