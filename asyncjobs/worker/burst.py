@@ -59,6 +59,7 @@ class Burst:
             await asyncio.sleep(LOOK)
 
     async def _nothing_left(self) -> bool:
+        started = self._executor.started
         await self._finisher.drain(DRAIN_TIMEOUT)
         if (
             await self._promoter.settle()
@@ -69,9 +70,12 @@ class Burst:
         self._claimer.dry.clear()
         self._claimer.look()
         await self._claimer.dry.wait()
-        if not self._executor.is_idle or len(self._finisher):
-            return False
-        # A claim may leave out what it could reach only slowly; the table has the last word.
-        counts = await self._storage.counts()
-        queues = self._pauses.open(self._queues)
-        return not any(counts.get((queue, JobState.AVAILABLE.value)) for queue in queues)
+        # A claim may leave out what it could reach only slowly; the table has the last word. No
+        # claim runs meanwhile, and whatever ran since the looks above may have let others in.
+        async with self._claimer.claiming:
+            counts = await self._storage.counts()
+            queues = self._pauses.open(self._queues)
+            if any(counts.get((queue, JobState.AVAILABLE.value)) for queue in queues):
+                return False
+            is_idle = self._executor.is_idle and not len(self._finisher)
+            return is_idle and self._executor.started == started
