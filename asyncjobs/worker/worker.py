@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from asyncjobs.config import check_retain
-from asyncjobs.errors import AsyncJobsError, StorageError, WorkerStuckError
+from asyncjobs.errors import WorkerStuckError
 from asyncjobs.logs import FoldingLog
 from asyncjobs.types import Signal
 from asyncjobs.worker.admitter import Admitter
@@ -18,9 +17,9 @@ from asyncjobs.worker.burst import Burst
 from asyncjobs.worker.cancellations import Cancellations
 from asyncjobs.worker.claimer import Claimer
 from asyncjobs.worker.crontab import Crontab
+from asyncjobs.worker.ear import Ear
 from asyncjobs.worker.executor import Executor
 from asyncjobs.worker.finisher import Finisher
-from asyncjobs.worker.identity import this_process
 from asyncjobs.worker.keeper import Keeper
 from asyncjobs.worker.lease import Lease
 from asyncjobs.worker.maintenance import Maintenance
@@ -28,7 +27,9 @@ from asyncjobs.worker.pauses import Pauses
 from asyncjobs.worker.progress import ProgressWriter
 from asyncjobs.worker.promoter import Promoter
 from asyncjobs.worker.reconciler import Reconciler
+from asyncjobs.worker.registration import Registration
 from asyncjobs.worker.rescuer import Rescuer
+from asyncjobs.worker.ticker import Ticker
 from asyncjobs.worker.waiting import outlast
 from asyncjobs.worker.watch import LoopWatch
 
@@ -39,12 +40,9 @@ if TYPE_CHECKING:
     from asyncjobs.placing import Placer
     from asyncjobs.registry import JobRegistry
     from asyncjobs.storage.protocol import Storage
-    from asyncjobs.types import Heartbeat
 
 RECORD_TIMEOUT = 10.0
 """Seconds at shutdown to record what ended. What cannot be recorded is rescued and runs again."""
-LOOK = 0.25
-"""Seconds between two looks at a buffer that may have become stale."""
 
 
 class Worker:
@@ -130,21 +128,39 @@ class Worker:
         self._maintenance = Maintenance(
             storage, self._queues, retain, self._log, mends=group.mend_tables
         )
-        watch = LoopWatch(self._executor, self._finisher, self._log, kill_stuck=group.kill_stuck)
-        self._lease = Lease(
+        self._registration = Registration(
             storage,
-            beat,
+            registry,
+            group,
+            self._queues,
             self._log,
-            on_answer=self._on_heartbeat,
-            watch=watch,
+            name=name,
+            executor=self._executor,
+            bookkeeper=self._bookkeeper,
+            on_begin=self._on_registered,
         )
+        on_heartbeat = self._registration.on_heartbeat
+        watch = LoopWatch(self._executor, self._finisher, self._log, kill_stuck=group.kill_stuck)
+        self._lease = Lease(storage, beat, self._log, on_answer=on_heartbeat, watch=watch)
         self._rescuer = Rescuer(
             storage, self._lease, group.heartbeat_interval, self._log, reconcile=self._reconcile
         )
         self._cancellations = Cancellations(
-            storage, self._claimer, self._executor, self._log, on_answer=self._on_heartbeat
+            storage, self._claimer, self._executor, self._log, on_answer=on_heartbeat
         )
-        self._registering: asyncio.Task[None] | None = None
+        self._ticker = Ticker(group.sleep_delay, self._claimer, self._executor, self._cancellations)
+        self._ear = Ear(
+            storage,
+            claimer=self._claimer,
+            executor=self._executor,
+            crontab=self._crontab,
+            admitter=self._admitter,
+            pauses=self._pauses,
+            promoter=self._promoter,
+            reconciler=self._reconciler,
+            keeper=self._keeper,
+            cancellations=self._cancellations,
+        )
 
     @property
     def done(self) -> int:
@@ -181,7 +197,7 @@ class Worker:
             raise
 
     async def _run(self, stop: asyncio.Event, *, burst: bool, on_ready: Callable[[], None]) -> None:
-        await self._register()
+        await self._registration.begin()
         self._log.info("worker.started", queues=self._queues, concurrency=self._group.concurrency)
         on_ready()
         try:
@@ -191,7 +207,7 @@ class Worker:
             ):
                 heart.start_soon(self._lease.run)
                 for service in (
-                    self._listen,
+                    self._ear.run,
                     self._promoter.run,
                     self._crontab.run,
                     self._admitter.run,
@@ -200,7 +216,7 @@ class Worker:
                     self._bookkeeper.run,
                     self._keeper.progress.run,
                     self._maintenance.run,
-                    self._tick,
+                    self._ticker.run,
                 ):
                     services.start_soon(service)
                 services.start_soon(self._wake_at, stop)
@@ -215,7 +231,7 @@ class Worker:
                 heart.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
-                await self._deregister()
+                await self._registration.end(all_ended=self._all_ended)
         if self._is_stuck:
             raise WorkerStuckError(self.name)
 
@@ -240,55 +256,15 @@ class Worker:
         self._all_ended = ended and recorded
         await self._bookkeeper.flush()
 
-    async def _register(self) -> None:
-        group = self._group
-        info = this_process(self.name, group=group.label, queues=self._queues, lease=group.lease)
-        asked_at = time.monotonic()
-        worker = await self._storage.register(info)
+    def _on_registered(self, worker: int) -> None:
         self._finisher.begin(worker)
         self._claimer.worker = self._lease.worker = self._keeper.progress.worker = worker
         self._maintenance.worker = worker
-        self._executor.renew(asked_at + self._group.lease)
         self._crontab.begin(worker)
         self._claimer.look()
-        # What others could not run, we may. Without this it comes half a minute later.
-        try:
-            await self._storage.offer([job.name for job in self._registry])
-        except StorageError as error:
-            self._log.warning("offer.failed", error=str(error))
-
-    async def _deregister(self) -> None:
-        # What still runs here must not be given to others before this process has ended.
-        worker = self._claimer.worker
-        try:
-            if self._all_ended:
-                await self._storage.deregister(worker)
-            else:
-                await self._storage.leave(worker)
-        except (AsyncJobsError, asyncio.CancelledError) as error:  # then its lease runs out
-            self._log.warning("worker.unregistered", error=str(error))
-        self._log.info("worker.stopped", started=self._executor.started)
-
-    async def _listen(self) -> None:
-        await self._storage.listen(self._on_signal)
 
     async def _reconcile(self) -> None:
         await self._reconciler.run(self._claimer, self._executor, self._finisher)
-
-    async def _tick(self) -> None:
-        # The safety net, and the buffer that must not become stale.
-        elapsed = 0.0
-        pause = min(LOOK, self._group.sleep_delay)
-        while True:
-            await asyncio.sleep(pause)
-            self._executor.watch()
-            self._cancellations.tick()
-            elapsed += pause
-            if elapsed >= self._group.sleep_delay:
-                elapsed = 0.0
-                self._claimer.look()
-            elif self._executor.buffered:
-                self._claimer.wake()
 
     async def _wake_at(self, stop: asyncio.Event) -> None:
         await stop.wait()
@@ -304,25 +280,6 @@ class Worker:
         self._executor.return_buffered()
         self._claimer.look()
 
-    def _on_signal(self, signal: Signal) -> None:
-        self._claimer.on_signal(signal)
-        if signal.missed or signal.schedules:
-            self._crontab.expect(0)
-        if signal.lanes:
-            self._admitter.look(signal.lanes)
-        if signal.pauses or signal.missed:
-            self._pauses.look()
-        if signal.missed:
-            # Perhaps a failover: what was recorded last may be forgotten, and be ours again.
-            self._reconciler.doubt()
-            self._admitter.look_everywhere()
-            self._promoter.expect(0)
-        elif signal.due_in is not None:
-            self._promoter.expect(signal.due_in)
-        if signal.watched:
-            self._keeper.watch(signal.watched, self._executor.holds())
-        self._cancellations.on_signal(signal)
-
     def _on_doubt(self) -> None:
         self._reconciler.doubt()
         self._lease.shake()
@@ -336,24 +293,3 @@ class Worker:
     def _is_torn_down(self) -> bool:
         # Nobody but the end of the event loop cancels this task.
         return self._main is not None and self._main.cancelling() > 0
-
-    def _on_heartbeat(self, worker: int, answer: Heartbeat, asked_at: float) -> None:
-        if worker != self._claimer.worker:
-            return  # of a registration that is over
-        self._bookkeeper.clock_offset = answer.clock_offset
-        if answer.cancel:
-            self._executor.cancel(answer.cancel)
-        if answer.alive:
-            self._executor.renew(asked_at + self._group.lease)
-        elif self._registering is None:
-            self._log.error("lease.lost", running=len(self._executor.running))
-            self._executor.abandon()
-            self._registering = asyncio.get_running_loop().create_task(self._register_again())
-
-    async def _register_again(self) -> None:
-        try:
-            await self._register()
-        except StorageError as error:  # the next heartbeat says again that we are dead
-            self._log.warning("worker.unregistered", error=str(error))
-        finally:
-            self._registering = None
