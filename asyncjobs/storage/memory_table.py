@@ -6,16 +6,16 @@ from datetime import timedelta
 from itertools import count
 from typing import TYPE_CHECKING
 
-from asyncjobs.storage.memory_rows import Future, Row, Waiting, due_at, news_of
+from asyncjobs.storage.memory_rows import Row, due_at
 from asyncjobs.storage.memory_unique import Keys, existing
-from asyncjobs.types import JobState, NewJob, StoredJob
+from asyncjobs.storage.memory_waiting import Future, Waiting
+from asyncjobs.types import JobState, NewJob, Signal, StoredJob
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
     from asyncjobs.storage.protocol import OnSignal
-    from asyncjobs.types import Signal
 
 CHANGING = ("replace", "reschedule")
 """What an equal job may do to one that waits."""
@@ -129,3 +129,15 @@ class Table:
 
 def _nowhere(row: Row) -> None:
     raise AssertionError(f"there are no lines for job {row.id}")
+
+
+def news_of(rows: Sequence[Row], seconds_until: Callable[[datetime], float]) -> Signal | None:
+    """Return what listeners are told of *rows* that have just come where they are."""
+    ready = [row.job for row in rows if row.state is JobState.AVAILABLE]
+    future = [row.run_at for row in rows if row.state is JobState.SCHEDULED]
+    lanes = tuple({row.waits_in for row in rows if row.waits_in})
+    if not (ready or future or lanes):
+        return None
+    due_in = seconds_until(min(future)) if future else None
+    priority = min((job.priority for job in ready), default=0)
+    return Signal(frozenset(job.queue for job in ready), priority, due_in, lanes=lanes)
