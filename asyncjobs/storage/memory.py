@@ -7,10 +7,8 @@ other task.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -18,11 +16,11 @@ import anyio
 
 from asyncjobs.errors import ConnectionKindError, NotOpenError
 from asyncjobs.storage.memory_admin import MemoryAdmin
+from asyncjobs.storage.memory_fleet import MemoryFleet
 from asyncjobs.storage.memory_limits import MemoryLimits
 from asyncjobs.storage.memory_maintenance import MemoryMaintenance
 from asyncjobs.storage.memory_overview import MemoryOverview
 from asyncjobs.storage.memory_results import MemoryResults, keep
-from asyncjobs.storage.memory_rows import Row, WorkerRow
 from asyncjobs.storage.memory_schedules import MemorySchedules
 from asyncjobs.storage.memory_statistics import MemoryStatistics
 from asyncjobs.storage.memory_table import Table
@@ -46,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Never
 
+    from asyncjobs.storage.memory_rows import Row
     from asyncjobs.storage.protocol import OnSignal
 
 
@@ -70,10 +69,10 @@ class MemoryAdapter:
         self._clock = clock
         self.statistics = MemoryStatistics(clock)
         self._opened = 0
-        self._worker_ids = count(1)
         self._table = Table(clock)
         self._rows, self._put, self._wake = self._table.rows, self._table.put, self._table.wake
-        self._workers: dict[int, WorkerRow] = {}
+        self._fleet = MemoryFleet(clock, self._table)
+        self._workers = self._fleet.workers
         self.results = MemoryResults(self._rows, clock, self._table.tell)
         """See `ResultStorage`."""
         self.limits = MemoryLimits(
@@ -150,41 +149,31 @@ class MemoryAdapter:
 
     async def register(self, worker: WorkerInfo) -> int:
         """Add a worker and return its id."""
-        number = next(self._worker_ids)
-        now = self._clock()
-        self._workers[number] = WorkerRow(worker, started_at=now, seen_at=now)
-        return number
+        return self._fleet.register(worker)
 
     async def heartbeat(self, worker: int) -> Heartbeat:
         """Renew the lease of *worker*."""
-        if worker not in self._workers:
-            return Heartbeat(False, [])
-        known = self._workers[worker]
-        known.seen_at = self._clock()
-        offset = known.seen_at.timestamp() - time.time()
-        return Heartbeat(True, [row.id for row in known.held() if row.interrupt], offset)
+        return self._fleet.heartbeat(worker)
 
     async def deregister(self, worker: int) -> None:
         """Remove *worker*; its jobs become available uncounted."""
-        if worker in self._workers:
-            rows = self._workers.pop(worker).held()
-            for row in rows:
-                row.attempt -= 1
-                self._put(row, JobState.AVAILABLE)
-            self._wake(rows)
+        self._fleet.deregister(worker)
 
     async def leave(self, worker: int) -> None:
         """Note that *worker* ends with jobs that still run."""
-        if worker in self._workers:
-            self._workers[worker].leaving = True
+        self._fleet.leave(worker)
 
     async def local_workers(self, host_id: str) -> list[LocalWorker]:
         """Return the workers of the machine *host_id*."""
-        return [
-            LocalWorker(number, worker.info.pid, worker.info.started)
-            for number, worker in self._workers.items()
-            if worker.info.host_id == host_id
-        ]
+        return self._fleet.local_workers(host_id)
+
+    async def held(self, worker: int) -> list[tuple[int, int]]:
+        """Return id and attempt of the jobs that *worker* holds."""
+        return self._fleet.held(worker)
+
+    async def rescue(self, dead: Sequence[int], *, watched: float = inf) -> list[Rescued]:
+        """Remove the workers *dead* and those whose lease has run out; free their jobs."""
+        return self._fleet.rescue(dead, watched)
 
     async def claim(self, worker: int, queues: Sequence[str], limit: int) -> list[ClaimedJob]:
         """Give up to *limit* available jobs to *worker*."""
@@ -199,11 +188,6 @@ class MemoryAdapter:
             row.attempted_at = now
             self._workers[worker].holds[row.id] = row
         return [row.claimed() for row in rows]
-
-    async def held(self, worker: int) -> list[tuple[int, int]]:
-        """Return id and attempt of the jobs that *worker* holds."""
-        known = self._workers.get(worker)
-        return [(row.id, row.attempt) for row in known.held()] if known else []
 
     async def finish(self, worker: int, outcomes: Sequence[Outcome]) -> list[int]:
         """Record those of *outcomes* whose job *worker* holds at that attempt."""
@@ -244,23 +228,6 @@ class MemoryAdapter:
             self._table.enter(row)
         self._wake(rows)
         return len(rows)
-
-    async def rescue(self, dead: Sequence[int], *, watched: float = inf) -> list[Rescued]:
-        """Remove the workers *dead* and those whose lease has run out; free their jobs."""
-        now = self._clock()
-        lost = [n for n, w in self._workers.items() if n in dead or w.is_silent(now, watched)]
-        rescued = []
-        for worker in [self._workers.pop(number) for number in lost]:
-            for row in worker.held():
-                row.lose(worker, now)
-                self._put(row, JobState.AVAILABLE)
-                rescued.append((row, worker.info.name))
-        self._wake(row for row, _ in rescued)
-        return [
-            Rescued(row.id, row.job.name, name, row.attempt)
-            for row, name in rescued
-            if row.state is JobState.AVAILABLE
-        ]
 
     async def listen(self, on_signal: OnSignal) -> None:
         """Call *on_signal* for everything that happens, until cancelled."""
