@@ -22,6 +22,7 @@ from pydantic_core import PydanticSerializationError, from_json
 from typing_extensions import TypedDict
 
 from asyncjobs.errors import ArgumentError, ConfigError, StoredArgumentsError
+from asyncjobs.explaining import explain, show_value
 from asyncjobs.jsonb import keep_floats
 from asyncjobs.sameness import as_lists, differ, is_rounded
 
@@ -35,8 +36,6 @@ NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
 PLAIN = ({"type": "int"}, {"type": "str"}, {"type": "bool"})
 SURE = 4_000
 """Characters of JSON in which no integer is too long to be read back."""
-SHOWN = 60
-"""Characters of a refused value that an error shows."""
 
 
 class ArgumentCodec:
@@ -170,7 +169,7 @@ class ArgumentCodec:
         for name, value in bound.items():
             if is_rounded(value, checked[name]):
                 raise ArgumentError(
-                    self.job, f"argument {name!r} is not exact as a float: {_show(value)}"
+                    self.job, f"argument {name!r} is not exact as a float: {show_value(value)}"
                 )
 
     def _refuse_changed(self, checked: dict[str, Any], back: dict[str, Any]) -> None:
@@ -185,9 +184,10 @@ class ArgumentCodec:
                 hint = (
                     "with its real type instead of Any" if self._loose else "with a type that fits"
                 )
+                shown = show_value(back[name])
                 raise ArgumentError(
                     self.job,
-                    f"argument {name!r} comes back different from JSON, as {_show(back[name])}; "
+                    f"argument {name!r} comes back different from JSON, as {shown}; "
                     f"annotate the parameter {hint}",
                 )
 
@@ -286,31 +286,3 @@ def mentions_any(schema: object) -> bool:
             return True
         return any(mentions_any(part) for key, part in schema.items() if key != "metadata")
     return isinstance(schema, list | tuple) and any(mentions_any(part) for part in schema)
-
-
-def explain(error: ValidationError, *, show: bool, named: bool = True) -> str:
-    """Return what is wrong with which argument, or with the only one; *show* also the value."""
-    problems = []
-    for problem in error.errors(include_url=False, include_context=False):
-        path = [str(part) for part in problem["loc"]]
-        whole = "arguments" if named else "it"
-        where = f"argument {path[0]!r}" if path and named else whole
-        inside = f" at {shorten('.'.join(path[1:]))}" if path[1:] else ""
-        value = problem["input"]
-        kind = type(value).__name__
-        shown = f"{_show(value)} ({kind})" if show else f"a value of type {kind}"
-        what = problem["msg"][:1].lower() + problem["msg"][1:]
-        problems.append(f"{where}{inside}: {what}, got {shown}")
-    return "; ".join(problems)
-
-
-def _show(value: object) -> str:
-    try:
-        return shorten(repr(value))
-    except Exception:  # noqa: BLE001 - nested too deep, a huge int, or a repr of the user's
-        return "…"
-
-
-def shorten(text: str) -> str:
-    """Return *text*, or its beginning."""
-    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from pydantic import JsonValue, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from asyncjobs.codec import explain, make_adapter, mentions_any, shorten
+from asyncjobs.codec import make_adapter, mentions_any
 from asyncjobs.errors import ResultError, StoredResultError
+from asyncjobs.explaining import explain, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable
