@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any, Self
 
 from asyncjobs.config import explains_options
-from asyncjobs.errors import ConfigError, NotOpenError
+from asyncjobs.errors import ConfigError
 from asyncjobs.settings import Configured, configured, find
 from asyncjobs.storage.postgres.access import Access
 from asyncjobs.storage.postgres.capabilities import Capabilities, as_capabilities
@@ -17,6 +17,7 @@ from asyncjobs.storage.postgres.lanes import Lanes
 from asyncjobs.storage.postgres.migrate import migrate
 from asyncjobs.storage.postgres.opening import get_to_know
 from asyncjobs.storage.postgres.own_transactions import OwnTransactions
+from asyncjobs.storage.postgres.parts import Parts
 from asyncjobs.storage.postgres.source import ConnectionSource, DsnSource, PoolSource
 from asyncjobs.storage.postgres.statements import channel_name, check_schema
 from asyncjobs.storage.postgres.tables import Tables
@@ -27,13 +28,6 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from asyncjobs.storage.postgres.admin import Admin
-    from asyncjobs.storage.postgres.limits import LimitTables
-    from asyncjobs.storage.postgres.maintenance import PostgresMaintenance
-    from asyncjobs.storage.postgres.overview import PostgresOverview
-    from asyncjobs.storage.postgres.results import Results
-    from asyncjobs.storage.postgres.schedules import SchedulesTable
-    from asyncjobs.storage.postgres.statistics import PostgresStatistics
     from asyncjobs.storage.protocol import OnSignal
     from asyncjobs.types import (
         ClaimedJob,
@@ -52,7 +46,7 @@ if TYPE_CHECKING:
 
 @explains_options
 @configured("adapter", unless={"connect": "pool"})
-class PostgresAdapter(Configured):
+class PostgresAdapter(Parts, Configured):
     """Keeps jobs in one schema of a PostgreSQL database.
 
     *dsn* is the database's address; without it ``ASYNCJOBS_DATABASE_URL`` counts, then
@@ -103,7 +97,6 @@ class PostgresAdapter(Configured):
         self._hearing = Hearing(self._channel, listens=listen, direct=self._direct)
         self._opened = 0
         self._opening = asyncio.Lock()
-        self._opened_tables: Tables | None = None
         self._beats_only = False
 
     def __repr__(self) -> str:
@@ -243,16 +236,6 @@ class PostgresAdapter(Configured):
         """Free the jobs of dead workers; see `Storage.rescue`."""
         return await self._tables.fleet.rescue(dead, watched)
 
-    @property
-    def statistics(self) -> PostgresStatistics:
-        """Counts of what ended; see `StatisticsStorage`."""
-        return self._tables.statistics
-
-    @property
-    def overview(self) -> PostgresOverview:
-        """How it stands with queues and workers; see `OverviewStorage`."""
-        return self._tables.overview
-
     async def listen(self, on_signal: OnSignal) -> None:
         """Report what happens until cancelled; see `Storage.listen`."""
         await self._hearing.listen(self._tables, on_signal)
@@ -275,34 +258,3 @@ class PostgresAdapter(Configured):
         if self._pool is not None:
             return PoolSource(self._pool)
         return DsnSource(self._dsn, self._connect, self._primary)
-
-    @property
-    def results(self) -> Results:
-        """What is kept, and who waits for it; see `ResultStorage`."""
-        return self._tables.results
-
-    @property
-    def limits(self) -> LimitTables:
-        """Lanes, their limits and what is paused; see `LimitStorage`."""
-        return self._tables.limits
-
-    @property
-    def admin(self) -> Admin:
-        """What people ask of the jobs; see `AdminStorage`."""
-        return self._tables.admin
-
-    @property
-    def schedules(self) -> SchedulesTable:
-        """The schedules; see `asyncjobs.storage.schedules`."""
-        return self._tables.schedules
-
-    @property
-    def maintenance(self) -> PostgresMaintenance:
-        """What keeps the tables tidy; see `MaintenanceStorage`."""
-        return self._tables.maintenance
-
-    @property
-    def _tables(self) -> Tables:
-        if self._opened_tables is None:
-            raise NotOpenError
-        return self._opened_tables
