@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping
-from functools import partial
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeAlias, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack, overload
 
 from asyncjobs.config import explains_options
-from asyncjobs.context import enter_state
 from asyncjobs.definition import DefinitionOptions, JobOptions
 from asyncjobs.errors import (
     ConfigError,
@@ -20,9 +18,9 @@ from asyncjobs.errors import (
 from asyncjobs.job import AsyncJob, Job, ThreadJob, make_job
 from asyncjobs.limits import Queue
 from asyncjobs.logs import get_logger
-from asyncjobs.manager.checks import check_manager, refuse_kill_stuck
+from asyncjobs.manager.checks import check_manager
 from asyncjobs.manager.showing import Showing
-from asyncjobs.placing import Placer
+from asyncjobs.manager.staff import Staff, WorkerLifespan
 from asyncjobs.registry import JobRegistry
 from asyncjobs.scheduler import Scheduler
 
@@ -36,9 +34,7 @@ if TYPE_CHECKING:
     from asyncjobs.hooks import Hooks
     from asyncjobs.manager.decorator import JobDecorator
     from asyncjobs.storage.protocol import Storage
-    from asyncjobs.worker import Worker
 
-WorkerLifespan: TypeAlias = "Callable[[], AbstractAsyncContextManager[Mapping[str, Any] | None]]"
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -79,7 +75,7 @@ class JobManager(Showing):
         self.queue_limits = {name: limit for name, limit in limits.items() if limit is not None}
         self.workers = tuple(workers)
         self.registry = JobRegistry(carry)
-        self._worker_lifespan = worker_lifespan
+        self._staff = Staff(self, worker_lifespan)
         self._logger = logger
         self.schedulers: list[Scheduler] = []
         self._stack = contextlib.AsyncExitStack()
@@ -194,14 +190,7 @@ class JobManager(Showing):
         async def lifespan(app: Any) -> AsyncIterator[Any]:
             async with self, contextlib.AsyncExitStack() as stack:
                 if work:
-                    from asyncjobs.fleet import run_embedded  # noqa: PLC0415 - see `_worker`
-
-                    refuse_kill_stuck(self.workers)
-                    await stack.enter_async_context(self._working())
-                    makers = [
-                        partial(self._worker, index, 0, "embedded.") for index in self._at_work()
-                    ]
-                    await stack.enter_async_context(run_embedded(makers, self.logger))
+                    await stack.enter_async_context(self._staff.embedded())
                 state = None
                 if inner is not None:
                     state = await stack.enter_async_context(inner(app))
@@ -218,28 +207,14 @@ class JobManager(Showing):
 
         Then, and when cancelled, it ends as `Worker.run` says.
         """
-        from asyncjobs.fleet import run_groups  # noqa: PLC0415 - see `_worker`
-
-        async with self._process_of_workers():
-            await run_groups(self._workers(), stop or asyncio.Event())
+        await self._staff.work(stop or asyncio.Event())
 
     async def workoff(self, on_progress: Callable[[int], None] | None = None) -> int:
         """Run everything that is eligible in this process; return how many attempts that took.
 
         *on_progress* is called now and then with the number so far.
         """
-        from asyncjobs.fleet import run_groups  # noqa: PLC0415 - see `_worker`
-
-        async with self._process_of_workers():
-            total = 0
-            while True:  # the jobs of one group may have scheduled some for another
-                workers = self._workers()
-                progress = _after(total, on_progress)
-                await run_groups(workers, asyncio.Event(), burst=True, on_progress=progress)
-                done = sum(worker.done for worker in workers)
-                total += done
-                if not done or len(workers) == 1:
-                    return total
+        return await self._staff.workoff(on_progress)
 
     async def run_worker(
         self,
@@ -254,11 +229,7 @@ class JobManager(Showing):
         It works until *stop* is set, or with *burst* until nothing is eligible. Raises
         ConfigError if there is no such group.
         """
-        if not 0 <= index < len(self.workers):
-            most = len(self.workers) - 1
-            raise ConfigError(f"there is no worker group {index}: they go from 0 to {most}")
-        async with self._process_of_workers():
-            await self._worker(index, number).run(stop or asyncio.Event(), burst=burst)
+        await self._staff.run_one(index, number, stop or asyncio.Event(), burst=burst)
 
     async def clear(self, adapter: str | None = None) -> int:
         """Remove all jobs, of one adapter or of all, and return how many."""
@@ -271,53 +242,7 @@ class JobManager(Showing):
         """The logger that was given, or this package's."""
         return get_logger() if self._logger is None else self._logger
 
-    @contextlib.asynccontextmanager
-    async def _process_of_workers(self) -> AsyncIterator[None]:
-        from asyncjobs.worker.process import ended_if_stuck  # noqa: PLC0415 - see `_worker`
-
-        with ended_if_stuck():
-            async with self, self._working():
-                yield
-
-    @contextlib.asynccontextmanager
-    async def _working(self) -> AsyncIterator[None]:
-        if self._worker_lifespan is None:
-            yield
-            return
-        async with self._worker_lifespan() as state:
-            enter_state({} if state is None else state)
-            yield
-
     def _adapter(self, name: str) -> Storage:
         if name not in self.adapters:
             raise UnknownAdapterError(name, self.adapters)
         return self.adapters[name]
-
-    def _workers(self) -> list[Worker]:
-        return [self._worker(index, 0) for index in self._at_work()]
-
-    def _at_work(self) -> list[int]:
-        return [index for index, group in enumerate(self.workers) if group.count]
-
-    def _worker(self, index: int, number: int, where: str = "") -> Worker:
-        from asyncjobs.worker import Worker  # noqa: PLC0415 - who only schedules needs none
-
-        group = self.workers[index]
-        worked = {each.adapter for each in self.workers}
-        first = next(name for name in self.adapters if name in worked)
-        placer = Placer(self.registry, self.queue_limits)
-        return Worker(
-            self.adapters[group.adapter],
-            self.registry,
-            group,
-            group.queues(self.queues),
-            name=f"{where}{group.label}.{index}.{number}",
-            log=self.logger,
-            known_queues=self.queues,
-            # Each declared schedule in one adapter only: the first that anybody works.
-            declares=placer if group.adapter == first else None,
-        )
-
-
-def _after(before: int, on_progress: Callable[[int], None] | None) -> Callable[[int], None] | None:
-    return None if on_progress is None else lambda count: on_progress(before + count)
