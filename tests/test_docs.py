@@ -3,6 +3,7 @@
 A Python block that begins with a file name (``# app.py``) is a file of its page: all files of
 a page lie in one folder, and its ``test_*.py`` are run by pytest there. All other blocks of a
 page are run one after the other, as one program that may use what `surroundings` defines.
+What begins with the name of another library (``# Celery``) is compiled only.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ PAGES = [
 ]
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 FILE_NAME = re.compile(r"\A# (\w+\.py)\n")
+OTHERS = ["Celery", "arq", "RQ", "Dramatiq", "Procrastinate", "BackgroundTasks"]
 PATIENCE = 20.0
 NOTHING = object()
 
@@ -79,6 +81,11 @@ class Block:
     def file_name(self) -> str | None:
         found = FILE_NAME.match(self.text)
         return found.group(1) if found else None
+
+    @property
+    def is_theirs(self) -> bool:
+        """Whether it shows how another library does it."""
+        return self.text.startswith(tuple(f"# {name}\n" for name in OTHERS))
 
     def compile(self) -> Any:
         """Compile it where it stands in its page, so that a traceback points there."""
@@ -115,7 +122,7 @@ def files_of(page: Path) -> dict[str, str]:
 
 
 def fragments_of(page: Path) -> list[Block]:
-    return [block for block in blocks_of(page) if not block.file_name]
+    return [block for block in blocks_of(page) if not (block.file_name or block.is_theirs)]
 
 
 def prose_of(page: Path) -> str:
@@ -280,6 +287,12 @@ def test_the_commands_of_the_quick_start_work(empty_dsn: str, tmp_path: Path) ->
     assert "applied" in run_python(*command, "migrate", folder=tmp_path, dsn=empty_dsn)
     assert "up to date" in run_python(*command, "migrate", folder=tmp_path, dsn=empty_dsn)
     assert "0 jobs run" in run_python(*command, "workoff", folder=tmp_path, dsn=empty_dsn)
+
+
+def test_what_is_shown_of_others_stands_on_the_pages_about_moving() -> None:
+    theirs = [block for page in PAGES for block in blocks_of(page) if block.is_theirs]
+    assert len(theirs) == len(OTHERS)
+    assert all(block.page.stem.startswith("moving-") for block in theirs)
 
 
 # The SQL
