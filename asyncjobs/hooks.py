@@ -41,6 +41,8 @@ ResultHook: TypeAlias = "Callable[[JobContext, Any], Awaitable[None] | None]"
 """Is told the job's result."""
 ErrorHook: TypeAlias = "Callable[[JobContext, BaseException], Awaitable[None] | None]"
 """Is told why the attempt failed."""
+OutcomeHook: TypeAlias = "Callable[[JobContext, AttemptEnd], None]"
+ProcessHook: TypeAlias = "Callable[[JobContext], None]"
 EnqueueHook: TypeAlias = "Callable[[NewJob], Awaitable[None] | None]"
 """Is told what is about to be stored. What it raises, `later` raises, and nothing is stored."""
 Store: TypeAlias = "Callable[[Sequence[NewJob]], Awaitable[list[ScheduledJob[Any]]]]"
@@ -54,9 +56,24 @@ F = TypeVar("F", bound=Callable[..., Any])
 H = TypeVar("H", bound="Hook")
 R = TypeVar("R", bound="ResultHook")
 E = TypeVar("E", bound="ErrorHook")
+U = TypeVar("U", bound="OutcomeHook")
+P = TypeVar("P", bound="ProcessHook")
 M = TypeVar("M", bound="Middleware")
 Q = TypeVar("Q", bound="EnqueueHook")
 S = TypeVar("S", bound="EnqueueMiddleware")
+
+
+class AttemptEnd(NamedTuple):
+    """What became of an attempt, as it is recorded."""
+
+    word: str
+    """`succeeded`, `failed` (for good), `retried` (it failed, and is tried again), `snoozed`,
+    `cancelled`, `expired`, `returned` to the queue at no cost, or `lost`: it is another
+    worker's, and nothing is recorded."""
+    error: BaseException | None = None
+    """Why it failed, or expired."""
+    delay: float = 0.0
+    """Seconds until the next attempt."""
 
 
 class Hooks:
@@ -94,6 +111,25 @@ class Hooks:
         """
         return self._add("on_discard", hook)
 
+    def on_outcome(self, hook: U) -> U:
+        """Call *hook* with the JobContext and an `AttemptEnd` when it is decided how one ended.
+
+        Once for each attempt that this process lives to decide of: also for one that was given
+        back or lost, that never began, or whose thread outlasts it. A plain ``def`` that
+        returns at once.
+        """
+        return self._add("on_outcome", hook, is_async=False)
+
+    def enter_process(self, hook: P) -> P:
+        """Call *hook* with the JobContext in the process of a job with ``process=True``.
+
+        Before each attempt, in the job's own context. It must be a function that can be
+        imported; what it raises fails the attempt.
+        """
+        if "<" in getattr(hook, "__qualname__", "<"):
+            raise ConfigError(f"enter_process needs a function that can be imported, got {hook!r}")
+        return self._add("enter_process", hook, is_async=False)
+
     def middleware(self, function: M) -> M:
         """Run *function*, a `Middleware`, around each attempt."""
         return self._add("middleware", function, is_async=True)
@@ -106,11 +142,12 @@ class Hooks:
         """Run *function*, an `EnqueueMiddleware`, around each storing."""
         return self._add("enqueue_middleware", function, is_async=True)
 
-    def _add(self, name: str, function: F, *, is_async: bool = False) -> F:
+    def _add(self, name: str, function: F, *, is_async: bool | None = None) -> F:
         if not callable(function):
             raise ConfigError(f"{name} takes a function, got {function!r}")
-        if is_async and not inspect.iscoroutinefunction(inspect.unwrap(function)):
-            raise ConfigError(f"{name} must be an async def, got {function!r}")
+        if is_async not in {None, inspect.iscoroutinefunction(inspect.unwrap(function))}:
+            kind = "an async def" if is_async else "a plain def"
+            raise ConfigError(f"{name} must be {kind}, got {function!r}")
         self.of.setdefault(name, []).append(function)
         self.watch_enqueue = self.watch_enqueue or name in AroundEnqueue._fields
         return function
@@ -124,6 +161,8 @@ class Around(NamedTuple):
     after_success: tuple[ResultHook, ...]
     after_failure: tuple[ErrorHook, ...]
     on_discard: tuple[ErrorHook, ...]
+    on_outcome: tuple[OutcomeHook, ...]
+    enter_process: tuple[ProcessHook, ...]
     middleware: tuple[Middleware, ...]
 
 

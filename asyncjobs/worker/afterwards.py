@@ -1,4 +1,4 @@
-"""The hooks that run after an attempt, before its outcome is recorded."""
+"""The hooks that run after an attempt: before its outcome is recorded, and when it is."""
 
 from __future__ import annotations
 
@@ -31,12 +31,28 @@ async def run_hooks(
                 await hooks.call(hook, attempt.context(), *args)
         except asyncio.CancelledError:
             return
-        except Exception as error:
-            name = getattr(hook, "__qualname__", repr(hook))
-            log.error(
-                "hook.failed", hook=name, job=attempt.row.name, id=attempt.row.id,
-                error=represent(error), exc_info=error,
-            )  # fmt: skip
+        except Exception as error:  # noqa: BLE001 - it is told
+            _say_failed(hook, attempt, error, log)
+
+
+def tell_outcome(attempt: Attempt, word: str, decision: Decision, log: Any) -> None:
+    """Tell the hooks what became of *attempt*. What a hook raises is logged, and no more."""
+    if attempt.around is None or not attempt.around.on_outcome:
+        return
+    end = hooks.AttemptEnd(word, decision.error, decision.outcome.delay)
+    for hook in attempt.around.on_outcome:
+        try:
+            hook(attempt.context(), end)
+        except BaseException as error:  # noqa: BLE001 - nor must it keep the job's slot
+            _say_failed(hook, attempt, error, log)
+
+
+def _say_failed(hook: Callable[..., Any], attempt: Attempt, error: BaseException, log: Any) -> None:
+    name = getattr(hook, "__qualname__", repr(hook))
+    log.error(
+        "hook.failed", hook=name, job=attempt.row.name, id=attempt.row.id,
+        error=represent(error), exc_info=error,
+    )  # fmt: skip
 
 
 def _due(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import ctypes
 import functools
 import importlib
@@ -28,6 +29,7 @@ from asyncjobs.context import JobContext, enter_job
 from asyncjobs.errors import ProcessDiedError
 
 if TYPE_CHECKING:
+    from asyncjobs.hooks import ProcessHook
     from asyncjobs.job import Job
     from asyncjobs.worker.attempt import Attempt
 
@@ -50,7 +52,13 @@ class Processes:
 
         Raises ProcessDiedError if the process ended without an answer.
         """
-        work = Work(job.__module__, job.__qualname__, attempt.row.args, attempt.context().facts())
+        work = Work(
+            job.__module__,
+            job.__qualname__,
+            attempt.row.args,
+            attempt.context().facts(),
+            attempt.around.enter_process if attempt.around is not None else (),
+        )
         try:
             answer: Answer = await anyio.to_process.run_sync(
                 perform_here, work, os.getpid(), cancellable=True, limiter=self._limiter
@@ -71,6 +79,8 @@ class Work(NamedTuple):
     qualname: str
     args: str
     facts: dict[str, Any]
+    enter: tuple[ProcessHook, ...] = ()
+    """What is to be called there before."""
 
 
 class RemoteTracebackError(Exception):
@@ -99,12 +109,19 @@ def perform_here(work: Work, parent: int) -> Answer:
     """Run the job *work* in this process, for the process *parent*."""
     _prepare(parent)
     try:
-        job = _find(work)
-        context = JobContext(**work.facts)
-        enter_job(lambda: context)
-        return Answer(job.function(**job.codec.decode(work.args)))
+        # A context of its own: what one job sets must not reach the next one.
+        return Answer(contextvars.copy_context().run(_perform, work))
     except BaseException as error:  # noqa: BLE001 - it is raised in the parent
         return Answer(error=_packed(error), trace="".join(traceback.format_exception(error)))
+
+
+def _perform(work: Work) -> Any:
+    job = _find(work)
+    context = JobContext(**work.facts)
+    enter_job(lambda: context)
+    for enter in work.enter:
+        enter(context)
+    return job.function(**job.codec.decode(work.args))
 
 
 def _find(work: Work) -> Job[..., Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncjobs.errors import ExpiredError, JobTimeoutError, SelfCancelledError
 from asyncjobs.verdicts import Cancel, Snooze
-from asyncjobs.worker import outcome
+from asyncjobs.worker import afterwards, outcome
 from asyncjobs.worker.outcome import Interruption
 
 if TYPE_CHECKING:
@@ -31,6 +31,15 @@ class Decision(NamedTuple):
     """Why the attempt failed, or why the job was dropped."""
     reason: str | None = None
     """Why the job was cancelled, in the words of whoever did."""
+
+    @property
+    def word(self) -> str:
+        """What became of the attempt, as `AttemptEnd.word` has it."""
+        if self.outcome.state == "cancelled":
+            return "cancelled" if self.error is None else "expired"
+        if self.outcome.state == "scheduled":
+            return "snoozed" if self.error is None else "retried"
+        return "returned" if self.outcome.refund else self.outcome.state
 
 
 class Reporter:
@@ -87,6 +96,7 @@ class Reporter:
         attempt.reported = True
         if not _is_committed(attempt):  # by itself: then the success is recorded already
             if attempt.interruption is Interruption.LEASE_LOST:
+                afterwards.tell_outcome(attempt, "lost", decision, self._log)
                 return
             self._record(attempt, decision.outcome, result)
         found = decision.outcome
@@ -94,6 +104,7 @@ class Reporter:
             self._note(attempt.row, found.state, attempt.began)
         if found.run is not None and found.state == "failed":
             self._on_failed_run(found.run.schedule)
+        afterwards.tell_outcome(attempt, decision.word, decision, self._log)
         try:
             self.say(attempt, decision)
         except BaseException as problem:  # noqa: BLE001 - whatever the error's class does to it

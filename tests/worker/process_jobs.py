@@ -6,8 +6,9 @@ import os
 import pathlib
 import sys
 import time
+from contextvars import ContextVar
 
-from asyncjobs import JobManager, MemoryAdapter, Retry, current_job
+from asyncjobs import JobContext, JobManager, MemoryAdapter, Retry, current_job
 
 registered = JobManager(adapters={"main": MemoryAdapter()})
 
@@ -28,6 +29,18 @@ def advance() -> None:
 def tell(path: str) -> None:
     job = current_job()
     pathlib.Path(path).write_text(f"{job.id} {job.name} {job.attempt} {job.meta} {os.getpid()}")
+
+
+tenant: ContextVar[int] = ContextVar("tenant")
+
+
+def enter_tenant(job: JobContext) -> None:
+    tenant.set(tenant.get(0) + job.meta["tenant"])
+
+
+@registered.job(process=True, retain=60)
+def tell_tenant() -> int:
+    return tenant.get()
 
 
 class OddError(Exception):

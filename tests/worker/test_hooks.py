@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ from asyncjobs import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from asyncjobs.hooks import Perform, Store
+    from asyncjobs.hooks import AttemptEnd, Perform, Store
 
 AFTER = ("after_perform", "after_success", "after_failure", "on_discard")
 
@@ -83,6 +84,96 @@ async def test_hooks_run_around_every_kind_of_end(make_bench: Any) -> None:
     assert await calls_of("cancel") == [("before_perform", 1), ("after_perform", 1)]
     assert await calls_of("snooze") == [("before_perform", 1), ("after_perform", 1)]
     assert await calls_of("expire") == [("on_discard", 1, "ExpiredError")]
+
+
+async def test_every_end_of_an_attempt_is_told_once_with_its_word(make_bench: Any) -> None:
+    bench = await make_bench(max_attempts=2)
+    ends: list[tuple[Any, ...]] = []
+
+    @bench.jobs.hooks.on_outcome
+    def note(job: JobContext, end: AttemptEnd) -> None:
+        ends.append((end.word, job.attempt, type(end.error).__name__, end.delay))
+
+    @bench.jobs.job(backoff=lambda attempt, error: 0)
+    async def work(end: str) -> None:
+        if end == "cancel":
+            raise Cancel("nobody")
+        if end == "snooze":
+            raise Snooze(3600)
+        if end == "fail":
+            raise ValueError(end)
+
+    async def ends_of(call: Any, count: int = 1, **options: Any) -> list[tuple[Any, ...]]:
+        ends.clear()
+        if isinstance(call, NewJob):
+            await bench.storage.enqueue([call])
+        else:
+            await bench.later(call, **options)
+        async with bench.working():
+            while len(ends) < count:
+                await asyncio.sleep(0.01)
+        return list(ends)
+
+    assert await ends_of(work("succeed")) == [("succeeded", 1, "NoneType", 0)]
+    assert await ends_of(work("fail"), 2) == [
+        ("retried", 1, "ValueError", 0), ("failed", 2, "ValueError", 0),
+    ]  # fmt: skip
+    assert await ends_of(work("cancel")) == [("cancelled", 1, "NoneType", 0)]
+    assert await ends_of(work("snooze")) == [("snoozed", 1, "NoneType", 3600)]
+    expired = await ends_of(work("succeed"), expires=0.000_001)
+    assert expired == [("expired", 1, "ExpiredError", 0)]
+    without_arguments = NewJob("work", "default", 50, "{}")
+    assert await ends_of(without_arguments) == [("failed", 1, "StoredArgumentsError", 0)]
+
+
+async def test_an_attempt_that_is_given_back_is_told_too(make_bench: Any) -> None:
+    bench = await make_bench(shutdown_timeout=0)
+    ends: list[str] = []
+    started = asyncio.Event()
+
+    @bench.jobs.job
+    async def work() -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    work.hooks.on_outcome(lambda job, end: ends.append(end.word))
+    stored = await bench.later(work())
+    async with bench.working():
+        await started.wait()
+    assert ends == ["returned"]
+    assert (await bench.record(stored.id)).state == "available"
+
+
+async def test_the_end_of_an_attempt_is_told_although_its_thread_goes_on(bench: Any) -> None:
+    release, ends = threading.Event(), []
+
+    @bench.jobs.job(max_runtime=0.1)
+    def work() -> None:
+        release.wait(60)
+
+    @work.hooks.on_outcome
+    def note(job: JobContext, end: AttemptEnd) -> None:
+        ends.append((end.word, type(end.error).__name__))
+        release.set()
+
+    stored = await bench.later(work())
+    async with bench.working():
+        await bench.until(stored.id, "failed")
+    assert ends == [("failed", "JobTimeoutError")]
+
+
+async def test_a_hook_that_fails_when_it_is_told_the_end_costs_nothing(bench: Any) -> None:
+    @bench.jobs.job
+    async def work() -> None: ...
+
+    @work.hooks.on_outcome
+    def broken(job: JobContext, end: AttemptEnd) -> None:
+        raise RuntimeError("hook")
+
+    stored = await bench.later(work())
+    await bench.jobs.workoff()
+    assert (await bench.record(stored.id)).state == "succeeded"
+    assert "broken" in (await bench.until_logged("hook.failed"))["hook"]
 
 
 async def test_the_managers_hooks_run_before_the_jobs_own_and_middleware_nests(bench: Any) -> None:
@@ -257,6 +348,10 @@ def test_what_is_no_function_is_no_hook() -> None:
         jobs.hooks.after_success("tell")  # type: ignore[type-var]
     with pytest.raises(ConfigError, match="must be an async def"):
         jobs.hooks.middleware(lambda job, perform: None)
+    with pytest.raises(ConfigError, match="on_outcome must be a plain def"):
+        jobs.hooks.on_outcome(asyncio.sleep)  # type: ignore[type-var]
+    with pytest.raises(ConfigError, match="enter_process needs a function that can be imported"):
+        jobs.hooks.enter_process(lambda job: None)
 
 
 async def test_context_is_carried_from_the_request_to_the_job_and_on(adapter: Any) -> None:

@@ -69,6 +69,18 @@ async def test_a_job_runs_in_a_process_of_its_own(make_process_bench: Any, tmp_p
     assert await process_jobs.crunch(3) == 9
 
 
+async def test_a_hook_enters_the_process_and_what_it_sets_stays_with_the_job(
+    make_process_bench: Any,
+) -> None:
+    bench = await make_process_bench(processes=1)
+    bench.jobs.hooks.enter_process(process_jobs.enter_tenant)
+    calls = [
+        await bench.later(process_jobs.tell_tenant(), meta={"tenant": number}) for number in (3, 4)
+    ]
+    await bench.jobs.workoff()
+    assert [await job.result(20) for job in calls] == [3, 4]
+
+
 @pytest.mark.parametrize(
     ("kind", "error", "message"),
     [
