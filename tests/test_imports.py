@@ -12,7 +12,17 @@ import pytest
 
 import asyncjobs
 
-NEVER = ["jinja2", "psutil", "rich", "starlette", "structlog", "typer", "watchfiles", "uvloop"]
+NEVER = [
+    "jinja2",
+    "opentelemetry",
+    "psutil",
+    "rich",
+    "starlette",
+    "structlog",
+    "typer",
+    "watchfiles",
+    "uvloop",
+]
 """What neither the package nor the names of every application bring along."""
 HEAVY = [*NEVER, "anyio", "asyncpg", "asyncio", "cronsim", "pydantic", "pydantic_core"]
 
