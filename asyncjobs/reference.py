@@ -8,12 +8,14 @@ import traceback
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from asyncjobs import settings
 from asyncjobs.errors import AppNotFoundError
-from asyncjobs.manager import JobManager
 from asyncjobs.project import Project
+
+if TYPE_CHECKING:
+    from asyncjobs.manager import JobManager
 
 VARIABLE = "ASYNCJOBS_APP"
 DEFAULT_ATTRIBUTE = "jobs"
@@ -72,10 +74,13 @@ class AppReference:
             module = importlib.import_module(self.module)
         except (Exception, SystemExit) as error:
             raise AppNotFoundError(self._import_problem(error)) from error
+        from asyncjobs.manager import JobManager  # noqa: PLC0415 - not for --help
+
         found = getattr(module, self.attribute, None)
         if isinstance(found, JobManager):
             return found
-        raise AppNotFoundError(self._attribute_problem(vars(module), found))
+        managers = [name for name, value in vars(module).items() if isinstance(value, JobManager)]
+        raise AppNotFoundError(self._attribute_problem(vars(module), found, managers))
 
     def _extend_path(self) -> None:
         for folder in reversed(self._folders()):
@@ -105,8 +110,9 @@ class AppReference:
     def _is_parent(self, name: str) -> bool:
         return f"{self.module}.".startswith(f"{name}.")
 
-    def _attribute_problem(self, names: dict[str, object], found: object) -> str:
-        managers = [name for name, value in names.items() if isinstance(value, JobManager)]
+    def _attribute_problem(
+        self, names: dict[str, object], found: object, managers: list[str]
+    ) -> str:
         near = managers or get_close_matches(self.attribute, names, n=1)
         hint = f"; did you mean {f'{self.module}:{near[0]}'!r}?" if near else ""
         if self.attribute in names:

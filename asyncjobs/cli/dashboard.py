@@ -12,10 +12,10 @@ import typer
 from asyncjobs import settings
 from asyncjobs.cli.runner import on_signals, run
 from asyncjobs.errors import ConfigError
-from asyncjobs.manager import JobManager
 
 if TYPE_CHECKING:
     from asyncjobs.cli.settings import Settings
+    from asyncjobs.manager import JobManager
 
 PASSWORD = "ASYNCJOBS_DASHBOARD_PASSWORD"  # noqa: S105 - the name of a variable
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -121,7 +121,7 @@ def _auth(user: str, secret: str | None) -> Any:
     return password(user, secret)
 
 
-async def _serve(jobs: JobManager, app: Any, host: str, port: int) -> int:
+async def _serve(jobs: "JobManager", app: Any, host: str, port: int) -> int:
     import uvicorn  # noqa: PLC0415 - an extra
 
     config = uvicorn.Config(

@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 
 HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
+generators = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
 
+
+@generators.callback()
+def generate() -> None:
+    """Write source for you."""
+
+
+@generators.command("job", epilog="Example: asyncjobs generate job send_invoice")
 def job(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="What the job does: send_invoice or SendInvoice.")],

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from asyncjobs.cli.runner import print_error
+from asyncjobs.cli.failures import print_error
 from asyncjobs.cli.target import Target
 from asyncjobs.errors import ConfigError
 

@@ -6,24 +6,17 @@ import contextlib
 import logging
 import os
 import sys
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import structlog
+
+from asyncjobs.cli.settings import LogFormat
 
 if TYPE_CHECKING:
     from structlog.typing import Processor
 
 CHATTY = ("watchfiles", "asyncio")
 """Loggers of others that say at info and debug what nobody asked us for."""
-
-
-class LogFormat(StrEnum):
-    """How lines of log are written."""
-
-    AUTO = "auto"
-    PRETTY = "pretty"
-    JSON = "json"
 
 
 def configure_logging(*, verbose: bool, log_format: LogFormat) -> None:

@@ -1,34 +1,14 @@
 """The command's verbs and the options before them."""
 
 import sys
-from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
-from asyncjobs.cli import (
-    acting,
-    bench,
-    config,
-    dashboard,
-    database,
-    detached,
-    dev,
-    doctor,
-    finding,
-    generate,
-    health,
-    init,
-    operating,
-    storing,
-    top,
-    work,
-    worker,
-)
-from asyncjobs.cli.logs import LogFormat
-from asyncjobs.cli.runner import exit_code, print_error
-from asyncjobs.cli.settings import Settings
+from asyncjobs.cli.failures import exit_code, print_error
+from asyncjobs.cli.settings import LogFormat, Settings
+from asyncjobs.cli.verbs import LazyVerbs
 from asyncjobs.errors import AsyncJobsError
 from asyncjobs.reference import VARIABLE
 from asyncjobs.settings import override
@@ -37,64 +17,22 @@ DISTRIBUTION = "asyncjobs-pg"
 INTERRUPTED = 130
 FLAGS, VALUED = ("-v", "--verbose"), ("--app", "--log-format", "--set")
 """The options of every verb."""
-EXAMPLES: dict[Callable[..., None], str] = {
-    work.work: "asyncjobs --app app.jobs:jobs work",
-    work.workoff: "asyncjobs workoff",
-    detached.start: "asyncjobs start --state-dir /var/lib/myapp",
-    detached.stop: "asyncjobs stop --timeout 120",
-    detached.restart: "asyncjobs restart",
-    database.clear: "asyncjobs clear --yes",
-    database.migrate: "asyncjobs migrate --sql > asyncjobs.sql",
-    dashboard.dashboard: "asyncjobs dashboard --port 8765",
-    top.top: "asyncjobs top --period day",
-    operating.status: "asyncjobs status --json",
-    operating.workers: "asyncjobs workers",
-    finding.list_jobs: 'asyncjobs list state:failed name:send_* "error:connection refused"',
-    finding.show: "asyncjobs show 4711",
-    acting.retry: "asyncjobs retry state:failed after:2h --dry-run",
-    acting.cancel: "asyncjobs cancel queue:email state:scheduled --yes",
-    acting.delete: "asyncjobs delete state:succeeded before:7d",
-    acting.reschedule: "asyncjobs reschedule name:send_tips --wait 3600",
-    operating.pause: "asyncjobs pause --queue email",
-    operating.resume: "asyncjobs resume --queue email",
-    operating.schedules: "asyncjobs schedules --run nightly_report",
-    storing.enqueue: "asyncjobs enqueue send_welcome_email '{\"user_id\": 7}' --wait 60",
-    init.init: "asyncjobs init app/jobs.py",
-    bench.bench: "asyncjobs bench --dsn postgresql://localhost/app --seconds 30",
-    dev.dev: "asyncjobs dev",
-    config.config: "asyncjobs config --json",
-    doctor.doctor: "asyncjobs doctor --quiet",
-    health.health: "asyncjobs health --live",
-    worker.worker: "asyncjobs --log-format json worker --index 0 --id 0",
-}
-
-
-def name_of(verb: Callable[..., None]) -> str:
-    """Return what is typed for *verb*; ``list`` is Python's word for something else."""
-    return verb.__name__.removesuffix("_jobs")
-
 
 cli = typer.Typer(
     name="asyncjobs",
     no_args_is_help=True,
-    add_completion=False,
+    cls=LazyVerbs,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: asyncjobs --app app.jobs:jobs work",
 )
-for verb, example in EXAMPLES.items():
-    cli.command(name_of(verb), epilog=f"Example: {example}")(verb)
-
-generators = typer.Typer(
-    no_args_is_help=True, epilog="Example: asyncjobs generate job send_invoice"
-)
-generators.command("job", epilog="Example: asyncjobs generate job send_invoice")(generate.job)
-cli.add_typer(generators, name="generate", help="Write source for you.")
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - slow
+
         try:
             print(f"asyncjobs {version(DISTRIBUTION)}")
         except PackageNotFoundError:

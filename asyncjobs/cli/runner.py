@@ -13,7 +13,8 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from asyncjobs.errors import AsyncJobsError, ConfigError
+from asyncjobs.cli.failures import exit_code, print_error
+from asyncjobs.errors import AsyncJobsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -21,16 +22,6 @@ if TYPE_CHECKING:
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LAST_RESORT = 20.0
 """Seconds beyond its time after which a process that lost its supervisor ends by force."""
-
-
-def exit_code(error: AsyncJobsError) -> int:
-    """Return 2 for what has to be changed before another try makes sense, else 1."""
-    return 2 if isinstance(error, ConfigError) else 1
-
-
-def print_error(error: AsyncJobsError) -> None:
-    """Say what went wrong."""
-    print(f"error: {error}", file=sys.stderr)
 
 
 def run(main: Coroutine[Any, Any, int]) -> int:

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from asyncjobs import settings
-from asyncjobs.cli.logs import LogFormat, configure_logging
 from asyncjobs.project import Project
 from asyncjobs.reference import AppReference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+class LogFormat(StrEnum):
+    """How lines of log are written."""
+
+    AUTO = "auto"
+    PRETTY = "pretty"
+    JSON = "json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,8 @@ class Settings:
 
     def configure_logging(self) -> None:
         """Set up the log of this process."""
+        from asyncjobs.cli.logs import configure_logging  # noqa: PLC0415 - not for --help
+
         configure_logging(verbose=self.verbose, log_format=self.log_format)
 
     def command(self, *arguments: str) -> list[str]:

@@ -59,11 +59,14 @@ async def is_alive(storage: Storage, timeout: float, whose: Whose) -> Verdict:
     """Say whether the workers of this machine or container sent signs of life lately.
 
     Whose process has ended does not count. While the database does not answer nobody can tell,
-    and the answer is yes: to start workers anew would not help.
+    and the answer is yes: to start workers anew would not help. Without the address of a
+    database, or with one that makes no sense, the answer is no: that does not pass by itself.
     """
     adapter = _postgres(storage)
     try:
         rows = await _asked(adapter, timeout, host_id())
+    except ConfigError as error:
+        return Verdict(False, f"nobody can tell: {mask_dsn(str(error))}")
     except AsyncJobsError as error:
         return Verdict(True, f"alive, as far as one can tell: {mask_dsn(str(error))}")
     return judged(rows, whose)

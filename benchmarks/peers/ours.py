@@ -135,7 +135,8 @@ class Adapter:
             await self.later_(call, wait_until=moment + timedelta(seconds=due))
 
     async def work(self, options: Mapping[str, Any]) -> None:
-        from asyncjobs.cli.logs import LogFormat, configure_logging
+        from asyncjobs.cli.logs import configure_logging
+        from asyncjobs.cli.settings import LogFormat
 
         configure_logging(verbose=False, log_format=LogFormat.AUTO)
         await self._manager(options).work()

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from asyncjobs.cli.logs import LogFormat, configure_logging
+from asyncjobs.cli.logs import configure_logging
+from asyncjobs.cli.settings import LogFormat
 
 if TYPE_CHECKING:
     import pytest

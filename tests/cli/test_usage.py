@@ -6,15 +6,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from asyncjobs.cli.main import EXAMPLES, common_options_first, name_of
+from asyncjobs.cli.main import common_options_first
+from asyncjobs.cli.verbs import VERBS, load
 
 if TYPE_CHECKING:
     from shell import Shell
 
-VERBS = [[name_of(verb)] for verb in EXAMPLES] + [["generate"], ["generate", "job"], []]
+
+def every_command() -> list[list[str]]:
+    """What is typed for each command there is, and for none."""
+    found: list[list[str]] = [[]]
+    for name in VERBS:
+        found.append([name])
+        found += [[name, inner] for inner in getattr(load(name), "commands", {})]
+    return found
 
 
-@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+@pytest.mark.parametrize("verb", every_command(), ids=" ".join)
 def test_every_help_has_an_example_and_needs_no_app(shell: Shell, verb: list[str]) -> None:
     done = shell.run(*verb, "--help")
     assert done.code == 0

@@ -105,6 +105,12 @@ def test_what_has_to_be_changed_first_is_unhealthy_too(bare_project: SampleProje
     done = bare_project.asyncjobs("health")
     assert done.returncode == 1  # 2 is Docker's own
     assert "no database is configured" in done.stdout + done.stderr
+    for half in ("--live", "--ready"):  # what it was not told it does not guess
+        done = bare_project.asyncjobs("health", half)
+        assert done.returncode == 1
+        assert "no database is configured" in done.stdout
+    done = bare_project.asyncjobs("health", "--live", "--dsn", "not an address")
+    assert done.returncode == 1
     bare_project.write_app(IN_MEMORY)
     done = bare_project.asyncjobs("health")
     assert done.returncode == 1

@@ -1,0 +1,17 @@
+"""How a command ends that could not do what it was asked."""
+
+from __future__ import annotations
+
+import sys
+
+from asyncjobs.errors import AsyncJobsError, ConfigError
+
+
+def exit_code(error: AsyncJobsError) -> int:
+    """Return 2 for what has to be changed before another try makes sense, else 1."""
+    return 2 if isinstance(error, ConfigError) else 1
+
+
+def print_error(error: AsyncJobsError) -> None:
+    """Say what went wrong."""
+    print(f"error: {error}", file=sys.stderr)
