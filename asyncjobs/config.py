@@ -8,10 +8,11 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from asyncjobs.errors import ConfigError, UnknownOptionError
 from asyncjobs.settings import Configured, configured
+from asyncjobs.settings.kinds import LOG_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,8 @@ MAX_ATTEMPTS = 32_766
 MAX_CONCURRENCY = 10_000
 MAX_RESULT = 100_000_000
 """Bytes. PostgreSQL holds a little more, but neither side enjoys it."""
+LOG_PACE = 20
+"""Lines a second of jobs that succeeded in one worker, with ``log_jobs="auto"``."""
 LEAST_RETAIN, MAX_RETAIN = 1.0, 100 * 365 * 86_400.0
 """Seconds."""
 
@@ -128,6 +131,12 @@ class WorkerGroup(Configured):
     mend_tables: bool = False
     """Vacuum our tables, and rebuild our indexes, when they need it much: see maintenance. False
     only says so."""
+    log_jobs: Literal["auto", "all", "failures"] | float = "auto"
+    """Which jobs that succeed have a line in the log, at info. "auto": all, but at most
+    `LOG_PACE` a second, and then how many others; "all"; "failures": none; or a share of them
+    from 0 to 1, by id. Whatever fails, is cancelled or put off has its line in any case."""
+    log_arguments: bool = False
+    """Say the arguments of jobs in their lines, but for what the JobManager's redact hides."""
 
     def __post_init__(self) -> None:
         is_text = isinstance(self.name, str)
@@ -149,9 +158,16 @@ class WorkerGroup(Configured):
         check_between("heartbeat_interval", self.heartbeat_interval, 0.05, 3_600, " s")
         check_between("lease", self.lease, 3 * self.heartbeat_interval, 86_400, " s")
         check_between("shutdown_timeout", self.shutdown_timeout, 0, 86_400, " s")
-        for name in ("kill_stuck", "mend_tables"):
+        for name in ("kill_stuck", "mend_tables", "log_arguments"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{name} must be True or False, got {getattr(self, name)!r}")
+        if self.log_jobs not in LOG_WORDS:
+            if isinstance(self.log_jobs, str):
+                raise ConfigError(
+                    f"log_jobs must be of {', '.join(LOG_WORDS)}, or from 0 to 1, "
+                    f"got {self.log_jobs!r}"
+                )
+            check_between("log_jobs", self.log_jobs, 0, 1)
         if not self.queue or not isinstance(self.queue, str | list | tuple):
             raise ConfigError(f'queue must be "*", a name or a list of names, got {self.queue!r}')
 

@@ -50,6 +50,8 @@ class JobContext:
     """The worker's, to be told by `progress`."""
     shield: Callable[[float], AbstractAsyncContextManager[Any]] = nullcontext
     """What `shielded` does: nothing where nobody cancels."""
+    worker: str = ""
+    """The name of the worker that runs it."""
     begin: Callable[[Any], AbstractAsyncContextManager[Any]] | None = None
     """Opens the attempt's own transaction; None where there can be none."""
 
@@ -122,9 +124,19 @@ class JobContext:
 
     @cached_property
     def log(self) -> Any:
-        """A structlog logger bound to this job's id, name, queue and attempt."""
+        """A structlog logger bound to `log_facts`."""
         logger = get_logger() if self.logger is None else self.logger
-        return logger.bind(job=self.name, id=self.id, queue=self.queue, attempt=self.attempt)
+        return logger.bind(**self.log_facts)
+
+    @cached_property
+    def log_facts(self) -> dict[str, Any]:
+        """What log lines of this attempt say of it: its job's name, id, queue and attempt, the
+        worker, and what was carried here from where the job was scheduled.
+        """
+        own = {"job": self.name, "id": self.id, "queue": self.queue, "attempt": self.attempt}
+        worker = {"worker": self.worker} if self.worker else {}
+        carried: dict[str, Any] = self._extra.get("context") or {}
+        return {**carried, **own, **worker}
 
     @overload
     def transaction(self) -> AbstractAsyncContextManager[asyncpg.Connection]: ...
@@ -152,6 +164,7 @@ class JobContext:
 
 
 _state: ContextVar[Mapping[str, Any]] = ContextVar("asyncjobs_worker_state", default={})  # noqa: B039 - nobody changes it
+_worker: ContextVar[str] = ContextVar("asyncjobs_worker", default="")
 _current: ContextVar[Callable[[], JobContext]] = ContextVar("asyncjobs_current_job")
 
 
@@ -172,12 +185,31 @@ def current_job() -> JobContext:
     return describe()
 
 
+def log_facts() -> dict[str, Any]:
+    """Return `JobContext.log_facts` of the job that runs here; nothing outside of jobs."""
+    try:
+        describe = _current.get()
+    except LookupError:
+        return {}
+    return describe().log_facts
+
+
 def enter_job(describe: Callable[[], JobContext]) -> None:
     """Make what *describe* returns the current job for the rest of this task.
 
     It is called only by jobs that ask, and returns the same object each time.
     """
     _current.set(describe)
+
+
+def worker_name() -> str:
+    """Return the name of the worker that the running job is in."""
+    return _worker.get()
+
+
+def enter_worker(name: str) -> None:
+    """Make *name* the worker of the jobs that are started from this context."""
+    _worker.set(name)
 
 
 def enter_state(state: Mapping[str, Any]) -> None:

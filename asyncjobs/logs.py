@@ -8,9 +8,13 @@ may be secrets. Then lines from info on go to stderr, with plain tracebacks.
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FOLDED_FOR = 60.0
 """Seconds for which a warning of an outage is not said again."""
@@ -41,7 +45,8 @@ def get_logger() -> Any:
 class FoldingLog:
     """A structlog logger that says a warning of an outage once a minute, not with each try.
 
-    The next time it says how often it was left out. What differs in its error is another one.
+    When the minute is over, or the next time, it says how often it was left out. What differs
+    in its error is another one.
     """
 
     def __init__(self, log: Any) -> None:
@@ -49,7 +54,7 @@ class FoldingLog:
         self._said: dict[tuple[str, object], tuple[float, int]] = {}
 
     def __getattr__(self, name: str) -> Any:
-        """Everything but warnings is the logger's own."""
+        """Everything else is the logger's own."""
         return getattr(self._log, name)
 
     def warning(self, event: str, **facts: Any) -> None:
@@ -65,3 +70,37 @@ class FoldingLog:
         self._said = {key: past for key, past in self._said.items() if now - past[0] < FOLDED_FOR}
         self._said[key] = now, 0
         self._log.warning(event, **facts, **({"repeated": times} if times else {}))
+
+    def tick(self) -> None:
+        """Say how often was left out what is over; to be called several times a second."""
+        if self._said:
+            self._say_folded(time.monotonic() - FOLDED_FOR)
+
+    def close(self) -> None:
+        """Say how often anything was left out."""
+        self._say_folded(math.inf)
+
+    def _say_folded(self, since: float) -> None:
+        over = {key: past for key, past in self._said.items() if past[0] <= since}
+        for key, (began, times) in over.items():
+            del self._said[key]
+            if times:
+                event, error = key
+                self._log.warning(
+                    "log.folded", folded=event, error=error, more=times,
+                    seconds=round(time.monotonic() - began, 1),
+                )  # fmt: skip
+
+
+def in_processes() -> Callable[[], None] | None:
+    """Return what sets up the log in a process that a worker starts for jobs; None for nothing."""
+    return _set_up
+
+
+def set_up_in_processes(set_up: Callable[[], None]) -> None:
+    """Make *set_up*, which can be pickled and compared, be called there once."""
+    global _set_up  # noqa: PLW0603 - as the log itself: there is one in a process
+    _set_up = set_up
+
+
+_set_up: Callable[[], None] | None = None

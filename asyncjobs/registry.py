@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from asyncjobs.carrying import Carrier
 from asyncjobs.errors import DuplicateJobError, UnknownJobError
 from asyncjobs.hooks import Hooks
+from asyncjobs.redaction import SECRETS, Redaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextvars import ContextVar
 
     from asyncjobs.job import Job
+    from asyncjobs.redaction import Redact
 
 
 class JobRegistry:
@@ -22,10 +24,14 @@ class JobRegistry:
     Two managers never see each other's.
     """
 
-    def __init__(self, carry: Sequence[str | ContextVar[Any]] = ()) -> None:
+    def __init__(
+        self, carry: Sequence[str | ContextVar[Any]] = (), redact: Redact | None = None
+    ) -> None:
         self._jobs: dict[str, Job[..., Any]] = {}
         self.hooks = Hooks()
         self.carrier = Carrier(carry)
+        self.redaction = Redaction(SECRETS if redact is None else redact)
+        """What of arguments the log does not show."""
         self.dependency_overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
         """Dependencies to be replaced, for tests."""
 

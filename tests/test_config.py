@@ -55,6 +55,8 @@ def test_a_group_needs_nothing_but_its_adapter() -> None:
         "shutdown_timeout": 30,
         "kill_stuck": False,
         "mend_tables": False,
+        "log_jobs": "auto",
+        "log_arguments": False,
     }
 
 

@@ -144,6 +144,8 @@ def test_every_option_of_a_group_can_be_said_by_the_environment(
         "shutdown_timeout": ("0", 0.0),
         "kill_stuck": ("1", True),
         "mend_tables": ("on", True),
+        "log_jobs": ("0.25", 0.25),
+        "log_arguments": ("true", True),
     }
     assert set(said) == set(OF_GROUPS)
     for name, (text, _) in said.items():

@@ -6,11 +6,14 @@ import contextlib
 import logging
 import os
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
 
 from asyncjobs.cli.settings import LogFormat
+from asyncjobs.integrations.logging import add_job
+from asyncjobs.logs import set_up_in_processes
 
 if TYPE_CHECKING:
     from structlog.typing import Processor
@@ -19,14 +22,27 @@ CHATTY = ("watchfiles", "asyncio")
 """Loggers of others that say at info and debug what nobody asked us for."""
 
 
+@dataclass(frozen=True)
+class LogSetup:
+    """Sets up the log of a process that a worker starts as that of the worker."""
+
+    verbose: bool
+    log_format: LogFormat
+
+    def __call__(self) -> None:
+        configure_logging(verbose=self.verbose, log_format=self.log_format)
+
+
 def configure_logging(*, verbose: bool, log_format: LogFormat) -> None:
-    """Send structlog's lines, and those of `logging`, to stderr.
+    """Send structlog's lines, and those of `logging`, to stderr, with the job they are of.
 
     An app that configures structlog itself when it is imported has the last word.
     """
     level = logging.DEBUG if verbose else logging.INFO
+    set_up_in_processes(LogSetup(verbose, log_format))
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        add_job,
         structlog.processors.add_log_level,
     ]
     renderers = _pretty() if _is_pretty(log_format) else _json()

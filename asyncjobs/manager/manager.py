@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from asyncjobs.config import WorkerGroup
     from asyncjobs.hooks import Hooks
     from asyncjobs.manager.decorator import JobDecorator
+    from asyncjobs.redaction import Redact
     from asyncjobs.storage.protocol import Storage
 
 P = ParamSpec("P")
@@ -50,7 +51,8 @@ class JobManager(Showing):
     *carry* names what goes with each job from where it is scheduled to where it runs: context
     variables of structlog by name, and `contextvars.ContextVar` objects. *worker_lifespan* is
     a function that returns an async context manager; it is entered once in each process that
-    works, around all jobs, and the mapping that it yields is ``current_job().state``.
+    works, around all jobs, and the mapping that it yields is ``current_job().state``. *redact*
+    says what of arguments neither the log nor the dashboard shows: see `dashboard`.
 
     Raises ConfigError for anything that cannot be.
     """
@@ -64,6 +66,7 @@ class JobManager(Showing):
         logger: Any = None,
         carry: Sequence[str | ContextVar[Any]] = (),
         worker_lifespan: WorkerLifespan | None = None,
+        redact: Redact | None = None,
     ) -> None:
         if not isinstance(adapters, Mapping):
             raise ConfigError('adapters must be storages by name: {"postgres": PostgresAdapter()}')
@@ -74,8 +77,8 @@ class JobManager(Showing):
         limits = {queue.name: queue.limit for queue in queues if isinstance(queue, Queue)}
         self.queue_limits = {name: limit for name, limit in limits.items() if limit is not None}
         self.workers = tuple(workers)
-        self.registry = JobRegistry(carry)
-        self._staff = Staff(self, worker_lifespan)
+        self.registry = JobRegistry(carry, redact)
+        self._staff, self.redact = Staff(self, worker_lifespan), redact
         self._logger = logger
         self.schedulers: list[Scheduler] = []
         self._stack = contextlib.AsyncExitStack()

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from asyncjobs.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable
 
-Redact: TypeAlias = "Collection[str] | Callable[[str, dict[str, Any]], Mapping[str, Any]]"
+    from asyncjobs.redaction import Redact
 
 
 class Showing:
     """What `JobManager` offers of `asyncjobs.dashboard`, which is an extra and above it."""
+
+    redact: Redact | None
 
     def dashboard(
         self,
@@ -22,7 +24,7 @@ class Showing:
         adapter: str | None = None,
         auth: Callable[[Any], Any] | None = None,
         read_only: bool = False,
-        redact: Redact = (),
+        redact: Redact | None = None,
         title: str = "Jobs",
     ) -> Any:
         """Return a web page about the jobs, as an ASGI app: ``app.mount("/jobs", …)``.
@@ -31,7 +33,7 @@ class Showing:
         a request to an `asyncjobs.dashboard.Identity`, or to None; without it the dashboard
         answers only on this machine. With *read_only* nobody changes anything. *redact* hides
         arguments: names, or a function of a job's name and its arguments that returns what to
-        show of them.
+        show of them. Without it the JobManager's own counts.
 
         Needs the extra ``asyncjobs-pg[dashboard]``. Raises ConfigError, UnknownAdapterError.
         """
@@ -44,5 +46,10 @@ class Showing:
                 f"the dashboard needs {error.name}: pip install 'asyncjobs-pg[dashboard]'"
             ) from error
         return dashboard.create_dashboard(
-            self, adapter=adapter, auth=auth, read_only=read_only, redact=redact, title=title
+            self,
+            adapter=adapter,
+            auth=auth,
+            read_only=read_only,
+            redact=(self.redact or ()) if redact is None else redact,
+            title=title,
         )

@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 
 from asyncjobs.settings.kinds import (
     FLAG,
+    LOG_JOBS,
     NAMES,
     NUMBER,
     OPTIONAL_NUMBER,
@@ -98,6 +99,8 @@ SETTINGS = (
     _setting("group", "shutdown_timeout", NUMBER),
     _setting("group", "kill_stuck", FLAG),
     _setting("group", "mend_tables", FLAG),
+    _setting("group", "log_jobs", LOG_JOBS),
+    _setting("group", "log_arguments", FLAG),
     _setting("dashboard", "host", TEXT),
     _setting("dashboard", "port", WHOLE),
     _setting("dashboard", "user", TEXT),

@@ -111,5 +111,11 @@ FLAG = Kind("true or false", _flag, lambda value: isinstance(value, bool))
 TEXT = Kind("text", _text, _is_text)
 NAMES = Kind("a name, or several with commas", _names, _are_names)
 TABLE = Kind("a JSON object", _table, lambda value: isinstance(value, dict))
+LOG_WORDS = ("auto", "all", "failures")
+LOG_JOBS = Kind(
+    f"one of {', '.join(LOG_WORDS)}, or a number",
+    lambda text: text if text in LOG_WORDS else float(text),
+    lambda value: value in LOG_WORDS or _is_number(value),
+)
 OPTIONAL_WHOLE = Kind(WHOLE.what, WHOLE.read, WHOLE.takes, optional=True)
 OPTIONAL_NUMBER = Kind(NUMBER.what, NUMBER.read, NUMBER.takes, optional=True)

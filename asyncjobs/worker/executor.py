@@ -15,11 +15,13 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs import hooks
+from asyncjobs.context import enter_worker
 from asyncjobs.errors import AttemptsExhaustedError, ExpiredError
 from asyncjobs.types import EXPIRED
 from asyncjobs.worker import afterwards, outcome, suspects
 from asyncjobs.worker.attempt import Attempt
 from asyncjobs.worker.deadlines import Deadlines
+from asyncjobs.worker.job_log import JobLog
 from asyncjobs.worker.outcome import Interruption
 from asyncjobs.worker.performer import Performer
 from asyncjobs.worker.reporter import Reporter
@@ -67,6 +69,7 @@ class Executor:
             finisher,
             bookkeeper,
             keeper,
+            JobLog(log, group, registry.redaction),
             log,
             worker=worker,
             is_torn_down=is_torn_down,
@@ -77,6 +80,7 @@ class Executor:
         self._buffer: deque[ClaimedJob] = deque()
         self._closing = False
         self._context = contextvars.copy_context()
+        self._context.run(enter_worker, worker)
         self.running: dict[int, Attempt] = {}
         self._suspects = Suspects(self.running)
         self._unknown = UnknownNames(log)
@@ -135,6 +139,7 @@ class Executor:
     def watch(self) -> None:
         """Look for jobs near or beyond their deadline; to be called several times a second."""
         self._deadlines.watch(list(self.running.values()))
+        self.reporter.lines.tick()
 
     def abandon(self) -> None:
         """Cancel everything and record nothing: the lease is lost, the jobs are others'."""
@@ -161,6 +166,7 @@ class Executor:
             if self._group.kill_stuck:
                 self.reporter.report_last(attempt)
         self._performer.close()
+        self.reporter.lines.close()
         return not self.running
 
     async def _wait_for_running(self, timeout: float, force: asyncio.Event | None = None) -> None:

@@ -27,8 +27,11 @@ import anyio.to_process
 
 from asyncjobs.context import JobContext, enter_job
 from asyncjobs.errors import ProcessDiedError
+from asyncjobs.logs import in_processes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from asyncjobs.hooks import ProcessHook
     from asyncjobs.job import Job
     from asyncjobs.worker.attempt import Attempt
@@ -58,6 +61,7 @@ class Processes:
             attempt.row.args,
             attempt.context().facts(),
             attempt.around.enter_process if attempt.around is not None else (),
+            in_processes(),
         )
         try:
             answer: Answer = await anyio.to_process.run_sync(
@@ -81,6 +85,7 @@ class Work(NamedTuple):
     facts: dict[str, Any]
     enter: tuple[ProcessHook, ...] = ()
     """What is to be called there before."""
+    set_up_log: Callable[[], None] | None = None
 
 
 class RemoteTracebackError(Exception):
@@ -109,6 +114,8 @@ def perform_here(work: Work, parent: int) -> Answer:
     """Run the job *work* in this process, for the process *parent*."""
     _prepare(parent)
     try:
+        if work.set_up_log is not None:
+            _call_once(work.set_up_log)
         # A context of its own: what one job sets must not reach the next one.
         return Answer(contextvars.copy_context().run(_perform, work))
     except BaseException as error:  # noqa: BLE001 - it is raised in the parent
@@ -147,6 +154,11 @@ def _prepare(parent: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+@functools.cache
+def _call_once(set_up: Callable[[], None]) -> None:
+    set_up()  # before the job's module is imported, which may know better
 
 
 def _watch(parent: int) -> None:

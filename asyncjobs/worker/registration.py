@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from asyncjobs.errors import AsyncJobsError, StorageError
 from asyncjobs.worker.identity import this_process
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from asyncjobs.config import WorkerGroup
+    from asyncjobs.logs import FoldingLog
     from asyncjobs.registry import JobRegistry
     from asyncjobs.storage.protocol import Storage
     from asyncjobs.types import Heartbeat
@@ -32,7 +33,7 @@ class Registration:
         registry: JobRegistry,
         group: WorkerGroup,
         queues: Sequence[str],
-        log: Any,
+        log: FoldingLog,
         *,
         name: str,
         executor: Executor,
@@ -71,6 +72,7 @@ class Registration:
                 await self._storage.leave(self._worker)
         except (AsyncJobsError, asyncio.CancelledError) as error:  # then its lease runs out
             self._log.warning("worker.unregistered", error=str(error))
+        self._log.close()
         self._log.info("worker.stopped", started=self._executor.started)
 
     def on_heartbeat(self, worker: int, answer: Heartbeat, asked_at: float) -> None:

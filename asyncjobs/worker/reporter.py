@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from asyncjobs.worker.attempt import Attempt
     from asyncjobs.worker.bookkeeper import Bookkeeper
     from asyncjobs.worker.finisher import Finisher
+    from asyncjobs.worker.job_log import JobLog
     from asyncjobs.worker.keeper import Keeper
 
 LAST_WORD_DELAY = 10.0
@@ -50,6 +51,7 @@ class Reporter:
         finisher: Finisher,
         bookkeeper: Bookkeeper,
         keeper: Keeper,
+        lines: JobLog,
         log: Any,
         *,
         worker: str,
@@ -57,6 +59,8 @@ class Reporter:
         on_failed_run: Callable[[str], None],
     ) -> None:
         self._finisher, self._note, self._keeper = finisher, bookkeeper.note, keeper
+        self.lines = lines
+        """What the log says of the jobs."""
         self._log, self._worker = log, worker
         self._is_torn_down, self._on_failed_run = is_torn_down, on_failed_run
 
@@ -72,7 +76,7 @@ class Reporter:
             attempt.reported = True
             self._record(attempt, outcome.succeeded(row, attempt.limit), result)
             self._note(row, "succeeded", attempt.began)
-            self._log.debug("job.succeeded", job=row.name, id=row.id, attempt=row.attempt)
+            self.lines.succeeded(attempt)
         else:
             self.publish(attempt, self.decide(attempt, failure))
 
@@ -106,7 +110,7 @@ class Reporter:
             self._on_failed_run(found.run.schedule)
         afterwards.tell_outcome(attempt, decision.word, decision, self._log)
         try:
-            self.say(attempt, decision)
+            self.lines.ended(attempt, decision)
         except BaseException as problem:  # noqa: BLE001 - whatever the error's class does to it
             row, kind = attempt.row, type(problem).__qualname__
             self._log.error("job.unloggable", job=row.name, id=row.id, problem=kind)
@@ -166,25 +170,6 @@ class Reporter:
             attempt.row, attempt.job, attempt.limit, error, self._worker, timed_out=timed_out
         )
         return Decision(found, error)
-
-    def say(self, attempt: Attempt, decision: Decision) -> None:
-        """Log *decision*; from any thread."""
-        row, result, error = attempt.row, decision.outcome, decision.error
-        facts: dict[str, Any] = {"job": row.name, "id": row.id, "attempt": row.attempt}
-        if result.state == "cancelled":
-            event = "job.cancelled" if error is None else "job.expired"
-            reason = {} if decision.reason is None else {"reason": decision.reason}
-            self._log.info(event, **facts, **reason)
-        elif result.state == "failed" and error is not None:
-            self._log.error("job.failed", **facts, error=outcome.represent(error), exc_info=error)
-        elif result.state == "scheduled" and error is not None:
-            self._log.warning(
-                "job.retried", **facts, error=outcome.represent(error), delay=result.delay
-            )
-        elif result.state == "scheduled":
-            self._log.info("job.snoozed", **facts, delay=result.delay)
-        elif result.state == "succeeded":
-            self._log.debug("job.succeeded", **facts)
 
 
 def _is_committed(attempt: Attempt) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from asyncjobs.logs import FoldingLog
     from asyncjobs.worker.cancellations import Cancellations
     from asyncjobs.worker.claimer import Claimer
     from asyncjobs.worker.executor import Executor
@@ -23,8 +24,9 @@ class Ticker:
         claimer: Claimer,
         executor: Executor,
         cancellations: Cancellations,
+        log: FoldingLog,
     ) -> None:
-        self._sleep_delay, self._claimer = sleep_delay, claimer
+        self._sleep_delay, self._claimer, self._log = sleep_delay, claimer, log
         self._executor, self._cancellations = executor, cancellations
 
     async def run(self) -> None:
@@ -34,6 +36,7 @@ class Ticker:
         while True:
             await asyncio.sleep(pause)
             self._executor.watch()
+            self._log.tick()
             self._cancellations.tick()
             elapsed += pause
             if elapsed >= self._sleep_delay:

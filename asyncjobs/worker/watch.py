@@ -140,7 +140,7 @@ class LoopWatch:
         decision = reporter.timed_out(
             attempt, least_delay=LAST_WORD_DELAY if self._kill_stuck else 0
         )
-        reporter.say(attempt, decision)
+        reporter.lines.ended(attempt, decision)
         if not self._kill_stuck:
             return [decision.outcome]
         # What goes back is given back by our end: it must not start elsewhere before that.

@@ -148,7 +148,9 @@ class Worker:
         self._cancellations = Cancellations(
             storage, self._claimer, self._executor, self._log, on_answer=on_heartbeat
         )
-        self._ticker = Ticker(group.sleep_delay, self._claimer, self._executor, self._cancellations)
+        self._ticker = Ticker(
+            group.sleep_delay, self._claimer, self._executor, self._cancellations, self._log
+        )
         self._ear = Ear(
             storage,
             claimer=self._claimer,
