@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 C = TypeVar("C")
 OnProgress: TypeAlias = "Callable[[int, int, float, str | None], None]"
 """(id, attempt, done, message)"""
+OF_THIS_PROCESS = frozenset({"logger", "on_progress", "shield", "begin"})
+"""What no other process can have of a `JobContext`."""
 
 
 @dataclass(eq=False)
@@ -62,13 +64,8 @@ class JobContext:
 
     def facts(self) -> dict[str, Any]:
         """Return what makes the same context in another process."""
-        own = {each.name: getattr(self, each.name) for each in fields(self)}
-        return own | {
-            "logger": None,
-            "on_progress": _refuse_elsewhere,
-            "shield": nullcontext,
-            "begin": None,
-        }
+        own = (each.name for each in fields(self) if each.name not in OF_THIS_PROCESS)
+        return {name: getattr(self, name) for name in own}
 
     @cached_property
     def meta(self) -> dict[str, Any]:
@@ -166,10 +163,6 @@ class JobContext:
 _state: ContextVar[Mapping[str, Any]] = ContextVar("asyncjobs_worker_state", default={})  # noqa: B039 - nobody changes it
 _worker: ContextVar[str] = ContextVar("asyncjobs_worker", default="")
 _current: ContextVar[Callable[[], JobContext]] = ContextVar("asyncjobs_current_job")
-
-
-def _refuse_elsewhere(job: int, attempt: int, done: float, message: str | None) -> None:
-    raise ProgressError("a job with process=True cannot tell it from its process")
 
 
 def current_job() -> JobContext:

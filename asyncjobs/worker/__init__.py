@@ -5,7 +5,7 @@ How a job passes through, and which file has it:
 1. `claimer` takes rows from storage when there is room, as many as will start soon.
 2. `executor` runs each in an asyncio task of its own, up to `concurrency` at once; what is
    claimed ahead waits in its buffer.
-   `performer` carries one out, as a coroutine or in a thread.
+   `performer` carries one out, as a coroutine, in a thread, or in one of `processes`.
 3. `outcome` decides what the end of an attempt means; `reporter` says so to the log and to
    `finisher`, which records it, in batches, and does not give up while storage is away.
 

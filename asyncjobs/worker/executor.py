@@ -165,7 +165,7 @@ class Executor:
             self._log.error("job.unstoppable", job=attempt.row.name, id=attempt.row.id)
             if self._group.kill_stuck:
                 self.reporter.report_last(attempt)
-        self._performer.close()
+        await self._performer.close()
         self.reporter.lines.close()
         return not self.running
 

@@ -71,9 +71,10 @@ class Performer:
         self._on_start(attempt)
         return await job.function(**arguments)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Start nothing else. Threads that still run are not waited for."""
         self._threads.shut_down()
+        await self._processes.close()
 
     async def _perform_inside(
         self, attempt: Attempt, arguments: dict[str, Any], around: hooks.Around

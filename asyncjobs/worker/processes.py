@@ -2,166 +2,215 @@
 
 The process finds the job by importing its module, so what it needs is what the module says.
 It is killed when its attempt is cut off: by max_runtime, a cancellation or a shutdown, and
-when this process dies, so that a rescued job never runs beside its former self.
+when this process dies, so that a rescued job never runs beside its former self. `child` is
+its side of all this.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
-import ctypes
-import functools
-import importlib
 import os
 import pickle
-import signal
 import sys
-import threading
-import time
-import traceback
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import anyio
-import anyio.to_process
-
-from asyncjobs.context import JobContext, enter_job
 from asyncjobs.errors import ProcessDiedError
 from asyncjobs.logs import in_processes
+from asyncjobs.worker.child import LENGTH, Answer, Word, Work
+from asyncjobs.worker.waiting import outlast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from asyncjobs.hooks import ProcessHook
     from asyncjobs.job import Job
     from asyncjobs.worker.attempt import Attempt
 
-DIE_WITH_PARENT = 1
-"""PR_SET_PDEATHSIG of Linux's prctl."""
-PARENT_LOOK = 0.5
-"""Seconds between two looks at whether the parent lives, where the system does not tell."""
+IDLE = 300.0
+"""Seconds that a process without a job is kept."""
+LAST_STEPS = 2.0
+"""Seconds that a process without a job has to end by itself."""
+START = """
+import os, pickle, sys
+requests = os.fdopen(os.dup(0), "rb")
+parent, main, sys.path[:] = pickle.load(requests)
+from asyncjobs.worker.child import serve
+serve(requests, parent, main)
+"""
+"""What a process runs."""
 
 
 class Processes:
     """The processes of one worker, at most *limit*; by default one a processor."""
 
     def __init__(self, limit: int | None) -> None:
-        self._limit = limit or os.cpu_count() or 1
-        self.slots = asyncio.Semaphore(self._limit)
+        self.slots = asyncio.Semaphore(limit or os.cpu_count() or 1)
         """To be held by who performs."""
+        self._idle: list[Child] = []
+        self._closed = False
 
     async def perform(self, job: Job[..., Any], attempt: Attempt) -> Any:
         """Return what the job returns, or raise what it raises.
 
         Raises ProcessDiedError if the process ended without an answer.
         """
+        context = attempt.context()
+        hooks = attempt.around.enter_process if attempt.around is not None else ()
         work = Work(
             job.__module__,
             job.__qualname__,
             attempt.row.args,
-            attempt.context().facts(),
-            attempt.around.enter_process if attempt.around is not None else (),
-            in_processes(),
+            context.facts(),
+            pickle.dumps((in_processes(), hooks)),
         )
+        child = await self._take()
+        answer: Answer | None = None
         try:
-            answer: Answer = await anyio.to_process.run_sync(
-                perform_here, work, os.getpid(), cancellable=True, limiter=self._limiter
+            answer = await child.perform(
+                work, lambda word: context.progress(word.done, word.message)
             )
-        except anyio.BrokenWorkerProcess as error:
-            raise ProcessDiedError from error
+        finally:
+            if answer is None or self._closed:
+                await child.kill()
+            else:
+                self._keep(child)
         return answer.unpacked()
 
-    @functools.cached_property
-    def _limiter(self) -> anyio.CapacityLimiter:
-        return anyio.CapacityLimiter(self._limit)
+    async def close(self) -> None:
+        """End the processes that have no job, and soon those that have."""
+        self._closed = True
+        idle, self._idle = self._idle, []
+        await asyncio.gather(*(child.end() for child in idle))
+
+    async def _take(self) -> Child:
+        while self._idle:
+            child = self._idle.pop()
+            child.retiring.cancel()
+            if child.is_alive:
+                return child
+            await child.kill()
+        return await Child.start()
+
+    def _keep(self, child: Child) -> None:
+        self._idle.append(child)
+        child.retiring = asyncio.get_running_loop().call_later(IDLE, self._retire, child)
+
+    def _retire(self, child: Child) -> None:
+        self._idle.remove(child)
+        child.dismiss()
 
 
-class Work(NamedTuple):
-    """What a process is asked to do."""
+class Child(asyncio.SubprocessProtocol):
+    """One process, as its parent sees it."""
 
-    module: str
-    qualname: str
-    args: str
-    facts: dict[str, Any]
-    enter: tuple[ProcessHook, ...] = ()
-    """What is to be called there before."""
-    set_up_log: Callable[[], None] | None = None
+    retiring: asyncio.TimerHandle
+    _transport: asyncio.SubprocessTransport
+    _answer: asyncio.Future[Answer]
+    _on_word: Callable[[Word], None]
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._received = bytearray()
+        self._exited = asyncio.Event()
+
+    @classmethod
+    async def start(cls) -> Child:
+        """Start a process that waits for work."""
+        loop = asyncio.get_running_loop()
+        exec_python = loop.subprocess_exec(cls, sys.executable, "-c", START, stderr=None)
+        starting = asyncio.create_task(exec_python)
+        try:
+            _, child = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await outlast([starting])
+            if not starting.cancelled() and starting.exception() is None:
+                await starting.result()[1].kill()
+            raise
+        child._send((os.getpid(), _main(), sys.path))
+        return child
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can be given work, as far as is known."""
+        return not (self._exited.is_set() or self._transport.is_closing())
+
+    async def perform(self, work: Work, on_word: Callable[[Word], None]) -> Answer:
+        """Return what becomes of *work*; tell *on_word* what the job says meanwhile.
+
+        Raises ProcessDiedError.
+        """
+        self._on_word, self._answer = on_word, self._loop.create_future()
+        self._send(work)
+        return await self._answer
+
+    async def kill(self) -> None:
+        """End it in the middle of whatever it does, and wait until it is gone."""
+        if not self._exited.is_set():
+            with contextlib.suppress(ProcessLookupError):
+                self._transport.kill()
+            await outlast([asyncio.create_task(self._exited.wait())])
+        self._transport.close()
+
+    async def end(self) -> None:
+        """End it, which has no work, and wait until it is gone."""
+        self.retiring.cancel()
+        self.dismiss()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._exited.wait(), LAST_STEPS)
+        await self.kill()
+
+    def dismiss(self) -> None:
+        """Let it end when its work is done."""
+        self._requests.close()
+
+    def connection_made(self, transport: Any) -> None:
+        """Keep *transport*, which is the process. Called by the event loop, as what follows."""
+        self._transport, self._requests = transport, transport.get_pipe_transport(0)
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        """Take what the process says, frame by frame."""
+        self._received += data
+        while len(self._received) >= LENGTH.size:
+            (length,) = LENGTH.unpack_from(self._received)
+            end = LENGTH.size + length
+            if len(self._received) < end:
+                return
+            frame = bytes(self._received[LENGTH.size : end])
+            del self._received[:end]
+            self._hear(frame)
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        """Note that no answer comes any more."""
+        answer = getattr(self, "_answer", None)
+        if fd == 1 and answer is not None and not answer.done():
+            answer.set_exception(ProcessDiedError())
+
+    def process_exited(self) -> None:
+        """Note that the process is gone. What it had started may hold its pipes open."""
+        self._exited.set()
+        self._loop.call_later(LAST_STEPS, self._transport.close)
+
+    def _hear(self, frame: bytes) -> None:
+        if self._answer.done():  # it was cut off, or is one that nobody can read
+            return
+        try:
+            told: Word | Answer = pickle.loads(frame)  # noqa: S301 - of our own process
+            if isinstance(told, Answer):
+                self._answer.set_result(told)
+            else:
+                self._on_word(told)
+        except Exception as error:  # noqa: BLE001 - a result may be of any class of the user's
+            self._answer.set_exception(error)
+
+    def _send(self, what: object) -> None:
+        self._requests.write(pickle.dumps(what))
 
 
-class RemoteTracebackError(Exception):
-    """Shows where in the other process an error came from, as its cause."""
-
-    def __str__(self) -> str:
-        return f'\n"""\n{self.args[0]}"""'
-
-
-class Answer(NamedTuple):
-    """A result, or an error as far as it can be moved between processes."""
-
-    result: Any = None
-    error: bytes | None = None
-    trace: str = ""
-
-    def unpacked(self) -> Any:
-        """Return the result, or raise the error."""
-        if self.error is None:
-            return self.result
-        error: BaseException = pickle.loads(self.error)  # noqa: S301 - of our own process
-        raise error from RemoteTracebackError(self.trace)
-
-
-def perform_here(work: Work, parent: int) -> Answer:
-    """Run the job *work* in this process, for the process *parent*."""
-    _prepare(parent)
-    try:
-        if work.set_up_log is not None:
-            _call_once(work.set_up_log)
-        # A context of its own: what one job sets must not reach the next one.
-        return Answer(contextvars.copy_context().run(_perform, work))
-    except BaseException as error:  # noqa: BLE001 - it is raised in the parent
-        return Answer(error=_packed(error), trace="".join(traceback.format_exception(error)))
-
-
-def _perform(work: Work) -> Any:
-    job = _find(work)
-    context = JobContext(**work.facts)
-    enter_job(lambda: context)
-    for enter in work.enter:
-        enter(context)
-    return job.function(**job.codec.decode(work.args))
-
-
-def _find(work: Work) -> Job[..., Any]:
-    found: Any = importlib.import_module(work.module)
-    for name in work.qualname.split("."):
-        found = getattr(found, name)
-    job: Job[..., Any] = found
-    return job
-
-
-def _packed(error: BaseException) -> bytes:
-    with contextlib.suppress(Exception):
-        packed = pickle.dumps(error)
-        pickle.loads(packed)  # noqa: S301 - just packed here; many classes do not survive it
-        return packed
-    return pickle.dumps(RuntimeError(f"{type(error).__qualname__}: {error}"))
-
-
-@functools.cache
-def _prepare(parent: int) -> None:
-    # The pool's process has its output closed, since its own protocol goes over it.
-    sys.stdout = sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
-    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
-
-
-@functools.cache
-def _call_once(set_up: Callable[[], None]) -> None:
-    set_up()  # before the job's module is imported, which may know better
-
-
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(PARENT_LOOK)
-    os._exit(1)
+def _main() -> dict[str, Any]:
+    # As multiprocessing has it; its own way to say it settles how the user may use it.
+    main = sys.modules["__main__"]
+    if main.__spec__ is not None:
+        return {"init_main_from_name": main.__spec__.name}
+    path = getattr(main, "__file__", None)
+    return {} if path is None else {"init_main_from_path": str(Path(path).absolute())}

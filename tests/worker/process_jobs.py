@@ -4,13 +4,51 @@ from __future__ import annotations
 
 import os
 import pathlib
+import subprocess
 import sys
+import threading
 import time
 from contextvars import ContextVar
 
 from asyncjobs import JobContext, JobManager, MemoryAdapter, Retry, current_job
+from asyncjobs.worker.progress import PAUSE
 
 registered = JobManager(adapters={"main": MemoryAdapter()})
+
+PROGRAM = """
+import asyncio, dataclasses
+from asyncjobs import JobManager, MemoryAdapter, WorkerGroup
+
+jobs = JobManager(
+    adapters={"main": MemoryAdapter()}, workers=[WorkerGroup(adapter="main", processes=1)]
+)
+later = jobs.create_scheduler(adapter="main")
+
+class Big(int):
+    def __repr__(self):
+        return f"Big({int(self)})"
+
+@jobs.hooks.after_success
+def show(job, result):
+    print(result)
+
+@jobs.job(process=True)
+def square(number: int):
+    return Big(number * number)
+
+async def main():
+    async with jobs:
+        await later(square(3))
+        await jobs.workoff()
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+def wait_for(path: pathlib.Path) -> None:
+    while not path.exists():
+        time.sleep(0.01)
 
 
 @registered.job(process=True)
@@ -20,9 +58,78 @@ def crunch(number: int) -> int:
     return number * number + 0 * os.getpid()
 
 
-@registered.job(process=True, retain=60, max_attempts=1)
-def advance() -> None:
-    current_job().progress(0.5)
+@registered.job(process=True, max_attempts=1)
+def advance(done: float) -> None:
+    current_job().progress(done)
+
+
+@registered.job(process=True, max_runtime=5)
+def advance_too_long() -> None:
+    current_job().progress(0.4)
+    while True:
+        time.sleep(0.01)
+
+
+@registered.job(process=True)
+def read(folder: str) -> None:
+    job, place = current_job(), pathlib.Path(folder)
+    (place / "pid").write_text(str(os.getpid()))
+    job.progress(0.25, "page 1")
+    wait_for(place / "go on")
+    job.progress(0.4)
+    job.progress(0.5, "page 2")
+    wait_for(place / "end")
+    job.progress(0.75)
+    job.progress(1, "all is read")
+
+
+@registered.job(process=True)
+def count(many: int) -> None:
+    for n in range(many + 1):
+        current_job().progress(n / many, "x" * 10_000)
+
+
+@registered.job(process=True)
+def talk_on(path: str) -> int:
+    job = current_job()
+    returned = threading.current_thread()
+
+    def talk() -> None:
+        time.sleep(2 * PAUSE)
+        assert returned.is_alive()
+        job.progress(0.9, "too late")
+        pathlib.Path(path).write_text("said")
+
+    job.progress(0.5)
+    threading.Thread(target=talk).start()
+    return os.getpid()
+
+
+@registered.job(process=True)
+def own_pid() -> int:
+    return os.getpid()
+
+
+@registered.job(process=True)
+def print_much() -> str:
+    for _ in range(1_000):
+        print("x" * 1_000)
+    subprocess.run([sys.executable, "-c", "print('by another program')"], check=True)
+    assert sys.stdin.read() == subprocess.check_output(["cat"], text=True) == ""
+    return "done"
+
+
+@registered.job(process=True, max_attempts=1)
+def leave_one_behind(path: str) -> None:
+    if left := os.fork():
+        pathlib.Path(path).write_text(str(left))
+        os._exit(3)
+    time.sleep(3600)
+
+
+@registered.job(process=True, max_attempts=1)
+def return_oddly() -> object:
+    return lambda: None
 
 
 @registered.job(process=True)
