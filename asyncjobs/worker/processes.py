@@ -48,6 +48,7 @@ class Processes:
         self.slots = asyncio.Semaphore(limit or os.cpu_count() or 1)
         """To be held by who performs."""
         self._idle: list[Child] = []
+        self._dismissed: list[Child] = []
         self._closed = False
 
     async def perform(self, job: Job[..., Any], attempt: Attempt) -> Any:
@@ -80,8 +81,9 @@ class Processes:
     async def close(self) -> None:
         """End the processes that have no job, and soon those that have."""
         self._closed = True
-        idle, self._idle = self._idle, []
-        await asyncio.gather(*(child.end() for child in idle))
+        ending = [*self._idle, *self._dismissed]
+        self._idle, self._dismissed = [], []
+        await asyncio.gather(*(child.end() for child in ending))
 
     async def _take(self) -> Child:
         while self._idle:
@@ -99,6 +101,7 @@ class Processes:
     def _retire(self, child: Child) -> None:
         self._idle.remove(child)
         child.dismiss()
+        self._dismissed = [one for one in self._dismissed if one.is_alive] + [child]
 
 
 class Child(asyncio.SubprocessProtocol):

@@ -45,6 +45,23 @@ if __name__ == "__main__":
     asyncio.run(main())
 """
 
+WORKER = """
+import asyncio, sys
+from asyncjobs import JobManager, MemoryAdapter, WorkerGroup
+from tests.worker.process_jobs import hang
+
+jobs = JobManager(adapters={"main": MemoryAdapter()}, workers=[WorkerGroup(adapter="main")])
+jobs.registry.add(hang)
+later = jobs.create_scheduler(adapter="main")
+
+async def main():
+    async with jobs:
+        await later(hang(sys.argv[1]))
+        await jobs.workoff()
+
+asyncio.run(main())
+"""
+
 
 def wait_for(path: pathlib.Path) -> None:
     while not path.exists():

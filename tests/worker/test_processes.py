@@ -304,6 +304,21 @@ async def test_processes_end_with_their_worker(make_process_bench: Any) -> None:
         psutil.Process(await job.result(PATIENCE))
 
 
+def start_worker(path: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", process_jobs.WORKER, str(path)])
+
+
+async def test_a_process_dies_with_a_worker_that_is_killed(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    worker = start_worker(path)
+    try:
+        pid = int(await until_written(path))
+    finally:
+        worker.kill()
+        worker.wait()
+    await until_dead(pid)
+
+
 def test_jobs_of_the_main_program_run_in_processes_too(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(process_jobs.PROGRAM)
