@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         CronError,
         DaemonError,
         DatabaseNotConfiguredError,
+        DeafWorkerError,
         DetachedJobError,
         DuplicateJobError,
         EmbeddedPostgresError,
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
         UnknownScheduleError,
         UnknownSettingError,
         UnknownTimezoneError,
+        UnknownWorkerError,
         WaitError,
         WaitingError,
         WorkerStuckError,
@@ -83,6 +85,7 @@ if TYPE_CHECKING:
     from asyncjobs.storage.postgres import Capabilities, PostgresAdapter
     from asyncjobs.types import JobRecord, JobState, NewJob, Pause
     from asyncjobs.verdicts import Cancel, Retry, Snooze
+    from asyncjobs.workers import Workers
 
 __all__ = [
     "AppNotFoundError",
@@ -100,6 +103,7 @@ __all__ = [
     "CronError",
     "DaemonError",
     "DatabaseNotConfiguredError",
+    "DeafWorkerError",
     "DetachedJobError",
     "DuplicateJobError",
     "EmbeddedPostgresError",
@@ -164,10 +168,12 @@ __all__ = [
     "UnknownScheduleError",
     "UnknownSettingError",
     "UnknownTimezoneError",
+    "UnknownWorkerError",
     "WaitError",
     "WaitingError",
     "WorkerGroup",
     "WorkerStuckError",
+    "Workers",
     "constant",
     "current_job",
     "exponential",

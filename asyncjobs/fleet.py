@@ -27,7 +27,8 @@ async def run_groups(
 ) -> None:
     """Run *workers* until *stop*, or with *burst* until nothing is eligible for any.
 
-    When one fails the others end gracefully, and its error is raised.
+    One that is told to end by `later.workers.stop` does so alone. When one fails the others
+    end gracefully, and its error is raised.
     """
     # In a burst each ends by itself; otherwise all end together.
     stops = [asyncio.Event() if burst else stop for _ in workers]
@@ -70,7 +71,8 @@ async def _report(workers: Sequence[Worker], on_progress: Callable[[int], None])
 async def run_embedded(makers: Sequence[Callable[[], Worker]], log: Any) -> AsyncIterator[None]:
     """Run a worker of each maker beside a web app; raise on entry if one does not start.
 
-    One that fails later is made anew after a growing delay, and the app goes on.
+    One that fails later is made anew after a growing delay, and the app goes on. One that was
+    told to end by `later.workers.stop` is not.
     """
     stop = asyncio.Event()
     tasks = []
@@ -102,6 +104,8 @@ async def _keep_running(
         worker = make()
         try:
             await worker.run(stop, on_ready=ready.set)
+            if worker.is_dismissed:
+                return
         except Exception as error:
             if not ready.is_set():
                 raise

@@ -28,6 +28,7 @@ from asyncjobs.scheduled import ScheduledJob, from_record, wait_all
 from asyncjobs.schedules import OWN_OPTIONS, RecurringOptions, Schedules
 from asyncjobs.storing import Storer
 from asyncjobs.watch import Watch
+from asyncjobs.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -202,6 +203,11 @@ class Scheduler(Control, Pausing):
     def schedules(self) -> Schedules:
         """What makes jobs recur: to look at, switch, run now and remove."""
         return Schedules(self._storage, self._watch, self._registry)
+
+    @property
+    def workers(self) -> Workers:
+        """Who works: to look at, to quiet and to stop."""
+        return Workers(self._storage)
 
     def provide(self) -> Scheduler:
         """Return this scheduler, for ``Annotated[Scheduler, Depends(later.provide)]``."""

@@ -13,7 +13,6 @@ from asyncjobs.errors import AsyncJobsError
 from asyncjobs.reference import VARIABLE
 from asyncjobs.settings import override
 
-DISTRIBUTION = "asyncjobs-pg"
 INTERRUPTED = 130
 FLAGS, VALUED = ("-v", "--verbose"), ("--app", "--log-format", "--set")
 """The options of every verb."""
@@ -31,12 +30,9 @@ cli = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - slow
+        from asyncjobs.version import installed_version  # noqa: PLC0415 - slow
 
-        try:
-            print(f"asyncjobs {version(DISTRIBUTION)}")
-        except PackageNotFoundError:
-            print("asyncjobs (not installed)")
+        print(f"asyncjobs {installed_version() or '(not installed)'}")
         raise typer.Exit
 
 

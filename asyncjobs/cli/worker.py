@@ -10,6 +10,7 @@ from asyncjobs.cli.work import Lifeline
 from asyncjobs.config import WorkerGroup
 from asyncjobs.errors import ConfigError
 from asyncjobs.manager import JobManager
+from asyncjobs.supervisor import DISMISSED
 
 if TYPE_CHECKING:
     from asyncjobs.cli.settings import Settings
@@ -66,9 +67,11 @@ async def _work(
     if lifeline is not None:
         watch_lifeline(lifeline, stop.set, patience=jobs.workers[index].shutdown_timeout)
     try:
-        await task
+        is_dismissed = await task
     except asyncio.CancelledError:
         if not stop.is_set():
             raise
         jobs.logger.info("worker.hurried", index=index, number=number)
-    return 0
+        return 0
+    # A service manager starts it again or not, as it is told to after a clean end.
+    return DISMISSED if is_dismissed and lifeline is not None else 0

@@ -56,6 +56,8 @@
     │   ├── SchemaTooNewError
     │   └── MigrationChangedError
     ├── WorkerStuckError
+    ├── UnknownWorkerError (LookupError)
+    ├── DeafWorkerError
     ├── DaemonError
     └── EmbeddedPostgresError
         └── PostgresNotFoundError
@@ -82,8 +84,10 @@ from asyncjobs.errors.base import (
 )
 from asyncjobs.errors.processes import (
     DaemonError,
+    DeafWorkerError,
     EmbeddedPostgresError,
     PostgresNotFoundError,
+    UnknownWorkerError,
     WorkerStuckError,
 )
 from asyncjobs.errors.scheduling import (
@@ -148,6 +152,7 @@ __all__ = [
     "CronError",
     "DaemonError",
     "DatabaseNotConfiguredError",
+    "DeafWorkerError",
     "DetachedJobError",
     "DuplicateJobError",
     "EmbeddedPostgresError",
@@ -190,6 +195,7 @@ __all__ = [
     "UnknownScheduleError",
     "UnknownSettingError",
     "UnknownTimezoneError",
+    "UnknownWorkerError",
     "WaitError",
     "WaitingError",
     "WorkerStuckError",

@@ -21,6 +21,31 @@ class WorkerStuckError(AsyncJobsError):
         return f"the worker {self.worker} holds a job that does not end: end this process"
 
 
+class UnknownWorkerError(AsyncJobsError, LookupError):
+    """No worker of this id is registered, or not any more."""
+
+    def __init__(self, worker: int) -> None:
+        self.worker = worker
+        super().__init__(worker)
+
+    def __str__(self) -> str:
+        return f"there is no worker {self.worker}, or not any more"
+
+
+class DeafWorkerError(AsyncJobsError):
+    """A worker of an earlier version does not hear what is wished of it."""
+
+    def __init__(self, worker: int) -> None:
+        self.worker = worker
+        super().__init__(worker)
+
+    def __str__(self) -> str:
+        return (
+            f"the worker {self.worker} runs an earlier version, or began before the last "
+            "migration, and hears nothing: end its process by a signal, or restart it"
+        )
+
+
 class DaemonError(AsyncJobsError):
     """Detached workers cannot be started or stopped."""
 

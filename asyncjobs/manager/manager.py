@@ -208,7 +208,8 @@ class JobManager(Showing):
     async def work(self, stop: asyncio.Event | None = None) -> None:
         """Run one worker of every group in this process until *stop* is set.
 
-        Then, and when cancelled, it ends as `Worker.run` says.
+        Then, when cancelled, and once all its workers were told to end by `later.workers.stop`,
+        it ends as `Worker.run` says.
         """
         await self._staff.work(stop or asyncio.Event())
 
@@ -226,13 +227,14 @@ class JobManager(Showing):
         number: int = 0,
         stop: asyncio.Event | None = None,
         burst: bool = False,
-    ) -> None:
+    ) -> bool:
         """Run the *number*-th worker of group *index*, both from 0, in this process.
 
-        It works until *stop* is set, or with *burst* until nothing is eligible. Raises
+        It works until *stop* is set, or with *burst* until nothing is eligible. Return whether
+        it was told to end by `later.workers.stop`, so that it is not to be replaced. Raises
         ConfigError if there is no such group.
         """
-        await self._staff.run_one(index, number, stop or asyncio.Event(), burst=burst)
+        return await self._staff.run_one(index, number, stop or asyncio.Event(), burst=burst)
 
     async def clear(self, adapter: str | None = None) -> int:
         """Remove all jobs, of one adapter or of all, and return how many."""

@@ -53,17 +53,23 @@ class Staff:
                 await run_groups(workers, asyncio.Event(), burst=True, on_progress=progress)
                 done = sum(worker.done for worker in workers)
                 total += done
-                if not done or len(workers) == 1:
+                is_dismissed = any(worker.is_dismissed for worker in workers)
+                if not done or is_dismissed or len(workers) == 1:
                     return total
 
-    async def run_one(self, index: int, number: int, stop: asyncio.Event, *, burst: bool) -> None:
-        """Run the *number*-th worker of group *index*. Raises ConfigError if there is none."""
+    async def run_one(self, index: int, number: int, stop: asyncio.Event, *, burst: bool) -> bool:
+        """Run the *number*-th worker of group *index*, and return whether it was dismissed.
+
+        Raises ConfigError if there is no such group.
+        """
         groups = self._manager.workers
         if not 0 <= index < len(groups):
             most = len(groups) - 1
             raise ConfigError(f"there is no worker group {index}: they go from 0 to {most}")
         async with self._process():
-            await self._make(index, number).run(stop, burst=burst)
+            worker = self._make(index, number)
+            await worker.run(stop, burst=burst)
+        return worker.is_dismissed
 
     @contextlib.asynccontextmanager
     async def embedded(self) -> AsyncIterator[None]:

@@ -24,6 +24,7 @@ from asyncjobs.storage.memory_results import MemoryResults, keep
 from asyncjobs.storage.memory_schedules import MemorySchedules
 from asyncjobs.storage.memory_statistics import MemoryStatistics
 from asyncjobs.storage.memory_table import Table
+from asyncjobs.storage.memory_wishes import MemoryWishes
 from asyncjobs.types import (
     ALL_LANES,
     ClaimedJob,
@@ -88,6 +89,7 @@ class MemoryAdapter:
             tell=self._table.tell,
         )
         self.maintenance = MemoryMaintenance(clock, self._workers, self._table.keys)
+        self.wishes = MemoryWishes(clock, self._workers, self._table.tell)
         self.overview = MemoryOverview(clock, self._rows, self._workers, self.limits)
 
     async def open(self) -> None:

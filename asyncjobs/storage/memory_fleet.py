@@ -29,7 +29,8 @@ class MemoryFleet:
         """Add a worker and return its id."""
         number = next(self._ids)
         now = self._clock()
-        self.workers[number] = WorkerRow(worker, started_at=now, seen_at=now)
+        quiet_at = now if worker.quiet else None
+        self.workers[number] = WorkerRow(worker, started_at=now, seen_at=now, quiet_at=quiet_at)
         return number
 
     def heartbeat(self, worker: int) -> Heartbeat:
@@ -37,9 +38,11 @@ class MemoryFleet:
         if worker not in self.workers:
             return Heartbeat(False, [])
         known = self.workers[worker]
-        known.seen_at = self._clock()
+        known.seen_at, known.quiet_unheard = self._clock(), False
         offset = known.seen_at.timestamp() - time.time()
-        return Heartbeat(True, [row.id for row in known.held() if row.interrupt], offset)
+        cancel = [row.id for row in known.held() if row.interrupt]
+        wishes = known.quiet_at is not None, known.stop_at is not None
+        return Heartbeat(True, cancel, offset, *wishes)
 
     def deregister(self, worker: int) -> None:
         """Remove *worker*; its jobs become available uncounted."""

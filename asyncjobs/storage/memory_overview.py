@@ -152,6 +152,12 @@ class MemoryOverview:
                 )
                 for row in held[:SHOWN]
             ],
+            version=info.version,
+            concurrency=info.concurrency,
+            quiet_at=worker.quiet_at,
+            stop_at=worker.stop_at,
+            stopping_at=worker.stopping_at,
+            quiet_unheard=worker.quiet_unheard,
         )
 
 

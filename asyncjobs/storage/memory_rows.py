@@ -200,6 +200,14 @@ class WorkerRow:
     seen_at: datetime
     leaving: bool = False
     """Its process ends; nothing that it holds is counted as an attempt."""
+    quiet_at: datetime | None = None
+    """Since when it is to claim nothing more."""
+    quiet_unheard: bool = False
+    """It was told so since its last heartbeat."""
+    stop_at: datetime | None = None
+    """Since when it is to end."""
+    stopping_at: datetime | None = None
+    """Since when it does."""
     holds: dict[int, Row] = field(default_factory=dict)
 
     def is_silent(self, now: datetime, watched: float) -> bool:

@@ -7,13 +7,15 @@ table, however many jobs there are.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from asyncjobs.types import Limit
+
+WorkerState: TypeAlias = Literal["running", "quiet", "stopping", "silent"]
 
 COUNTED = 10_000
 """Up to how many jobs of a queue or a state are counted one by one."""
@@ -61,6 +63,37 @@ class WorkerStatus(NamedTuple):
     running: int = 0
     jobs: Sequence[RunningJob] = ()
     """Those that began first, `SHOWN` at most."""
+    version: str | None = None
+    """Of this package; None for a worker of one so old that it hears no wishes."""
+    concurrency: int | None = None
+    """How many jobs it runs at once."""
+    quiet_at: datetime | None = None
+    """Since when it is to claim nothing more; None if it may."""
+    stop_at: datetime | None = None
+    """Since when it is to end."""
+    stopping_at: datetime | None = None
+    """Since when it does, and waits for what it runs."""
+    quiet_unheard: bool = False
+    """It was told to claim nothing since its last heartbeat."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its lease has not run out."""
+        return self.silent <= self.lease
+
+    @property
+    def state(self) -> WorkerState:
+        """What it does: what is wished of it counts as done, see `is_unheard`."""
+        if not self.is_alive:
+            return "silent"
+        if self.stop_at is not None or self.stopping_at is not None:
+            return "stopping"
+        return "running" if self.quiet_at is None else "quiet"
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether it has not shown yet that it has heard what is wished of it."""
+        return self.quiet_unheard or (self.stop_at is not None and self.stopping_at is None)
 
 
 class QueueState(NamedTuple):

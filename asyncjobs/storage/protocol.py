@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from asyncjobs.storage.overview import OverviewStorage
     from asyncjobs.storage.results import ResultStorage
     from asyncjobs.storage.schedules import ScheduleStorage
+    from asyncjobs.storage.wishes import WishStorage
 
 OnSignal: TypeAlias = Callable[[Signal], None]
 
@@ -79,6 +80,11 @@ class Storage(Protocol):
     @property
     def maintenance(self) -> MaintenanceStorage:
         """What keeps the storage tidy."""
+        ...
+
+    @property
+    def wishes(self) -> WishStorage:
+        """What people wish of workers. Raises NotOpenError."""
         ...
 
     @property

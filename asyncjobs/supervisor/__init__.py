@@ -13,8 +13,8 @@ How they end, which is the hard part:
 
 from asyncjobs.supervisor.child import Child, Exit
 from asyncjobs.supervisor.daemon import Daemon
-from asyncjobs.supervisor.group import ProcessGroup
+from asyncjobs.supervisor.group import DISMISSED, ProcessGroup
 from asyncjobs.supervisor.reloader import Reloader
 from asyncjobs.supervisor.supervisor import Supervisor
 
-__all__ = ["Child", "Daemon", "Exit", "ProcessGroup", "Reloader", "Supervisor"]
+__all__ = ["DISMISSED", "Child", "Daemon", "Exit", "ProcessGroup", "Reloader", "Supervisor"]

@@ -19,6 +19,9 @@ HEALTHY_AFTER = 60.0
 """Seconds. A process that lived so long was well: after its end the delays begin anew."""
 REFUSED = 2
 """The exit code of a process that finds its configuration wrong."""
+DISMISSED = 3
+"""The exit code of a worker that somebody told to end, and not to be replaced. Only for us: to
+anybody else such a process exits with 0."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +55,7 @@ class Keeper:
         self._ending = asyncio.Event()
 
     async def run(self) -> None:
-        """Run the process, and another one whenever it died."""
+        """Run the process, and another one whenever it died, unless it was told to end."""
         delay, first = FIRST_DELAY, True
         while not self._ending.is_set():
             lived, end = await self._live()
@@ -60,6 +63,9 @@ class Keeper:
                 return
             if first and end.code == REFUSED:
                 self._on_refusal()
+                return
+            if end.code == DISMISSED:
+                self._log.warning("worker.gone", reason="told to stop", back="after a restart")
                 return
             delay = FIRST_DELAY if lived >= HEALTHY_AFTER else delay
             self._log.warning("worker.died", **end.facts, restart_in=delay)

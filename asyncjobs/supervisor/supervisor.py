@@ -44,9 +44,9 @@ class Supervisor:
         self._urgent.set()
 
     async def run(self) -> int:
-        """Run until stopped. Return the exit code for this process.
+        """Run until stopped, or until every worker was told to end. Return the exit code.
 
-        0 if all ended by themselves, 1 if one had to be killed, and 2 if one found its
+        It is 0 if all ended by themselves, 1 if one had to be killed, and 2 if one found its
         configuration wrong at its first start, which ends the others too.
         """
         self._log.info("supervisor.started", processes=len(self._keepers))

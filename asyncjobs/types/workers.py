@@ -20,6 +20,12 @@ class WorkerInfo(NamedTuple):
     started: float
     """The process's start in seconds after its system's: tells a reused process number."""
     lease: float
+    version: str = "unknown"
+    """Of this package."""
+    concurrency: int | None = None
+    """How many jobs it runs at once."""
+    quiet: bool = False
+    """It has been told to claim nothing, when it was registered before."""
 
 
 class Heartbeat(NamedTuple):
@@ -31,6 +37,10 @@ class Heartbeat(NamedTuple):
     """Jobs this worker runs whose cancellation was asked for."""
     clock_offset: float = 0.0
     """Seconds that the storage's clock is ahead of this machine's."""
+    quiet: bool = False
+    """The worker is to claim nothing more."""
+    stop: bool = False
+    """The worker is to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +86,8 @@ class Signal(NamedTuple):
     """Watched jobs whose state or progress changed."""
     lanes: tuple[str, ...] = ()
     """Lanes with room, or with a new job in the line; "*" for all."""
+    workers: tuple[int, ...] = ()
+    """Workers of which something else is wished than before."""
     pauses: bool = False
     """Something was paused or resumed."""
     schedules: bool = False

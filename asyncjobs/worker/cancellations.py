@@ -1,4 +1,7 @@
-"""Hears of jobs that are to be cancelled: within a second, whether signals arrive or not."""
+"""Hears of jobs that are to be cancelled: within a second, whether signals arrive or not.
+
+What is wished of the worker itself comes the same way, by a signal or the next heartbeat.
+"""
 
 from __future__ import annotations
 
@@ -38,11 +41,13 @@ class Cancellations:
         self._hears = False
         self._looked_at = 0.0
         self._looking: asyncio.Task[None] | None = None
+        self._looks_again = False
 
     def on_signal(self, signal: Signal) -> None:
         """Look if *signal* speaks of ours."""
         self._hears = signal.proven or (self._hears and not signal.missed)
-        if self._executor.holds().intersection(signal.cancel):
+        is_meant = self._claimer.worker in signal.workers
+        if is_meant or self._executor.holds().intersection(signal.cancel):
             self._look_soon()
 
     def tick(self) -> None:
@@ -52,9 +57,11 @@ class Cancellations:
             self._look_soon()
 
     def _look_soon(self) -> None:
-        if self._looking is None:
-            self._looked_at = time.monotonic()
-            self._looking = asyncio.get_running_loop().create_task(self._look())
+        if self._looking is not None:
+            self._looks_again = True  # the answer that is awaited may not know of it
+            return
+        self._looked_at = time.monotonic()
+        self._looking = asyncio.get_running_loop().create_task(self._look())
 
     async def _look(self) -> None:
         # Whoever may connect may notify: the table says whether it is true.
@@ -67,3 +74,6 @@ class Cancellations:
             self._on_answer(worker, answer, asked_at)
         finally:
             self._looking = None
+            if self._looks_again:
+                self._looks_again = False
+                self._look_soon()

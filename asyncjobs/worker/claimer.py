@@ -58,7 +58,7 @@ class Claimer:
         self._pauses, self._on_doubt = pauses, on_doubt
         self._pace = Pace()
         self._counted = 0
-        self._may_be_more = True
+        self._may_be_more, self._is_over = True, False
         self._wake = asyncio.Event()
         self.claiming = asyncio.Lock()
         """Held from a claim's first word until its jobs are known here."""
@@ -76,15 +76,20 @@ class Claimer:
         self._may_be_more = True
         self._wake.set()
 
+    def end(self) -> None:
+        """Claim nothing more, and let `run` end."""
+        self._is_over = True
+        self._wake.set()
+
     def on_signal(self, signal: Signal) -> None:
         """Look into the queue if *signal* speaks of ours."""
         if signal.missed or not self._wanted.isdisjoint(signal.ready):
             self.look()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Claim until *stop*. A claim under way is always carried through."""
+        """Claim until *stop* or `end`. A claim under way is always carried through."""
         delays = growing_delays()
-        while not stop.is_set():
+        while not (stop.is_set() or self._is_over):
             room = self._room() if self._may_be_more and self._pauses.known else 0
             if room <= 0:
                 await self._wake.wait()
@@ -124,7 +129,7 @@ class Claimer:
         executor = self._executor
         self._pace.started(executor.started - self._counted)
         self._counted = executor.started
-        if len(self._finisher) > MAX_UNRECORDED:
+        if executor.is_resting or len(self._finisher) > MAX_UNRECORDED:
             return 0
         ahead, buffered = self._pace.ahead(), executor.buffered
         if time.monotonic() - executor.last_start > PAUSE:

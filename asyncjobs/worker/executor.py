@@ -79,6 +79,7 @@ class Executor:
         self._plans: dict[str, tuple[outcome.Limits, hooks.Around | None]] = {}
         self._buffer: deque[ClaimedJob] = deque()
         self._closing = False
+        self.is_resting = False
         self._context = contextvars.copy_context()
         self._context.run(enter_worker, worker)
         self.running: dict[int, Attempt] = {}
@@ -113,9 +114,15 @@ class Executor:
         """Run *rows* in their order, as slots become free."""
         # A claim that a crash of the database undid may come a second time.
         self._buffer.extend(row for row in rows if not self._runs(row))
-        if self._closing:
+        if self._closing or self.is_resting:
             self.return_buffered()
         self._fill()
+
+    def rest(self, is_resting: bool) -> None:
+        """Start nothing more, and give back what waits, until told otherwise."""
+        self.is_resting = is_resting
+        if is_resting:
+            self.return_buffered()
 
     def still_runs(self) -> bool:
         """Whether a job still runs in this process; may be asked from any thread."""

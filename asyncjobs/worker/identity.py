@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from asyncjobs.types import WorkerInfo
+from asyncjobs.version import installed_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,7 +39,9 @@ def host_id() -> str:
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32]
 
 
-def this_process(name: str, *, group: str, queues: list[str], lease: float) -> WorkerInfo:
+def this_process(
+    name: str, *, group: str, queues: list[str], lease: float, concurrency: int, quiet: bool
+) -> WorkerInfo:
     """Return what a worker in this process says of itself when it registers."""
     pid = os.getpid()
     return WorkerInfo(
@@ -50,6 +53,9 @@ def this_process(name: str, *, group: str, queues: list[str], lease: float) -> W
         pid=pid,
         started=process_started(pid),
         lease=lease,
+        version=installed_version() or "unknown",
+        concurrency=concurrency,
+        quiet=quiet,
     )
 
 

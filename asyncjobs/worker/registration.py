@@ -6,6 +6,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+import anyio
+
 from asyncjobs.errors import AsyncJobsError, StorageError
 from asyncjobs.worker.identity import this_process
 
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from asyncjobs.types import Heartbeat
     from asyncjobs.worker.bookkeeper import Bookkeeper
     from asyncjobs.worker.executor import Executor
+    from asyncjobs.worker.wishes import Wishes
+
+NOTE_TIMEOUT = 5.0
+"""Seconds to say that the worker ends, for people who look."""
 
 
 class Registration:
@@ -38,18 +44,27 @@ class Registration:
         name: str,
         executor: Executor,
         bookkeeper: Bookkeeper,
+        wishes: Wishes,
         on_begin: Callable[[int], None],
     ) -> None:
         self._storage, self._registry, self._log = storage, registry, log
         self._name, self._group, self._queues = name, group, list(queues)
         self._executor, self._bookkeeper, self._on_begin = executor, bookkeeper, on_begin
+        self._wishes, self._is_stopping = wishes, False
         self._worker = 0
         self._again: asyncio.Task[None] | None = None
 
     async def begin(self) -> None:
         """Register. Raises StorageError."""
         group = self._group
-        info = this_process(self._name, group=group.label, queues=self._queues, lease=group.lease)
+        info = this_process(
+            self._name,
+            group=group.label,
+            queues=self._queues,
+            lease=group.lease,
+            concurrency=group.concurrency,
+            quiet=self._wishes.quiet,
+        )
         asked_at = time.monotonic()
         self._worker = await self._storage.register(info)
         self._executor.renew(asked_at + group.lease)
@@ -59,6 +74,17 @@ class Registration:
             await self._storage.offer([job.name for job in self._registry])
         except StorageError as error:
             self._log.warning("offer.failed", error=str(error))
+
+    async def note_stopping(self) -> None:
+        """Say in the row that this worker ends, unless that is over at once."""
+        self._is_stopping = True
+        if self._executor.is_idle:
+            return
+        with anyio.move_on_after(NOTE_TIMEOUT, shield=True):
+            try:
+                await self._storage.wishes.note_stopping(self._worker)
+            except AsyncJobsError as error:  # only whoever looks knows less
+                self._log.warning("stopping.unnoted", error=str(error))
 
     async def end(self, *, all_ended: bool) -> None:
         """Give up the registration: only for new jobs, unless *all_ended*.
@@ -83,6 +109,7 @@ class Registration:
         if answer.cancel:
             self._executor.cancel(answer.cancel)
         if answer.alive:
+            self._wishes.hear(answer, asked_at)
             self._executor.renew(asked_at + self._group.lease)
         elif self._again is None:
             self._log.error("lease.lost", running=len(self._executor.running))
@@ -92,6 +119,8 @@ class Registration:
     async def _begin_again(self) -> None:
         try:
             await self.begin()
+            if self._is_stopping:
+                await self.note_stopping()
         except StorageError as error:  # the next heartbeat says again that we are dead
             self._log.warning("worker.unregistered", error=str(error))
         finally:

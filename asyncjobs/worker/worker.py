@@ -32,6 +32,7 @@ from asyncjobs.worker.rescuer import Rescuer
 from asyncjobs.worker.ticker import Ticker
 from asyncjobs.worker.waiting import outlast
 from asyncjobs.worker.watch import LoopWatch
+from asyncjobs.worker.wishes import Wishes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -111,6 +112,7 @@ class Worker:
             pauses=self._pauses,
             on_doubt=self._on_doubt,
         )
+        self._wishes = Wishes(self._claimer, self._executor, self._log)
         self._promoter = Promoter(storage, group.sleep_delay, self._log)
         self._burst = Burst(
             storage,
@@ -137,6 +139,7 @@ class Worker:
             name=name,
             executor=self._executor,
             bookkeeper=self._bookkeeper,
+            wishes=self._wishes,
             on_begin=self._on_registered,
         )
         on_heartbeat = self._registration.on_heartbeat
@@ -169,6 +172,11 @@ class Worker:
         """How many jobs were started so far."""
         return self._executor.started
 
+    @property
+    def is_dismissed(self) -> bool:
+        """Whether somebody has told this worker to end, and not to be replaced."""
+        return self._wishes.stop
+
     async def run(
         self,
         stop: asyncio.Event,
@@ -176,7 +184,7 @@ class Worker:
         burst: bool = False,
         on_ready: Callable[[], None] = lambda: None,
     ) -> None:
-        """Work until *stop*, or with *burst* until nothing is eligible.
+        """Work until *stop*, or `is_dismissed`, or with *burst* until nothing is eligible.
 
         Then what has not started goes back, and what runs may end within shutdown_timeout.
         When this is cancelled, running jobs are cancelled at once. Both return jobs at no
@@ -227,6 +235,7 @@ class Worker:
                 try:
                     await self._claimer.run(stop)
                 finally:
+                    services.start_soon(self._registration.note_stopping)
                     with anyio.CancelScope(shield=True):
                         await self._wind_down()
                 services.cancel_scope.cancel()

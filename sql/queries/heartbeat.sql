@@ -4,8 +4,9 @@
 --
 -- $1 worker bigint
 --
--- Returns one row with the jobs of the worker that are to be cancelled and the time (seconds
--- since 1970), or no row if the worker was declared dead. The commit is not waited for.
+-- Returns one row with the jobs of the worker that are to be cancelled, the time (seconds since
+-- 1970) and what is wished of the worker itself, or no row if it was declared dead. The commit
+-- is not waited for.
 with setting as materialized (
     select set_config('synchronous_commit', 'off', true) as done
 )
@@ -20,4 +21,6 @@ returning
         from :"schema".jobs
         where jobs.state = 'running' and jobs.locked_by = $1 and jobs.interrupt
     ) as cancel,
-    extract(epoch from workers.heartbeat_at)::double precision as now;
+    extract(epoch from workers.heartbeat_at)::double precision as now
+    , workers.quiet_at is not null as quiet, workers.stop_at is not null as stop -- since: 12
+;

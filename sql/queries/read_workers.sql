@@ -11,5 +11,8 @@ select
     workers.started_at,
     extract(epoch from clock_timestamp() - workers.heartbeat_at)::double precision as silent,
     extract(epoch from workers.lease)::double precision as lease
+    , workers.version, workers.concurrency -- since: 12
+    , workers.quiet_at, workers.stop_at, workers.stopping_at -- since: 12
+    , coalesce(workers.quiet_at > workers.heartbeat_at, false) as quiet_unheard -- since: 12
 from :"schema".workers
 order by workers.worker_group, workers.name, workers.id;

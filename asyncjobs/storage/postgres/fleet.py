@@ -7,15 +7,17 @@ import time
 from typing import TYPE_CHECKING
 
 from asyncjobs.storage.postgres.transactions import HOT_TIMEOUT, transaction
-from asyncjobs.types import Heartbeat, LocalWorker, Rescued
+from asyncjobs.storage.postgres.wishes import SINCE as WISHES_SINCE
+from asyncjobs.types import Heartbeat, LocalWorker, Rescued, WorkerInfo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from asyncjobs.storage.postgres.lanes import Lanes
     from asyncjobs.storage.postgres.statements import Statements
-    from asyncjobs.types import WorkerInfo
 
+FIRST_FACTS = 8
+"""Those of a WorkerInfo that a schema has room for that is older than wishes."""
 
 HEARTBEAT_TIMEOUT = 5.0
 """Seconds: a silent connection must be given up long before the lease runs out."""
@@ -30,13 +32,14 @@ ORPHANS_INTERVAL = 300.0
 class Fleet:
     """The statements about workers."""
 
-    def __init__(self, lanes: Lanes, statements: Statements, channel: str) -> None:
+    def __init__(self, lanes: Lanes, statements: Statements, version: int, channel: str) -> None:
         self._lane, self._sql, self._channel = lanes.fleet, statements, channel
+        self._facts = len(WorkerInfo._fields) if version >= WISHES_SINCE else FIRST_FACTS
         self._next_look = 0.0
 
     async def register(self, worker: WorkerInfo) -> int:
         """Add a worker and return its id."""
-        [row] = await self._lane.fetch(self._sql.register_worker, *worker)
+        [row] = await self._lane.fetch(self._sql.register_worker, *worker[: self._facts])
         worker_id: int = row["id"]
         return worker_id
 
@@ -45,7 +48,9 @@ class Fleet:
         rows = await self._lane.fetch(self._sql.heartbeat, worker, timeout=HEARTBEAT_TIMEOUT)
         if not rows:
             return Heartbeat(False, [])
-        return Heartbeat(True, rows[0]["cancel"], rows[0]["now"] - time.time())
+        [row] = rows
+        wishes = row.get("quiet", False), row.get("stop", False)
+        return Heartbeat(True, row["cancel"], row["now"] - time.time(), *wishes)
 
     async def deregister(self, worker: int) -> None:
         """Remove a worker and give back what it holds."""

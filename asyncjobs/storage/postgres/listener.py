@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 PROBE_INTERVAL = 4.0
 """Seconds between two proofs of life. Until a loss is seen, polling carries on."""
-NEWS = {"ready", "due", "cancel", "watched", "changed", "lanes", "pauses", "schedules"}
+NEWS = {
+    "ready", "due", "cancel", "watched", "changed", "lanes", "workers", "pauses", "schedules",
+}  # fmt: skip
 """What a notification may tell."""
 PROBE_TIMEOUT = 4.0
 LEAVE_TIMEOUT = 2.0
@@ -189,6 +191,7 @@ class Listener:
             watched=tuple(news.get("watched", ())),
             changed=tuple(news.get("changed", ())),
             lanes=tuple(news.get("lanes", ())),
+            workers=tuple(news.get("workers", ())),
             pauses=bool(news.get("pauses")),
             schedules=bool(news.get("schedules")),
         )

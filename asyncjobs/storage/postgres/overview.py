@@ -116,7 +116,7 @@ class PostgresOverview:
                 RunningJob(row["id"], row["name"], row["queue"], row["attempt"], row["seconds"])
             )
         return [
-            WorkerStatus._make([*row, counts.get(row["id"], 0), jobs.get(row["id"], [])])
+            WorkerStatus(**row, running=counts.get(row["id"], 0), jobs=jobs.get(row["id"], []))
             for row in workers
         ]
 

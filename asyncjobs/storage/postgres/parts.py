@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from asyncjobs.storage.postgres.schedules import SchedulesTable
     from asyncjobs.storage.postgres.statistics import PostgresStatistics
     from asyncjobs.storage.postgres.tables import Tables
+    from asyncjobs.storage.postgres.wishes import Wishes
 
 
 class Parts:
@@ -56,6 +57,11 @@ class Parts:
     def maintenance(self) -> PostgresMaintenance:
         """What keeps the tables tidy; see `MaintenanceStorage`."""
         return self._tables.maintenance
+
+    @property
+    def wishes(self) -> Wishes:
+        """What people wish of workers; see `WishStorage`."""
+        return self._tables.wishes
 
     @property
     def _tables(self) -> Tables:

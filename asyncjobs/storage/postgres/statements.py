@@ -125,6 +125,7 @@ class Statements:
     lock_schedules: str
     look_at_jobs: str
     note_runs: str
+    note_stopping: str
     offer_jobs: str
     park_claimed: str
     park_jobs: str
@@ -140,6 +141,7 @@ class Statements:
     prune_statistics: str
     prune_unique_keys: str
     put_schedule: str
+    quiet_worker: str
     read_counts: str
     read_depths: str
     read_durations: str
@@ -167,10 +169,12 @@ class Statements:
     report_schedule: str
     reschedule_jobs: str
     resume_lane: str
+    resume_worker: str
     retire_schedules: str
     retry_jobs: str
     return_jobs: str
     sample_queue_states: str
+    stop_worker: str
     switch_schedule: str
     vacuum_table: str
     waiting_lanes: str

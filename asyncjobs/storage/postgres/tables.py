@@ -14,6 +14,7 @@ from asyncjobs.storage.postgres.overview import PostgresOverview
 from asyncjobs.storage.postgres.results import Results
 from asyncjobs.storage.postgres.schedules import SchedulesTable
 from asyncjobs.storage.postgres.statistics import PostgresStatistics
+from asyncjobs.storage.postgres.wishes import Wishes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +42,7 @@ class Tables(NamedTuple):
     schedules: SchedulesTable
     overview: PostgresOverview
     maintenance: PostgresMaintenance
+    wishes: Wishes
 
     @classmethod
     def make(
@@ -62,7 +64,7 @@ class Tables(NamedTuple):
             statements,
             found,
             jobs=jobs,
-            fleet=Fleet(lanes, statements, channel),
+            fleet=Fleet(lanes, statements, version, channel),
             claims=Claims(lanes.claim, statements, tell, take_turns=not found.skip_locked),
             statistics=PostgresStatistics(lanes, statements),
             results=Results(lanes, statements, channel),
@@ -71,4 +73,5 @@ class Tables(NamedTuple):
             schedules=SchedulesTable(lanes, statements, schema, jobs),
             overview=PostgresOverview(lanes, statements, schema, notifies=listens and found.notify),
             maintenance=PostgresMaintenance(lanes, statements, schema, version),
+            wishes=Wishes(lanes, statements, schema, version, channel),
         )

@@ -42,6 +42,7 @@ from asyncjobs.testing.contract.surveying import Surveying
 from asyncjobs.testing.contract.transactions import Transactions
 from asyncjobs.testing.contract.uniqueness import Uniqueness
 from asyncjobs.testing.contract.watching import Telling, Watching
+from asyncjobs.testing.contract.wishing import HearingOfWishes, Wishing
 from asyncjobs.testing.contract.workers import Workers
 
 
@@ -68,11 +69,12 @@ class QuietStorageContract(
     Looking,
     Maintaining,
     Surveying,
+    Wishing,
 ):
     """The contract of an adapter whose `listen` tells nothing, so that workers poll."""
 
 
-class StorageContract(QuietStorageContract, Listening, Telling, HearingOfLanes):
+class StorageContract(QuietStorageContract, Listening, Telling, HearingOfLanes, HearingOfWishes):
     """What every storage promises by `asyncjobs.storage.protocol.Storage`. See the module."""
 
 
