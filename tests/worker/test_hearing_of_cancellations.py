@@ -89,9 +89,23 @@ async def test_who_hears_nothing_looks_while_jobs_run_but_not_at_every_tick() ->
 
 async def test_who_hears_signals_looks_only_when_they_speak_of_a_job_of_his() -> None:
     assert await looks([1], Signal(proven=True)) == 0
-    assert await looks([1], Signal(missed=True, proven=True), Signal(ready=frozenset("a"))) == 0
+    assert await looks([1], Signal(proven=True), Signal(ready=frozenset("a"))) == 0
     assert await looks([1], Signal(proven=True), Signal(cancel=(2,))) == 0
     assert await looks([1], Signal(proven=True), Signal(cancel=(1, 2))) == 1
+
+
+async def test_who_may_have_missed_something_looks_once() -> None:
+    assert await looks([], Signal(missed=True)) == 1
+    assert await looks([1], Signal(missed=True, proven=True), Signal(ready=frozenset("a"))) == 1
+
+
+async def test_who_hears_of_a_wish_looks_though_nothing_runs() -> None:
+    assert await looks([], Signal(proven=True), Signal(workers=(7,))) == 1
+    assert await looks([1], Signal(proven=True), Signal(workers=(8,))) == 0
+
+
+async def test_who_hears_something_while_it_looks_looks_again() -> None:
+    assert await looks([], Signal(workers=(7,)), Signal(workers=(7,)), Signal(workers=(7,))) == 2
 
 
 async def test_a_listener_says_when_signals_are_proven(dsn: str) -> None:
