@@ -208,6 +208,7 @@ _HOMES = {
     "Snooze": "verdicts",
     "ThreadJob": "job",
     "WorkerGroup": "config",
+    "Workers": "workers",
     "constant": "backoff",
     "current_job": "context",
     "exponential": "backoff",

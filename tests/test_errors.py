@@ -37,6 +37,8 @@ SPEAKING = [  # with a sentence of their own
     errors.CronError("0 0 30 2 *", "never comes"),
     errors.UnknownAdapterError("postgre", ["postgres"]),
     errors.WorkerStuckError("default.0.0"),
+    errors.UnknownWorkerError(17),
+    errors.DeafWorkerError(17),
     errors.UnknownOptionError("priorty", ["queue", "priority"]),
     errors.UnknownJobError("send", []),
     errors.DuplicateJobError("send", "app.mail.send (mail.py:3)", "app.push.send (push.py:9)"),

@@ -1,4 +1,4 @@
-"""``status``, ``workers``, ``pause``, ``resume`` and ``schedules``: the whole, and its switches."""
+"""``status``, ``pause``, ``resume`` and ``schedules``: the whole, and its switches."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from asyncjobs.cli.opened import (
 from asyncjobs.cli.top import screen
 from asyncjobs.errors import ConfigError
 from asyncjobs.glance.glance import Glance
-from asyncjobs.glance.words import duration, relative
+from asyncjobs.glance.words import relative
 
 if TYPE_CHECKING:
     from asyncjobs.schedule_types import Schedule
@@ -62,33 +62,6 @@ def status(ctx: typer.Context, adapter: AdapterOption = None, as_json: JsonOptio
             for pause in pauses:
                 Console().print(Text(f"paused: {pause.kind} {pause.name}", style="yellow"))
         return NOTHING_DONE if is_bad else 0
-
-    run_opened(ctx, adapter, look)
-
-
-def workers(ctx: typer.Context, adapter: AdapterOption = None, as_json: JsonOption = False) -> None:
-    """List the workers, and what each runs now. Exits with 1 if none is alive."""
-
-    async def look(opened: Opened) -> int:
-        found = await opened.storage.overview.workers()
-        if as_json:
-            print_json([_told(worker) for worker in found])
-        else:
-            print_table(
-                ("name", "host", "pid>", "queues", "running>", "since", "heartbeat", "runs now"),
-                [
-                    (
-                        worker.name, worker.host, worker.pid, ", ".join(worker.queues),
-                        worker.running, relative(worker.started_at, datetime.now(UTC)),
-                        Text(f"{duration(worker.silent)} ago",
-                             style="red" if worker.silent > worker.lease else ""),
-                        ", ".join(f"{job.name} #{job.id} {duration(job.seconds)}"
-                                  for job in worker.jobs[:5]),
-                    )
-                    for worker in found
-                ],
-            )  # fmt: skip
-        return 0 if any(worker.silent <= worker.lease for worker in found) else NOTHING_DONE
 
     run_opened(ctx, adapter, look)
 

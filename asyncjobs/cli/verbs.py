@@ -84,9 +84,9 @@ VERBS: Mapping[str, Verb] = {
         "asyncjobs dashboard --port 8765",
     ),
     "workers": Verb(
-        "operating:workers", LOOK,
-        "List the workers, and what each runs now. Exits with 1 if none is alive.",
-        "asyncjobs workers",
+        "workers:workers", LOOK,
+        "List the workers, and what each runs now. Or quiet, resume or stop some, by id.",
+        "asyncjobs workers --quiet 17",
     ),
     "list": Verb(
         "finding:list_jobs", LOOK,

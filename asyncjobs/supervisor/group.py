@@ -19,7 +19,7 @@ HEALTHY_AFTER = 60.0
 """Seconds. A process that lived so long was well: after its end the delays begin anew."""
 REFUSED = 2
 """The exit code of a process that finds its configuration wrong."""
-DISMISSED = 3
+DISMISSED = 79
 """The exit code of a worker that somebody told to end, and not to be replaced. Only for us: to
 anybody else such a process exits with 0."""
 

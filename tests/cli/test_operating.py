@@ -248,6 +248,37 @@ def test_workers_are_listed_while_they_run(shell: Shell, app: dict[str, Any]) ->
     assert (listed.code, well.code) == (0, 0)
 
 
+def test_workers_are_quieted_resumed_and_stopped_by_id(shell: Shell, app: dict[str, Any]) -> None:
+    async def run(*words: str) -> Done:
+        return await asyncio.to_thread(shell.run, "workers", *words)
+
+    async def wish() -> None:
+        async with app["jobs"] as jobs:
+            working = asyncio.create_task(jobs.work())
+            later = app["later"]
+            while not (found := await later.workers.list()):
+                await asyncio.sleep(0.01)
+            worker = str(found[0].id)
+            done = await run("--quiet", worker)
+            assert (done.code, done.out) == (0, f"told to be quiet: {worker}\n")
+            [told] = json.loads((await run("--json")).out)
+            assert (told["state"], told["concurrency"]) == ("quiet", 10)
+            assert " quiet" in (await run()).out
+            done = await run("--quiet", worker)
+            assert (done.code, done.out) == (1, "told to be quiet: nobody anew\n")
+            done = await run("--resume", worker, "--resume", worker, "--json")
+            assert (done.code, json.loads(done.out)) == (0, {"changed": [int(worker)]})
+            done = await run("--stop", worker)
+            assert (done.code, done.out) == (0, f"told to stop: {worker}\n")
+            await working
+            done = await run("--stop", worker)
+            assert (done.code, f"no worker {worker}" in done.err) == (1, True)
+
+    asyncio.run(wish())
+    done = shell.run("workers", "--stop", "1", "--quiet", "1")
+    assert (done.code, "give one of --quiet" in done.err) == (2, True)
+
+
 def test_schedules_are_listed_switched_and_run(shell: Shell, app: dict[str, Any]) -> None:
     asyncio.run(app["workoff"]())  # a worker stores what the code declares
     [tidy] = as_json(shell.run("schedules", "--json"))

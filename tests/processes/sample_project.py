@@ -183,11 +183,15 @@ class SampleProject:
 
     def rows(self) -> list[tuple[str, int]]:
         """Return the state of each job, and how many attempts it has used."""
+        return self.ask("select state::text, attempt from asyncjobs.jobs")
 
-        async def fetch() -> list[tuple[str, int]]:
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a query."""
+
+        async def fetch() -> list[tuple[Any, ...]]:
             connection = await asyncpg.connect(self.dsn)
             try:
-                found = await connection.fetch("select state::text, attempt from asyncjobs.jobs")
+                found = await connection.fetch(query)
             finally:
                 await connection.close()
             return [tuple(row) for row in found]

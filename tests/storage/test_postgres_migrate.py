@@ -12,6 +12,7 @@ import pytest
 
 from asyncjobs import (
     ConfigError,
+    DeafWorkerError,
     MigrationChangedError,
     NotMigratedError,
     PostgresAdapter,
@@ -218,3 +219,40 @@ async def test_the_schema_before_the_last_works_for_what_it_knows(
     await adapter.open()
     await adapter.enqueue([NewJob("x", "default", 50, "{}", extras=Extras(tags=("vip",)))])
     await adapter.close()
+
+
+async def test_workers_of_before_the_wishes_work_on_and_are_known_to_hear_none(
+    empty_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = all_migrations()
+    before = next(number for number, step in enumerate(every) if step.name.endswith("_wishes"))
+    with monkeypatch.context() as older:
+        older.setattr(migrate, "all_migrations", lambda: every[:before])
+        await migrate_database(empty_dsn)
+    info = WorkerInfo("w", "*", ["default"], "here", "here", 1, 1.0, 60.0, "2.0", 5, quiet=True)
+    old, new = PostgresAdapter(empty_dsn), PostgresAdapter(empty_dsn)
+    await old.open()
+    worker = await old.register(info)
+    assert (await old.heartbeat(worker))[3:] == (False, False)
+    [status] = await old.overview.workers()
+    assert (status.version, status.concurrency, status.state) == (None, None, "running")
+    for wish in (old.wishes.quiet, old.wishes.resume, old.wishes.stop):
+        with pytest.raises(NotMigratedError):
+            await wish(worker)
+    await old.wishes.note_stopping(worker)
+    await migrate_database(empty_dsn)
+    await new.open()
+    later = await old.register(info)  # by statements of before: as a program that knows no others
+    for deaf in (worker, later):
+        assert (await old.heartbeat(deaf))[:2] == (True, [])
+        for wish in (new.wishes.quiet, new.wishes.resume, new.wishes.stop):
+            with pytest.raises(DeafWorkerError, match=str(deaf)):
+                await wish(deaf)
+    hears = await new.register(info)
+    assert (await new.heartbeat(hears))[3:] == (True, False)
+    assert {one.id: one.version for one in await old.overview.workers()} == {
+        worker: None, later: None, hears: None,
+    }  # fmt: skip
+    assert {one.version for one in await new.overview.workers()} == {None, "2.0"}
+    await old.close()
+    await new.close()

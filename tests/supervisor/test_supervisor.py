@@ -31,6 +31,8 @@ def say(word):
         file.write(f"{word}\\n")
 def on_signal(number, frame):
     say(signal.Signals(number).name)
+    if "--dismissed" in sys.argv:
+        os._exit(79)
     if "--stubborn" not in sys.argv and ("--slow" not in sys.argv or number == signal.SIGINT):
         os._exit(0)
 for number in (signal.SIGINT, signal.SIGTERM):
@@ -113,6 +115,34 @@ async def test_all_processes_of_a_group_run_and_end_with_exit_code_0(
     supervisor.stop()
     assert await soon(running) == 0
     assert program.said()[2:] == ["SIGTERM", "SIGTERM"]
+
+
+async def test_a_worker_that_was_told_to_stop_is_not_replaced_and_the_others_are_kept(
+    program: Program, log: Log
+) -> None:
+    supervisor = Supervisor([program.group("--dismissed"), program.group()], logger=log.logger)
+    running = asyncio.create_task(supervisor.run())
+    await program.wait_for(2)
+    for pid in program.pids():  # each ends in its way
+        os.kill(pid, signal.SIGTERM)
+    await log.wait_for("worker.gone")
+    await program.wait_for(5)  # two, their signals, and the one that took a place
+    supervisor.stop()
+    assert await soon(running) == 0
+    assert len(program.pids()) == 3
+    assert len(log.named("worker.died")) == 1
+
+
+async def test_a_supervisor_ends_once_all_workers_were_told_to_stop(
+    program: Program, log: Log
+) -> None:
+    supervisor = Supervisor([program.group("--dismissed", count=2)], logger=log.logger)
+    running = asyncio.create_task(supervisor.run())
+    await program.wait_for(2)
+    for pid in program.pids():
+        os.kill(pid, signal.SIGTERM)
+    assert await soon(running) == 0
+    assert log.named("worker.died") == []
 
 
 async def test_a_child_leads_its_own_session(program: Program, log: Log) -> None:
