@@ -56,6 +56,25 @@ def test_numbers_are_grouped_and_bounded() -> None:
     assert words.relative(NOW, NOW) == "now"
 
 
+def test_workers_that_rest_are_told_where_jobs_wait_for_them() -> None:
+    quiet = WORKER._replace(quiet_at=NOW)
+    stops = WORKER._replace(id=2, stopping_at=NOW)
+    waits = [Depth("default", 3, 90.0)]
+    for resting in ([quiet], [stops], [quiet, stops]):
+        told = [finding for finding in findings(WELL, resting, waits) if finding.advice]
+        assert [finding.what for finding in told] == [
+            "Every worker is quiet or stops, so nothing starts."
+        ]
+        assert "--resume" in told[0].advice
+    elsewhere = WORKER._replace(id=3, queues=["email"])
+    told = [finding for finding in findings(WELL, [quiet, elsewhere], waits) if finding.advice]
+    assert [finding.what for finding in told] == [
+        "Every worker on the queue default, where jobs wait, is quiet or stops."
+    ]
+    told = [finding for finding in findings(WELL, [quiet, WORKER], waits) if finding.advice]
+    assert ["has waited" in finding.what for finding in told] == [True]
+
+
 def test_a_database_that_is_well_needs_nothing() -> None:
     told = findings(WELL, [WORKER], [])
     assert {finding.level for finding in told} == {"good"}

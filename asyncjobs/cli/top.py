@@ -125,13 +125,14 @@ def _depths(overview: Overview) -> Table:
 
 
 def _workers(overview: Overview) -> Table:
-    table = _table("worker", "host", "running>", "heartbeat>", "runs now")
+    table = _table("worker", "host", "state", "running>", "heartbeat>", "runs now")
     for worker in overview.workers:
-        is_silent = worker.silent > worker.lease
         now = ", ".join(f"{job.name} #{job.id} {duration(job.seconds)}" for job in worker.jobs[:3])
         table.add_row(
-            plain(worker.name), plain(f"{worker.host}:{worker.pid}"), number(worker.running),
-            Text(duration(worker.silent), style="red" if is_silent else ""), plain(now),
+            plain(worker.name), plain(f"{worker.host}:{worker.pid}"),
+            Text(worker.state, style="" if worker.state == "running" else "yellow"),
+            number(worker.running),
+            Text(duration(worker.silent), style="" if worker.is_alive else "red"), plain(now),
         )  # fmt: skip
     return table
 

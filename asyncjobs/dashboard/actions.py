@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from starlette.exceptions import HTTPException
 
-from asyncjobs.errors import AsyncJobsError
+from asyncjobs.errors import AsyncJobsError, UnknownWorkerError
 from asyncjobs.limits import check_limits, make_limit
 from asyncjobs.types import JobState, Limit
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from asyncjobs.filters import JobFilter
     from asyncjobs.limits import RateLimit
     from asyncjobs.storage.admin import Count
+    from asyncjobs.storage.overview import WorkerStatus
     from asyncjobs.types import KnownLimit
 
 
@@ -155,6 +156,22 @@ class Actions:
             result["after"] = wanted._asdict()
         return await known_limit(self._desk, name)
 
+    async def wish(self, what: str, worker: int) -> bool:
+        """Quiet, resume or stop a worker, and return whether that changed anything.
+
+        Raises HTTPException if there is no such worker, and DeafWorkerError.
+        """
+        known = await known_worker(self._desk, worker)
+        workers = self._desk.later.workers
+        do = {"quiet": workers.quiet, "resume": workers.resume, "stop": workers.stop}[what]
+        where = {"worker": worker, "name": known.name, "host": known.host}
+        try:
+            with self._logged(what, where) as result:
+                result["changed"] = await do(worker)
+        except UnknownWorkerError as error:
+            raise _no_worker(error.worker) from None
+        return bool(result["changed"])
+
     @contextmanager
     def _logged(self, action: str, where: dict[str, Any]) -> Iterator[dict[str, Any]]:
         log = self._desk.manager.logger.bind(
@@ -177,6 +194,18 @@ async def known_limit(desk: Desk, name: str) -> KnownLimit:
         if known.limit.name == name:
             return known
     raise HTTPException(404, f"There is no limit {name!r}: the code declares them.")
+
+
+async def known_worker(desk: Desk, number: int) -> WorkerStatus:
+    """Return the worker *number*. Raises HTTPException if there is none, or not any more."""
+    for worker in await desk.storage.overview.workers():
+        if worker.id == number:
+            return worker
+    raise _no_worker(number)
+
+
+def _no_worker(number: int) -> HTTPException:
+    return HTTPException(404, f"There is no worker {number}, or not any more.")
 
 
 def _what(kind: str, name: str) -> PauseOptions:

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from asyncjobs.dashboard import api_queues, api_schedules
+from asyncjobs.dashboard import api_queues, api_schedules, api_workers
 from asyncjobs.dashboard.models import (
     Chosen,
     CountAnswer,
@@ -26,10 +26,8 @@ from asyncjobs.dashboard.models import (
     PageAnswer,
     PageQuery,
     PeriodQuery,
-    WorkersAnswer,
     job_answer,
     overview_answer,
-    worker_answer,
 )
 from asyncjobs.dashboard.openapi import document
 from asyncjobs.dashboard.operation import Call, Operation
@@ -48,12 +46,6 @@ if TYPE_CHECKING:
 async def read_overview(call: Call) -> OverviewAnswer:
     """Return how things stand."""
     return overview_answer(await call.desk.glance.overview(call.query.period))
-
-
-async def read_workers(call: Call) -> WorkersAnswer:
-    """Return the workers and what they run."""
-    workers = await call.desk.glance.workers.get()
-    return WorkersAnswer(workers=[worker_answer(worker) for worker in workers])
 
 
 async def find_jobs(call: Call) -> PageAnswer:
@@ -114,7 +106,6 @@ async def retry_with(call: Call) -> Done:
 
 OPERATIONS = [
     Operation("GET", "/overview", "How things stand", read_overview, OverviewAnswer, PeriodQuery),
-    Operation("GET", "/workers", "The workers", read_workers, WorkersAnswer),
     Operation("GET", "/jobs", "A page of the jobs that match", find_jobs, PageAnswer, PageQuery),
     Operation("GET", "/jobs/count", "How many match", count_jobs, CountAnswer, JobsQuery),
     Operation("GET", "/jobs/{id:int}", "One job", get_job, JobAnswer),
@@ -128,6 +119,7 @@ OPERATIONS = [
     ),
     *api_queues.OPERATIONS,
     *api_schedules.OPERATIONS,
+    *api_workers.OPERATIONS,
 ]  # fmt: skip
 
 

@@ -12,7 +12,6 @@ from asyncjobs.dashboard.story import arguments_of, errors_of, meta_of
 if TYPE_CHECKING:
     from asyncjobs.glance.overview import Overview
     from asyncjobs.glance.redaction import Redaction
-    from asyncjobs.storage.overview import WorkerStatus
     from asyncjobs.types import JobRecord
 
 MAX_PAGE = 200
@@ -134,39 +133,6 @@ class PageAnswer(BaseModel):
     """So much was looked at that the page ends before it is full."""
 
 
-class RunningAnswer(BaseModel):
-    """A job that runs."""
-
-    id: int
-    name: str
-    queue: str
-    attempt: int
-    seconds: float
-
-
-class WorkerAnswer(BaseModel):
-    """A worker."""
-
-    id: int
-    name: str
-    group: str
-    queues: list[str]
-    host: str
-    pid: int
-    started_at: datetime
-    silent: float
-    lease: float
-    is_alive: bool
-    running: int
-    jobs: list[RunningAnswer]
-
-
-class WorkersAnswer(BaseModel):
-    """All workers."""
-
-    workers: list[WorkerAnswer]
-
-
 class LineAnswer(BaseModel):
     """What became of one job name in one queue; durations in seconds."""
 
@@ -237,13 +203,6 @@ def job_answer(record: JobRecord, redaction: Redaction) -> JobAnswer:
         errors=errors_of(record),
         unique_key=record.unique_key,
     )
-
-
-def worker_answer(worker: WorkerStatus) -> WorkerAnswer:
-    """Return what the API says of *worker*."""
-    facts = worker._asdict()
-    jobs = [RunningAnswer(**job._asdict()) for job in worker.jobs]
-    return WorkerAnswer(**{**facts, "jobs": jobs, "is_alive": worker.silent <= worker.lease})
 
 
 def overview_answer(overview: Overview) -> OverviewAnswer:

@@ -25,6 +25,7 @@ FULL = 0.8
 """A share of what there is."""
 LATE = 900.0
 """Seconds for which a task of maintenance has been due."""
+RESUME = "Resume one, by the page of workers or asyncjobs workers --resume ID, or start one."
 LONG_WAIT = 60.0
 """Seconds for which a job that could run has waited."""
 
@@ -61,26 +62,36 @@ def findings(
 
 
 def _of_work(workers: Sequence[WorkerStatus], depths: Sequence[Depth]) -> Iterator[Finding]:
-    alive = [worker for worker in workers if worker.silent <= worker.lease]
+    alive = [worker for worker in workers if worker.is_alive]
+    claiming = [worker for worker in alive if worker.state == "running"]
     if not alive:
         yield Finding("bad", "No worker runs.", "Start one: asyncjobs work.")
         return
+    if not claiming:
+        yield Finding("warning", "Every worker is quiet or stops, so nothing starts.", RESUME)
     served = {queue for worker in alive for queue in worker.queues}
+    claimed = {queue for worker in claiming for queue in worker.queues}
     for depth in depths:
-        if depth.queue not in served:
+        if claiming and depth.queue in served - claimed:
+            yield Finding(
+                "warning",
+                f"Every worker on the queue {depth.queue}, where jobs wait, is quiet or stops.",
+                RESUME,
+            )
+        elif depth.queue not in served:
             yield Finding(
                 "bad",
                 f"Nobody works on the queue {depth.queue}, where jobs wait.",
                 "Give it to a worker group: WorkerGroup(queue=…).",
             )
-        elif depth.waited > LONG_WAIT:
+        elif depth.waited > LONG_WAIT and claiming:
             yield Finding(
                 "warning",
                 f"The oldest job of the queue {depth.queue} has waited {duration(depth.waited)}.",
                 "Run more workers, or raise concurrency=, if this does not pass.",
             )
     for worker in workers:
-        if worker.silent > worker.lease:
+        if not worker.is_alive:
             yield Finding(
                 "warning",
                 f"The worker {worker.name} on {worker.host} has been silent for "

@@ -105,7 +105,7 @@ class Overview:
     @property
     def alive(self) -> int:
         """How many workers are alive."""
-        return sum(worker.silent <= worker.lease for worker in self.workers)
+        return sum(worker.is_alive for worker in self.workers)
 
 
 def chart_of(spans: Sequence[Span], period: Period, now: datetime) -> Chart:

@@ -36,7 +36,9 @@ class QueueView:
     """Attempts that ended per second in the last minute."""
     spark: Spark
     workers: int
-    """Living workers that work on it."""
+    """Living workers that claim from it."""
+    resting: int
+    """Living workers on it that are quiet or stop."""
     paused_at: datetime | None
     limit: KnownLimit | None
     lane: LaneStatus | None
@@ -65,7 +67,8 @@ def views_of(
     by_lane = {lane.name: lane for lane in lanes}
     said = {limit.limit.name: limit for limit in limits}
     minute, hour = _by_queue(last_minute), _by_queue(last_hour)
-    alive = [worker for worker in workers if worker.silent <= worker.lease]
+    claiming = [worker for worker in workers if worker.state == "running"]
+    resting = [worker for worker in workers if worker.state in {"quiet", "stopping"}]
     return [
         QueueView(
             name,
@@ -74,7 +77,8 @@ def views_of(
             waited.get(name),
             pace_of(minute.get(name, []), now),
             spark_of(hour.get(name, []), HOUR, now),
-            sum(name in worker.queues for worker in alive),
+            sum(name in worker.queues for worker in claiming),
+            sum(name in worker.queues for worker in resting),
             paused.get(name),
             said.get(f"queue:{name}"),
             by_lane.get(f"queue:{name}"),

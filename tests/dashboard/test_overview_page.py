@@ -74,7 +74,7 @@ async def test_what_waits_and_what_runs_is_told(site: Site, browser: httpx.Async
         tasks.create_task(site.jobs.work(stop))
         await begun.wait()
         await eventually(browser, "/", "long one", "on 1 worker")
-        text = await eventually(browser, "/workers", "long one", ">alive<", "default, email")
+        text = await eventually(browser, "/workers", "long one", ">running<", "default, email")
         assert "1 job" in text
         go_on.set()
         stop.set()

@@ -67,6 +67,15 @@ async def test_a_pause_is_told_of(patient: Patient) -> None:
     assert finding.what.startswith("The queue email is paused since 2")
 
 
+async def test_a_worker_that_somebody_quieted_is_told_of(patient: Patient) -> None:
+    await patient.add_worker()
+    assert (await patient.finding("pauses")).level == "good"
+    await patient.sql("update asyncjobs.workers set quiet_at = now()")
+    finding = await patient.finding("pauses")
+    assert (finding.level, " is quiet since 2" in finding.what) == ("note", True)
+    assert finding.advice.startswith("asyncjobs workers --resume ")
+
+
 async def test_jobs_that_the_application_does_not_have_are_told_of(patient: Patient) -> None:
     jobs = patient.manager()
     await patient.add_job()

@@ -59,7 +59,7 @@ async def queues(exam: Examination) -> AsyncIterator[Finding]:
 
 
 async def pauses(exam: Examination) -> AsyncIterator[Finding]:
-    """What somebody paused, and perhaps forgot."""
+    """What somebody paused, or whom somebody quieted, and perhaps forgot."""
     rows = await exam.rows(exam.statements.paused_lanes)
     for row in rows:
         kind, _, name = row["name"].partition(":")
@@ -69,8 +69,17 @@ async def pauses(exam: Examination) -> AsyncIterator[Finding]:
             "Nothing of it starts until it is resumed.",
             f"asyncjobs resume --{kind} {printable(name)}",
         )
-    if not rows:
-        yield good("Nothing is paused.")
+    workers = await exam.rows(exam.statements.read_workers)
+    quiet = [row for row in workers if row.get("quiet_at") is not None]
+    for row in quiet:
+        yield note(
+            f"The worker {printable(row['name'])} (pid {row['pid']} on "
+            f"{printable(row['host'])}) is quiet since {row['quiet_at']:%Y-%m-%d %H:%M:%S} UTC.",
+            "It claims nothing until it is resumed, or started again.",
+            f"asyncjobs workers --resume {row['id']}",
+        )
+    if not rows and not quiet:
+        yield good("Nothing is paused, and no worker is quiet.")
 
 
 async def leases(exam: Examination) -> AsyncIterator[Finding]:
