@@ -66,16 +66,17 @@ class Processes:
             pickle.dumps((in_processes(), hooks)),
         )
         child = await self._take()
-        answer: Answer | None = None
+        has_answered = False
         try:
             answer = await child.perform(
                 work, lambda word: context.progress(word.done, word.message)
             )
+            has_answered = True
         finally:
-            if answer is None or self._closed:
-                await child.kill()
-            else:
+            if has_answered and not self._closed:
                 self._keep(child)
+            else:
+                await child.kill()
         return answer.unpacked()
 
     async def close(self) -> None:

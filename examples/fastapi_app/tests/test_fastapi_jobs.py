@@ -7,7 +7,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from app import avatar, main, users
+from app import avatar, mail, main, users
 from app import jobs as app_jobs
 from app.forms import SignUp
 from app.jobs import gather_places, later, make_avatar, send_tips, send_welcome_email, sync_to_crm
@@ -74,7 +74,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[EmailMessage]:
     async def send(message: EmailMessage) -> None:
         sent.append(message)
 
-    monkeypatch.setattr(app_jobs.mail, "send", send)
+    monkeypatch.setattr(mail, "send", send)
     return sent
 
 
@@ -105,11 +105,11 @@ async def test_the_tips_come_when_their_time_has_come(
         await later.cancel(job_id)
 
     assert await jobs_kit.drain() == {"succeeded": 1}
-    assert [mail["Subject"] for mail in sent] == ["Welcome, Ada"]
+    assert [message["Subject"] for message in sent] == ["Welcome, Ada"]
     jobs_kit.clock.move(settings.tips_wait)
     await jobs_kit.drain()
 
-    assert [mail["Subject"] for mail in sent] == ["Welcome, Ada", "Three things to try next"]
+    assert [message["Subject"] for message in sent] == ["Welcome, Ada", "Three things to try next"]
 
 
 async def test_the_crm_is_tried_until_it_answers(jobs_kit: JobsKit) -> None:
