@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -16,7 +16,7 @@ from asyncjobs.integrations.logging import add_job
 from asyncjobs.logs import set_up_in_processes
 
 if TYPE_CHECKING:
-    from structlog.typing import Processor
+    from structlog.typing import EventDict, Processor
 
 CHATTY = ("watchfiles", "asyncio")
 """Loggers of others that say at info and debug what nobody asked us for."""
@@ -43,6 +43,7 @@ def configure_logging(*, verbose: bool, log_format: LogFormat) -> None:
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         add_job,
+        _add_trace,
         structlog.processors.add_log_level,
     ]
     renderers = _pretty() if _is_pretty(log_format) else _json()
@@ -80,6 +81,12 @@ class CurrentStderr:
         """Write out what is buffered."""
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.flush()
+
+
+def _add_trace(logger: Any, method: str, event: EventDict) -> EventDict:
+    # Only where the app has imported it, which it does after the log is set up.
+    found = sys.modules.get("asyncjobs.integrations.opentelemetry.logs")
+    return event if found is None else found.add_trace_context(logger, method, event)
 
 
 def _is_pretty(log_format: LogFormat) -> bool:

@@ -21,7 +21,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
 
-from asyncjobs import JobManager, PostgresAdapter, WorkerGroup
+from asyncjobs import JobManager, PostgresAdapter, WorkerGroup, current_job
 from asyncjobs.integrations.opentelemetry import instrument
 
 spans = ConsoleSpanExporter(
@@ -43,6 +43,7 @@ async def pack():
     if not pathlib.Path("release").exists():
         pathlib.Path("notes").write_text("started")
         await asyncio.Event().wait()
+    current_job().log.info("order.packed")
     await asyncio.to_thread(later.from_thread, ship())
 
 
@@ -83,4 +84,8 @@ def test_a_rescued_job_goes_on_in_the_trace_that_scheduled_it(project: SamplePro
         assert spans[inner]["parent_id"] == spans[outer]["context"]["span_id"], inner
     rescued = [span for span in spans_in(project.folder) if span["name"] == "run pack"]
     assert [span["attributes"]["asyncjobs.job.attempt"] for span in rescued] == [2]
+    line = second.wait_for("order.packed")
+    told = (f"0x{line['trace_id']}", f"0x{line['span_id']}")
+    context = spans["run pack"]["context"]
+    assert told == (context["trace_id"], context["span_id"])
     assert len({span["context"]["trace_id"] for span in spans.values()}) == 1
