@@ -217,6 +217,25 @@ async def test_a_count_that_takes_too_long_is_an_estimate(
     assert await adapter.admin.count(JobFilter(ids=[5]))  # the connection is fine
 
 
+async def test_a_count_that_ends_out_of_turn_is_an_estimate_on_a_new_connection(
+    adapter: PostgresAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # When the time is over right after the statement was described, its error comes while
+    # asyncpg waits for none, and then it can do nothing more with the connection.
+    left: list[asyncpg.Connection] = []
+
+    async def fail(self: Any, *_: Any, **__: Any) -> Any:
+        left.append(self)
+        monkeypatch.undo()
+        raise asyncpg.InternalClientError("cannot switch to state 11; another operation (2) is …")
+
+    monkeypatch.setattr(asyncpg.Connection, "fetchval", fail)
+    count = await adapter.admin.count(JobFilter(state="failed"))
+    assert not count.is_exact
+    assert left[0].is_closed()
+    assert await adapter.admin.count(JobFilter(ids=[5])) == (1, True)
+
+
 async def test_an_action_on_few_of_a_million_takes_them_all(adapter: PostgresAdapter) -> None:
     where = JobFilter(state="cancelled")
     assert (await adapter.admin.retry(where)).jobs == ROWS["cancelled"]

@@ -165,6 +165,11 @@ class Admin:
                     return found
             except asyncpg.QueryCanceledError:
                 return None
+            except asyncpg.InternalClientError:
+                # The time was over right after the statement was described: asyncpg takes no
+                # error then, and the connection is of no use any more.
+                connection.terminate()
+                return None
 
     async def _estimate(self, where: JobFilter, least: int) -> Count:
         async with self._planned() as connection:
