@@ -162,7 +162,10 @@ class JobContext:
 
 _state: ContextVar[Mapping[str, Any]] = ContextVar("asyncjobs_worker_state", default={})  # noqa: B039 - nobody changes it
 _worker: ContextVar[str] = ContextVar("asyncjobs_worker", default="")
-_current: ContextVar[Callable[[], JobContext]] = ContextVar("asyncjobs_current_job")
+_current: ContextVar[tuple[Callable[[], JobContext], int, object]] = ContextVar(
+    "asyncjobs_current_job"
+)
+"""What describes the job, its id, and where it is stored."""
 
 
 def current_job() -> JobContext:
@@ -172,7 +175,7 @@ def current_job() -> JobContext:
     no row, no attempt and no deadline.
     """
     try:
-        describe = _current.get()
+        describe, _, _ = _current.get()
     except LookupError:
         raise LookupError("no job is running here: current_job() works inside a job") from None
     return describe()
@@ -181,18 +184,25 @@ def current_job() -> JobContext:
 def log_facts() -> dict[str, Any]:
     """Return `JobContext.log_facts` of the job that runs here; nothing outside of jobs."""
     try:
-        describe = _current.get()
+        describe, _, _ = _current.get()
     except LookupError:
         return {}
     return describe().log_facts
 
 
-def enter_job(describe: Callable[[], JobContext]) -> None:
+def enter_job(describe: Callable[[], JobContext], job_id: int, storage: object) -> None:
     """Make what *describe* returns the current job for the rest of this task.
 
-    It is called only by jobs that ask, and returns the same object each time.
+    It is called only by jobs that ask, and returns the same object each time. *storage* holds
+    the job.
     """
-    _current.set(describe)
+    _current.set((describe, job_id, storage))
+
+
+def parent_in(storage: object) -> int | None:
+    """Return the id of the job that runs here; None if none does, or one of another storage."""
+    found = _current.get(None)
+    return None if found is None or found[2] is not storage else found[1]
 
 
 def worker_name() -> str:

@@ -40,6 +40,7 @@ class FilterOptions(TypedDict, total=False):
     min_attempt: int | None
     max_attempt: int | None
     schedule: str | Sequence[str] | None
+    parent: int | None
 
 
 @explains_options
@@ -77,12 +78,16 @@ class JobFilter:
     """At most so many attempts were begun."""
     schedule: str | Sequence[str] | None = None
     """A name of a schedule, or several: runs of one of them."""
+    parent: int | None = None
+    """The id of a job: what it scheduled while it ran."""
 
     def __post_init__(self) -> None:
         for number in self.ids or ():
             check_whole("ids", number, -MAX_ID - 1, MAX_ID)
         for field in ("name", "queue", "tag", "schedule"):
             _check_texts(field, getattr(self, field))
+        if self.parent is not None:
+            check_whole("parent", self.parent, -MAX_ID - 1, MAX_ID)
         _ = self.states, self.json_args
         if self.error is not None and (not isinstance(self.error, str) or "\0" in self.error):
             raise ConfigError(f"error must be a text, got {self.error!r}")
@@ -188,6 +193,7 @@ class JobFilter:
             and _is_within(job.attempt, *self.attempts)
             and (self.error is None or _mentions(job.errors, self.error))
             and (self.schedules is None or job.schedule in self.schedules)
+            and (self.parent is None or job.parent_id == self.parent)
         )
 
 

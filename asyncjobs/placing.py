@@ -28,17 +28,22 @@ class Placer:
         self._registry = registry
         self.limiter = Limiter(queue_limits)
 
-    def row(self, call: JobCall[Any], chosen: Chosen) -> NewJob:
-        """Return *call* as a row. Raises ArgumentError, ConfigError and NotAJobError."""
+    def row(self, call: JobCall[Any], chosen: Chosen, parent: int | None) -> NewJob:
+        """Return *call*, by the job *parent*, as a row.
+
+        Raises ArgumentError, ConfigError and NotAJobError.
+        """
         if self._registry.get(call.job.name) is not call.job:
             raise NotAJobError(f"the job {call.job.name!r} belongs to another JobManager")
-        return self._placed(call, chosen, self._extras(call.job, chosen.extras))
+        return self._placed(call, chosen, self._extras(call.job, chosen.extras), parent)
 
     def recurring(self, job: Job[..., Any]) -> NewJob:
         """Return the runs of *job*, which recurs by itself: calls without arguments or context."""
-        return self._placed(JobCall(job, (), {}).take(), NOTHING, job.extras)
+        return self._placed(JobCall(job, (), {}).take(), NOTHING, job.extras, None)
 
-    def _placed(self, call: JobCall[Any], chosen: Chosen, extras: Extras | None) -> NewJob:
+    def _placed(
+        self, call: JobCall[Any], chosen: Chosen, extras: Extras | None, parent: int | None
+    ) -> NewJob:
         job, options = call.job, call.job.options
         queue, priority, wait, wait_until, _, key, unique = chosen
         args = job.codec.encode(call.args, call.kwargs)
@@ -54,6 +59,7 @@ class Placer:
                 wait,
                 wait_until,
                 extras,
+                parent,
             ),
         )
         if job.limit is not None or key is not None or self.limiter.queue_limits:

@@ -117,6 +117,14 @@ class ScheduledJob(Generic[R_co]):
         return self._row.priority if told is None else told
 
     @property
+    def parent_id(self) -> int | None:
+        """The job that scheduled it while it ran; None for a job that no job scheduled.
+
+        Also None if it `is_new` is false: then it is somebody else's, of whom `later.get` tells.
+        """
+        return self._row.parent_id if self._stored.is_new else None
+
+    @property
     def is_new(self) -> bool:
         """Whether it was stored by this call; False: an equal one existed, and this is that."""
         return self._stored.is_new
@@ -227,7 +235,9 @@ class ScheduledJob(Generic[R_co]):
 def from_record(record: JobRecord, watch: Watching, returns: Decoder | None) -> ScheduledJob[Any]:
     """Return the job that *record* is of."""
     extras = Extras(retain=told_in(record.extra).get("retain"))
-    row = NewJob(record.name, record.queue, record.priority, "", extras=extras)
+    row = NewJob(
+        record.name, record.queue, record.priority, "", extras=extras, parent_id=record.parent_id
+    )
     return ScheduledJob(row, StoredJob(record.id, record.state, record.run_at), watch, returns)
 
 

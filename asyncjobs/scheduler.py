@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast, overload
 
 from asyncjobs.config import check_whole
+from asyncjobs.context import parent_in
 from asyncjobs.control import Control
 from asyncjobs.enqueueing import as_call, store_inside
 from asyncjobs.errors import (
@@ -113,7 +114,8 @@ class Scheduler(Control, Pausing):
         taken = as_call(call, args)
         if options and not OWN_OPTIONS.isdisjoint(options):
             return await self._recur(taken, options)
-        row = self._placer.row(taken, self._chosen(cast("LaterOptions", options)))
+        chosen = self._chosen(cast("LaterOptions", options))
+        row = self._placer.row(taken, chosen, parent_in(self._storage))
         if self._placer.limiter.undeclared:
             await self._placer.limiter.declare(self._storage.limits)
         connection = options.get("connection")
@@ -132,8 +134,8 @@ class Scheduler(Control, Pausing):
         Takes up to 100 000 calls. Raises as a single call does, and BatchTooLargeError.
         """
         taken = [as_call(call, None) for call in calls]
-        chosen = self._chosen(options)
-        rows = [self._placer.row(call, chosen) for call in taken]
+        chosen, parent = self._chosen(options), parent_in(self._storage)
+        rows = [self._placer.row(call, chosen, parent) for call in taken]
         if len(rows) > MAX_MANY:
             raise BatchTooLargeError(MAX_MANY, len(rows))
         if self._placer.limiter.undeclared:
@@ -238,7 +240,7 @@ class Scheduler(Control, Pausing):
 
     async def _recur(self, call: JobCall[Any], options: dict[str, Any]) -> Schedule:
         for_each = {name: value for name, value in options.items() if name not in OWN_OPTIONS}
-        row = self._placer.row(call, self._chosen(cast("LaterOptions", for_each)))
+        row = self._placer.row(call, self._chosen(cast("LaterOptions", for_each)), None)
         if self._placer.limiter.undeclared:
             await self._placer.limiter.declare(self._storage.limits)
         return await self.schedules.put(call.job, row, options)

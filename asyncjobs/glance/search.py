@@ -3,7 +3,8 @@
 ::
 
     name:send_mail state:failed,cancelled args.user_id:7 error:timeout attempt:>3 tag:vip
-    queue:email priority:<50 id:7,8 after:2h before:2030-01-31 schedule:nightly "some words"
+    queue:email priority:<50 id:7,8 after:2h before:2030-01-31 schedule:nightly parent:7
+    "some words"
 
 A word of its own is a part of a name, or an id. What is not understood is said, never left
 out: a search that is acted on must mean what it says.
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 FILTERS = (
     "name:", "state:", "queue:", "tag:", "args.", "error:", "attempt:", "priority:", "id:",
-    "after:", "before:", "schedule:",
+    "after:", "before:", "schedule:", "parent:",
 )  # fmt: skip
 MAX_TEXT = 2_000
 """Characters."""
@@ -86,7 +87,7 @@ class Reader:
             "name": self._name, "state": self._state, "queue": self._queue, "tag": self._tag,
             "error": self._error, "attempt": self._attempt, "priority": self._priority,
             "id": self._id, "after": self._after, "before": self._before,
-            "schedule": self._schedule,
+            "schedule": self._schedule, "parent": self._parent,
         }  # fmt: skip
 
     def read(self, word: str) -> None:
@@ -143,10 +144,10 @@ class Reader:
         self._add("schedule", _texts(value))
 
     def _id(self, value: str) -> None:
-        for text in _texts(value):
-            if not re.fullmatch(r"#?\d{1,18}", text):
-                raise SearchError(f"An id is a whole number, not {text!r}.")
-            self._add("ids", [int(text.lstrip("#"))])
+        self._add("ids", [_number(text) for text in _texts(value)])
+
+    def _parent(self, value: str) -> None:
+        self._once("parent", _number(value))
 
     def _error(self, value: str) -> None:
         self._once("error", _unquoted(value))
@@ -217,6 +218,12 @@ class Reader:
         if field in self.fields:
             raise SearchError(f"{field.replace('_', ' ')} is asked for twice.")
         self.fields[field] = value
+
+
+def _number(text: str) -> int:
+    if not re.fullmatch(r"#?\d{1,18}", text):
+        raise SearchError(f"An id is a whole number, not {text!r}.")
+    return int(text.lstrip("#"))
 
 
 def _texts(value: str) -> list[str]:

@@ -188,6 +188,7 @@ class Row:
             lane=self.lane,
             waits_in=self.waits_in,
             unique_key=self.unique and self.unique.key,
+            parent_id=self.job.parent_id,
         )
 
 

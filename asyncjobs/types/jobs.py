@@ -84,6 +84,8 @@ class NewJob(NamedTuple):
     """Seconds from now, by the database's clock."""
     wait_until: datetime | None = None
     extras: Extras | None = None
+    parent_id: int | None = None
+    """The job that schedules it while it runs."""
 
 
 class StoredJob(NamedTuple):
@@ -164,6 +166,8 @@ class JobRecord(NamedTuple):
     """The lane in whose line it stands while it is `waiting`."""
     unique_key: str | None = None
     """See `Unique`."""
+    parent_id: int | None = None
+    """The job that scheduled this one while it ran, be that still stored or not."""
 
     @property
     def meta(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from asyncjobs.errors import AttemptError
     from asyncjobs.hooks import Around
     from asyncjobs.job import Job
+    from asyncjobs.storage.protocol import Storage
     from asyncjobs.types import ClaimedJob
     from asyncjobs.worker.finisher import Finisher
     from asyncjobs.worker.keeper import Keeper
@@ -91,6 +92,11 @@ class Attempt:
         """The job's own transaction, once it has asked for one."""
         self.timer: asyncio.TimerHandle | None = None
         """Set only when the deadline is near: hardly any job gets that far."""
+
+    @property
+    def storage(self) -> Storage:
+        """What holds the row."""
+        return self._finisher.storage
 
     @property
     def times_out_for_good(self) -> bool:

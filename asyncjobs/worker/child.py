@@ -170,7 +170,7 @@ def _call(work: Work, teller: Teller) -> Any:
         _call_once(set_up_log)
     job = _find(work)
     context = JobContext(**work.facts, on_progress=teller.put)
-    enter_job(lambda: context)
+    enter_job(lambda: context, context.id, None)
     for enter in hooks:
         enter(context)
     return job.function(**job.codec.decode(work.args))

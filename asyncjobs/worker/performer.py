@@ -61,7 +61,7 @@ class Performer:
         job, extra = attempt.job, attempt.row.extra
         arguments = job.codec.decode(attempt.row.args)
         attempt.began = time.time()
-        enter_job(attempt.context)
+        enter_job(attempt.context, attempt.row.id, attempt.storage)
         if extra is not None and (carried := told_in(extra).get("context")):
             self._carrier.restore(carried)
         if attempt.around is not None:

@@ -7,8 +7,9 @@
 -- $5 tags text[]   (all of them)   $6 args text   (JSON that they contain)   $7 priorities text
 -- $8 created_after timestamptz   $9 created_before timestamptz
 -- $10 error text   (a part of an error's class and message)   $11 attempts text   (both ranges, as [1,50])
--- $12 schedules text[]   (runs of one of them)   (null says nothing, here and above)
--- $13 most bigint   (or null)
+-- $12 schedules text[]   (runs of one of them)   $13 parent bigint   (what this job scheduled)
+--     (null says nothing, here and above)
+-- $14 most bigint   (or null)
 select count(*) as jobs
 from (
     select
@@ -19,6 +20,10 @@ from (
         and (
             $12::text[] is null
             or jobs.schedule = any($12::text[]) -- since: 9
+        )
+        and (
+            $13::bigint is null
+            or jobs.parent_id = $13::bigint -- since: 13
         )
         and ($2::text[] is null or jobs.name = any($2::text[]))
         and ($3::text[] is null or jobs.queue = any($3::text[]))
@@ -39,5 +44,5 @@ from (
             )
         )
         and ($11::text is null or jobs.attempt::integer <@ $11::text::int4range)
-    limit $13::bigint
+    limit $14::bigint
 ) as found;

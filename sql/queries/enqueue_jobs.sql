@@ -4,7 +4,7 @@
 --
 -- $1 names text[]   $2 queues text[]   $3 priorities smallint[]   $4 args text[]   (JSON)
 -- $5 waits double precision[]   (seconds, or null)   $6 moments timestamptz[]   (or null)
--- $7 channel text
+-- $7 parents bigint[]   (the job that schedules each of them, or null)   $8 channel text
 --
 -- Returns id, state and run_at of each job, ids ascending in the order of the arrays. The
 -- clock is that of the statement, not of the transaction: a job stored by a long transaction
@@ -17,6 +17,7 @@ with incoming as materialized (
         new.queue,
         new.priority,
         new.args,
+        new.parent_id,
         coalesce(
             new.moment,
             statement_timestamp() + new.wait * interval '1 second',
@@ -24,12 +25,15 @@ with incoming as materialized (
         ) as run_at
     from unnest(
         $1::text[], $2::text[], $3::smallint[], $4::text[],
-        $5::double precision[], $6::timestamptz[]
-    ) as new (name, queue, priority, args, wait, moment)
+        $5::double precision[], $6::timestamptz[], $7::bigint[]
+    ) as new (name, queue, priority, args, wait, moment, parent_id)
 ),
 
 stored as (
-    insert into :"schema".jobs (id, position, name, queue, priority, args, run_at, state)
+    insert into :"schema".jobs (
+        id, position, name, queue, priority, args, run_at, state
+        , parent_id -- since: 13
+    )
     select
         incoming.id,
         incoming.id,
@@ -42,6 +46,7 @@ stored as (
             when incoming.run_at > statement_timestamp() then 'scheduled'
             else 'available'
         end as :"schema".job_state)
+        , incoming.parent_id -- since: 13
     from incoming
     returning id, state, run_at
 ),
@@ -49,7 +54,7 @@ stored as (
 -- What listeners are told: which queues have work, how urgent, and when the next is due.
 news as (
     select
-        pg_notify($7, json_strip_nulls(json_build_object(
+        pg_notify($8, json_strip_nulls(json_build_object(
             'ready', array_agg(distinct queue) filter (where run_at <= statement_timestamp()),
             'priority', min(priority) filter (where run_at <= statement_timestamp()),
             'due', extract(epoch from min(run_at) filter (where run_at > statement_timestamp()))

@@ -5,7 +5,7 @@
 -- $1 jobs text   (a JSON list of objects, a job each:
 --     name, queue, priority, args (JSON as text), wait (seconds), moment (ISO 8601),
 --     tags, extra (a JSON object as text), expires (seconds), expires_at (ISO 8601),
---     retain (seconds), lane, queue_lane, schedule, tick; what is absent is null)
+--     retain (seconds), lane, queue_lane, schedule, tick, parent_id; what is absent is null)
 -- $2 channel text
 --
 -- Returns id, state and run_at of each job, ids ascending in the order of the list. A limited
@@ -27,11 +27,11 @@ with incoming as materialized (
             tags text[], extra text,
             expires double precision, expires_at timestamptz,
             retain double precision, lane text, queue_lane text,
-            schedule text, tick timestamptz
+            schedule text, tick timestamptz, parent_id bigint
         )
     ) with ordinality as new (
         name, queue, priority, args, wait, moment, tags, extra, expires, expires_at,
-        retain, lane, queue_lane, schedule, tick, place
+        retain, lane, queue_lane, schedule, tick, parent_id, place
     )
     order by new.place
 ),
@@ -42,6 +42,7 @@ stored as (
         , retain -- since: 5
         , lane, queue_lane, waits_in -- since: 6
         , schedule, tick -- since: 9
+        , parent_id -- since: 13
     )
     select
         incoming.id,
@@ -69,6 +70,7 @@ stored as (
                 then coalesce(incoming.lane, incoming.queue_lane) -- since: 6
         end -- since: 6
         , incoming.schedule, incoming.tick -- since: 9
+        , incoming.parent_id -- since: 13
     from incoming
     returning id, state, run_at, queue, priority
 ),

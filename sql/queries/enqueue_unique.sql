@@ -40,6 +40,7 @@ asked as materialized (
         new.queue_lane,
         new.schedule,
         new.tick,
+        new.parent_id,
         decode(new.unique_key, 'hex') as key,
         new.unique_states as states,
         new.period * interval '1 second' as period,
@@ -58,12 +59,13 @@ asked as materialized (
             tags text[], extra text,
             expires double precision, expires_at timestamptz,
             retain double precision, lane text, queue_lane text,
-            schedule text, tick timestamptz,
+            schedule text, tick timestamptz, parent_id bigint,
             unique_key text, unique_states :"schema".job_state[], period double precision, on_conflict text
         )
     ) with ordinality as new (
         name, queue, priority, args, wait, moment, tags, extra, expires, expires_at,
-        retain, lane, queue_lane, schedule, tick, unique_key, unique_states, period, on_conflict, place
+        retain, lane, queue_lane, schedule, tick, parent_id, unique_key, unique_states, period,
+        on_conflict, place
     )
     order by new.place
 ),
@@ -147,6 +149,7 @@ stored as (
         id, position, name, queue, priority, args, run_at, state, tags, extra, expires_at,
         retain, lane, queue_lane, waits_in, unique_key, unique_states
         , schedule, tick -- since: 9
+        , parent_id -- since: 13
     )
     select
         fresh.id,
@@ -174,6 +177,7 @@ stored as (
         fresh.key,
         fresh.states
         , fresh.schedule, fresh.tick -- since: 9
+        , fresh.parent_id -- since: 13
     from fresh
     left join taken on fresh.key = taken.key
     where fresh.period is null or taken.key is not null
@@ -257,6 +261,7 @@ changed as (
         end,
         args = case asked.on_conflict when 'replace' then asked.args else jobs.args end,
         tags = case asked.on_conflict when 'replace' then asked.tags else jobs.tags end,
+        parent_id = case asked.on_conflict when 'replace' then asked.parent_id else jobs.parent_id end, -- since: 13
         extra = case
             when asked.on_conflict <> 'replace' then jobs.extra
             when jobs.attempt = 0 then asked.extra

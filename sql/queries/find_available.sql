@@ -9,9 +9,10 @@
 -- $5 tags text[]   (all of them)   $6 args text   (JSON that they contain)   $7 priorities text
 -- $8 created_after timestamptz   $9 created_before timestamptz
 -- $10 error text   (a part of an error's class and message)   $11 attempts text   (both ranges, as [1,50])
--- $12 schedules text[]   (runs of one of them)   (null says nothing, here and above)
--- $13 after_queue text   $14 after_priority smallint   $15 after_position bigint
--- $16 limit integer   $17 looked_at bigint   $18 queue text   (the only one)
+-- $12 schedules text[]   (runs of one of them)   $13 parent bigint   (what this job scheduled)
+--     (null says nothing, here and above)
+-- $14 after_queue text   $15 after_priority smallint   $16 after_position bigint
+-- $17 limit integer   $18 looked_at bigint   $19 queue text   (the only one)
 --
 -- Returns up to limit rows, queue by queue: id and matches, and as
 -- place how many were looked at, and queue, priority and
@@ -62,11 +63,11 @@ from (
         from :"schema".jobs
         where
             jobs.state = 'available'
-            and ($18::text is null or jobs.queue = $18::text)
+            and ($19::text is null or jobs.queue = $19::text)
             and (
-                $13::text is null
+                $14::text is null
                 or (jobs.queue, jobs.priority, jobs.position)
-                > ($13::text, $14::smallint, $15::bigint)
+                > ($14::text, $15::smallint, $16::bigint)
             )
             and ($1::bigint[] is null or jobs.id = any($1::bigint[]))
             and ($5::text[] is null or jobs.tags @> $5::text[])
@@ -74,10 +75,14 @@ from (
                 $12::text[] is null
                 or jobs.schedule = any($12::text[]) -- since: 9
             )
+            and (
+                $13::bigint is null
+                or jobs.parent_id = $13::bigint -- since: 13
+            )
         order by jobs.queue, jobs.priority, jobs.position
-        limit $17::bigint
+        limit $18::bigint
     ) as looked
 ) as scanned
-where scanned.matches or scanned.place = $17::bigint
+where scanned.matches or scanned.place = $18::bigint
 order by scanned.queue, scanned.priority, scanned.position
-limit $16::integer;
+limit $17::integer;

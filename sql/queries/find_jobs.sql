@@ -8,9 +8,10 @@
 -- $5 tags text[]   (all of them)   $6 args text   (JSON that they contain)   $7 priorities text
 -- $8 created_after timestamptz   $9 created_before timestamptz
 -- $10 error text   (a part of an error's class and message)   $11 attempts text   (both ranges, as [1,50])
--- $12 schedules text[]   (runs of one of them)   (null says nothing, here and above)
--- $13 after bigint   (below this id)   $14 limit integer   $15 looked_at bigint
--- $16 state job_state   (the only one, if it is one of which an index tells)
+-- $12 schedules text[]   (runs of one of them)   $13 parent bigint   (what this job scheduled)
+--     (null says nothing, here and above)
+-- $14 after bigint   (below this id)   $15 limit integer   $16 looked_at bigint
+-- $17 state job_state   (the only one, if it is one of which an index tells)
 --
 -- Returns up to limit rows, the highest id first: id and matches, and as
 -- place how many were looked at. The row at which `looked_at` was reached is returned in
@@ -50,10 +51,10 @@ from (
             ) as matches
         from :"schema".jobs
         where
-            ($13::bigint is null or jobs.id < $13::bigint)
+            ($14::bigint is null or jobs.id < $14::bigint)
             and (
-                cast($16 as :"schema".job_state) is null
-                or jobs.state = cast($16 as :"schema".job_state)
+                cast($17 as :"schema".job_state) is null
+                or jobs.state = cast($17 as :"schema".job_state)
             )
             and ($1::bigint[] is null or jobs.id = any($1::bigint[]))
             and ($5::text[] is null or jobs.tags @> $5::text[])
@@ -61,10 +62,14 @@ from (
                 $12::text[] is null
                 or jobs.schedule = any($12::text[]) -- since: 9
             )
+            and (
+                $13::bigint is null
+                or jobs.parent_id = $13::bigint -- since: 13
+            )
         order by jobs.id desc
-        limit $15::bigint
+        limit $16::bigint
     ) as looked
 ) as scanned
-where scanned.matches or scanned.place = $15::bigint
+where scanned.matches or scanned.place = $16::bigint
 order by scanned.id desc
-limit $14::integer;
+limit $15::integer;

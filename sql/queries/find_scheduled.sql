@@ -8,8 +8,9 @@
 -- $5 tags text[]   (all of them)   $6 args text   (JSON that they contain)   $7 priorities text
 -- $8 created_after timestamptz   $9 created_before timestamptz
 -- $10 error text   (a part of an error's class and message)   $11 attempts text   (both ranges, as [1,50])
--- $12 schedules text[]   (runs of one of them)   (null says nothing, here and above)
--- $13 after_time timestamptz   $14 after_id bigint   $15 limit integer   $16 looked_at bigint
+-- $12 schedules text[]   (runs of one of them)   $13 parent bigint   (what this job scheduled)
+--     (null says nothing, here and above)
+-- $14 after_time timestamptz   $15 after_id bigint   $16 limit integer   $17 looked_at bigint
 --
 -- Returns up to limit rows, the earliest first: id and matches, and as
 -- place how many were looked at, and run_at. The row at which `looked_at` was reached is returned in
@@ -54,10 +55,10 @@ from (
         where
             jobs.state = 'scheduled'
             and (
-                $13::timestamptz is null
+                $14::timestamptz is null
                 or (
-                    jobs.run_at >= $13::timestamptz
-                    and (jobs.run_at, jobs.id) > ($13::timestamptz, $14::bigint)
+                    jobs.run_at >= $14::timestamptz
+                    and (jobs.run_at, jobs.id) > ($14::timestamptz, $15::bigint)
                 )
             )
             and ($1::bigint[] is null or jobs.id = any($1::bigint[]))
@@ -66,10 +67,14 @@ from (
                 $12::text[] is null
                 or jobs.schedule = any($12::text[]) -- since: 9
             )
+            and (
+                $13::bigint is null
+                or jobs.parent_id = $13::bigint -- since: 13
+            )
         order by jobs.run_at, jobs.id
-        limit $16::bigint
+        limit $17::bigint
     ) as looked
 ) as scanned
-where scanned.matches or scanned.place = $16::bigint
+where scanned.matches or scanned.place = $17::bigint
 order by scanned.run_at, scanned.id
-limit $15::integer;
+limit $16::integer;

@@ -28,6 +28,7 @@ select
     , jobs.lane -- since: 6
     , jobs.waits_in -- since: 6
     , encode(jobs.unique_key, 'hex') as unique_key -- since: 7
+    , jobs.parent_id -- since: 13
 from :"schema".jobs
 where jobs.id = any($1::bigint[])
 order by jobs.id;

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
 LIMIT = 50
+CHILDREN = 1_000
+"""Jobs that job 7 scheduled, about."""
 ROWS = {
     "failed": 1_000, "cancelled": 50, "available": 300_000, "scheduled": 300_000,
     "succeeded": 397_950, "running": 1_000,
@@ -26,7 +28,7 @@ ROWS = {
 FILL = f"""
 insert into asyncjobs.jobs (
     position, run_at, state, name, queue, priority, args, locked_by, attempt, finished_at,
-    errors, tags
+    errors, tags, parent_id
 )
 select
     number,
@@ -40,7 +42,8 @@ select
     1,
     case when state in ('failed', 'cancelled', 'succeeded') then now() end,
     case when state = 'failed' then '[{{"error": "ValueError", "message": "no"}}]'::jsonb end,
-    case when number % 100 = 5 then array['tag ' || number % 1000] end
+    case when number % 100 = 5 then array['tag ' || number % 1000] end,
+    case when number % 1000 = 9 then 7 when number % 10 = 1 then number end
 from (values {", ".join(str(row) for row in ROWS.items())}) as kind (state, many)
 cross join lateral generate_series(1, many) as number
 """
@@ -155,6 +158,26 @@ async def test_running_jobs_are_found_by_their_index(
     assert len(page.jobs) == LIMIT
     assert indexes(plans[0]) == {"jobs_running"}
     assert read(plans[0]) <= ROWS["running"] * 2
+
+
+@pytest.mark.parametrize("state", [None, "scheduled", "available", "succeeded"])
+async def test_what_a_job_scheduled_is_found_by_its_index(
+    adapter: PostgresAdapter, plans: list[Any], state: str | None
+) -> None:
+    where = JobFilter(parent=7, state=state)
+    page = await adapter.admin.find(where, limit=LIMIT)
+    assert len(page.jobs) == LIMIT
+    assert (await adapter.admin.count(where)).jobs >= LIMIT
+    for plan in plans:
+        assert indexes(plan) == {"jobs_children"}
+        assert read(plan) <= 1.1 * CHILDREN, plan
+
+
+async def test_a_page_of_what_a_job_scheduled_reads_no_more_than_it_shows(
+    adapter: PostgresAdapter, plans: list[Any]
+) -> None:
+    await adapter.admin.find(JobFilter(parent=7), limit=LIMIT)
+    assert read(plans[0]) <= 2 * LIMIT
 
 
 SEARCHES = [

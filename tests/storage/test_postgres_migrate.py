@@ -195,6 +195,31 @@ async def test_a_schema_without_results_refuses_to_keep_one_and_takes_all_else(
     await adapter.close()
 
 
+async def test_a_schema_without_parents_stores_what_jobs_schedule_all_the_same(
+    empty_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = all_migrations()
+    before = next(number for number, step in enumerate(every) if step.name.endswith("_parents"))
+    with monkeypatch.context() as older:
+        older.setattr(migrate, "all_migrations", lambda: every[:before])
+        await migrate_database(empty_dsn)
+    child = NewJob("x", "default", 50, "{}", parent_id=7)
+    mixed, alike = [child, child._replace(queue="email")], [child, child]
+    special = [child._replace(extras=Extras(tags=("vip",)))]
+
+    async def parents() -> set[int | None]:
+        adapter = PostgresAdapter(empty_dsn)
+        await adapter.open()
+        stored = [await adapter.enqueue(jobs) for jobs in (mixed, alike, special)]
+        records = await adapter.get([job.id for jobs in stored for job in jobs])
+        await adapter.close()
+        return {record.parent_id for record in records}
+
+    assert await parents() == {None}
+    await migrate_database(empty_dsn)
+    assert await parents() == {7}
+
+
 async def test_the_schema_before_the_last_works_for_what_it_knows(
     empty_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import anyio
 import pytest
 
-from asyncjobs import JobContext, current_job
+from asyncjobs import JobContext, JobManager, MemoryAdapter, current_job
 from asyncjobs.types import NewJob
 
 if TYPE_CHECKING:
@@ -295,3 +295,67 @@ async def test_a_worker_goes_on_when_what_ended_has_been_recorded(
     async with bench.working():
         while len(ran) < 200:
             await asyncio.sleep(0.005)
+
+
+async def test_what_a_job_schedules_knows_that_job(bench: Any) -> None:
+    @bench.jobs.job
+    async def send(number: int) -> None: ...
+
+    @bench.jobs.job
+    async def plan() -> None:
+        await bench.later(send(1))
+        await bench.later.many([send(2), send(3)])
+        await asyncio.create_task(bench.later(send(4), tags=["late"]))
+
+    @bench.jobs.job
+    def plan_in_a_thread() -> None:
+        bench.later.from_thread(send(5))
+
+    async with bench.working():
+        one = await bench.later(plan())
+        two = await bench.later(plan_in_a_thread())
+        for stored in (one, two):
+            assert stored.parent_id is None
+            await bench.until(stored.id, "succeeded")
+        found = await bench.later.find(name="send")
+        assert {json.loads(job.args)["number"]: job.parent_id for job in found.jobs} == {
+            1: one.id, 2: one.id, 3: one.id, 4: one.id, 5: two.id
+        }  # fmt: skip
+        assert (await bench.later.job(found.jobs[0].id)).parent_id in (one.id, two.id)
+        assert {job.name for job in (await bench.later.find(parent=one.id)).jobs} == {"send"}
+        assert (await bench.record(one.id)).parent_id is None
+
+
+async def test_a_job_of_another_storage_is_no_parent(bench: Any) -> None:
+    others = JobManager(adapters={"main": MemoryAdapter()}, queues=["default"], workers=[])
+    elsewhere = others.create_scheduler(adapter="main")
+
+    @others.job
+    async def send() -> None: ...
+
+    @bench.jobs.job
+    async def plan() -> None:
+        await elsewhere(send())
+
+    async with others, bench.working():
+        stored = await bench.later(plan())
+        await bench.until(stored.id, "succeeded")
+        [job] = (await elsewhere.find()).jobs
+        assert job.parent_id is None
+
+
+async def test_a_unique_job_that_existed_is_not_the_child_of_who_asked_for_it(bench: Any) -> None:
+    @bench.jobs.job
+    async def send() -> None: ...
+
+    seen: list[int | None] = []
+
+    @bench.jobs.job
+    async def plan() -> None:
+        for _ in range(2):
+            seen.append((await bench.later(send(), unique="only", wait=600)).parent_id)
+
+    async with bench.working():
+        stored = await bench.later(plan())
+        await bench.until(stored.id, "succeeded")
+    assert seen == [stored.id, None]

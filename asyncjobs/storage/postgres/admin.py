@@ -211,6 +211,7 @@ def conditions(where: JobFilter) -> list[Any]:
         where.error,
         range_of(*where.attempts),
         where.schedules,
+        where.parent,
     ]
 
 

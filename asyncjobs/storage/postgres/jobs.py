@@ -57,12 +57,13 @@ class JobsTable:
         """Store *jobs* by the gathering lane, or by the user's own connection."""
         if not jobs:
             return []
-        *columns, extras = zip(*jobs, strict=True)
+        *columns, extras, parents = zip(*jobs, strict=True)
         if any(one is not None and one.unique is not None for one in extras):
             return await self._unique.enqueue(jobs, connection)
         if any(extras):
             return await self._enqueue_special(jobs, connection)
         args = columns.pop(ARGS)
+        columns.append(parents)
         if all(column.count(column[0]) == len(jobs) for column in columns):
             common = [column[0] for column in columns]
             common.insert(ARGS, SEPARATOR.join(args))

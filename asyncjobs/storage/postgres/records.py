@@ -30,5 +30,6 @@ def as_record(job: NewJob) -> dict[str, Any]:
         "queue_lane": extras.queue_lane,
         "schedule": extras.schedule,
         "tick": extras.tick and extras.tick.isoformat(),
+        "parent_id": job.parent_id,
     }
     return {key: value for key, value in record.items() if value not in (None, ())}

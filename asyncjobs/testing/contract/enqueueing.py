@@ -131,6 +131,18 @@ class Enqueueing:
         assert ids_of(await storage.get([second])) == [second]
         assert await storage.get([]) == []
 
+    async def test_a_job_knows_which_job_scheduled_it(self, storage: Storage) -> None:
+        [parent] = await store(storage)
+        special, other = Extras(tags=("red",)), a_job("other", parent_id=parent)
+        for jobs in (
+            [a_job(parent_id=parent), a_job(parent_id=parent)],
+            [a_job(parent_id=parent), a_job(), a_job(parent_id=parent + 7), other],
+            [a_job(extras=special, parent_id=parent), a_job()],
+        ):
+            for job, stored in zip(jobs, await store(storage, *jobs), strict=True):
+                assert (await record_of(storage, stored)).parent_id == job.parent_id
+        assert (await record_of(storage, parent)).parent_id is None
+
     async def test_counts_are_by_queue_and_state(self, storage: Storage) -> None:
         worker = await storage.register(a_worker())
         assert await storage.counts() == {}

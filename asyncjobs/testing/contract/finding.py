@@ -116,6 +116,22 @@ class Finding:
         assert await found(storage, schedule=["none"]) == []
         assert (await record_of(storage, first)).schedule == "nightly"
 
+    async def test_jobs_are_found_by_the_job_that_scheduled_them(self, storage: Storage) -> None:
+        [parent] = await store(storage)
+        first, second, _, _ = await store(
+            storage,
+            a_job(parent_id=parent),
+            a_job(parent_id=parent, wait=60),
+            a_job(parent_id=parent + 7),
+            a_job(),
+        )
+        assert await found(storage, parent=parent) == [second, first]
+        assert await found(storage, parent=parent, state="scheduled") == [second]
+        assert await found(storage, parent=parent, state="available") == [first]
+        assert await found(storage, parent=first) == []
+        assert await storage.admin.delete(JobFilter(parent=parent)) == 2
+        assert await found(storage, parent=parent + 7) != []
+
     async def test_jobs_are_found_by_their_state(self, storage: Storage) -> None:
         ids = await one_in_each_state(storage)
         for state, number in ids.items():

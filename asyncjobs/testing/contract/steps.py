@@ -34,9 +34,10 @@ def a_job(
     wait: float | None = None,
     wait_until: datetime | None = None,
     extras: Extras | None = None,
+    parent_id: int | None = None,
 ) -> NewJob:
     """Return a job to store."""
-    return NewJob(name, queue, priority, args, wait, wait_until, extras)
+    return NewJob(name, queue, priority, args, wait, wait_until, extras, parent_id)
 
 
 def a_worker(

@@ -14,6 +14,7 @@ from asyncjobs.testing.contract.steps import (
     eventually,
     hold,
     record_of,
+    store,
     together,
 )
 from asyncjobs.types import Extras, JobState, Outcome, Unique
@@ -220,6 +221,14 @@ class Uniqueness:
         [claimed] = await storage.claim(worker, ["email"], BATCH)
         assert (claimed.id, json.loads(claimed.args)) == (first.id, {"n": 2})
         assert await claim_all(storage, worker) == []
+
+    async def test_a_replaced_job_is_that_of_whoever_replaced_it(self, storage: Storage) -> None:
+        [one, other] = await store(storage, a_job(), a_job())
+        first = await put(storage, a_unique_job()._replace(parent_id=one))
+        for on_conflict, parent in (("ignore", one), ("reschedule", one), ("replace", other)):
+            job = a_unique_job(on_conflict=on_conflict)._replace(parent_id=other)
+            assert (await put(storage, job)).id == first.id
+            assert (await record_of(storage, first.id)).parent_id == parent
 
     async def test_a_replaced_job_keeps_its_place(self, storage: Storage) -> None:
         first = await put(storage, a_unique_job())
