@@ -25,6 +25,10 @@ from (
             $13::bigint is null
             or jobs.parent_id = $13::bigint -- since: 13
         )
+        and ( -- since: 6
+            cast($4 as :"schema".job_state[]) is distinct from '{waiting}' -- since: 6
+            or jobs.waits_in is not null -- since: 6
+        ) -- since: 6
         and ($2::text[] is null or jobs.name = any($2::text[]))
         and ($3::text[] is null or jobs.queue = any($3::text[]))
         and (cast($4 as :"schema".job_state[]) is null or jobs.state = any(cast($4 as :"schema".job_state[])))

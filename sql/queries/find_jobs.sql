@@ -66,6 +66,10 @@ from (
                 $13::bigint is null
                 or jobs.parent_id = $13::bigint -- since: 13
             )
+            and ( -- since: 6
+                cast($4 as :"schema".job_state[]) is distinct from '{waiting}' -- since: 6
+                or jobs.waits_in is not null -- since: 6
+            ) -- since: 6
         order by jobs.id desc
         limit $16::bigint
     ) as looked

@@ -23,12 +23,12 @@ CHILDREN = 1_000
 """Jobs that job 7 scheduled, about."""
 ROWS = {
     "failed": 1_000, "cancelled": 50, "available": 300_000, "scheduled": 300_000,
-    "succeeded": 397_950, "running": 1_000,
+    "succeeded": 397_890, "running": 1_000, "waiting": 60,
 }  # fmt: skip
 FILL = f"""
 insert into asyncjobs.jobs (
     position, run_at, state, name, queue, priority, args, locked_by, attempt, finished_at,
-    errors, tags, parent_id
+    errors, tags, parent_id, waits_in
 )
 select
     number,
@@ -43,7 +43,8 @@ select
     case when state in ('failed', 'cancelled', 'succeeded') then now() end,
     case when state = 'failed' then '[{{"error": "ValueError", "message": "no"}}]'::jsonb end,
     case when number % 100 = 5 then array['tag ' || number % 1000] end,
-    case when number % 1000 = 9 then 7 when number % 10 = 1 then number end
+    case when number % 1000 = 9 then 7 when number % 10 = 1 then number end,
+    case when state = 'waiting' then 'key:only' end
 from (values {", ".join(str(row) for row in ROWS.items())}) as kind (state, many)
 cross join lateral generate_series(1, many) as number
 """
@@ -116,6 +117,7 @@ PAGES = [
     (JobFilter(state="available"), "jobs_available"),
     (JobFilter(state="available", queue="email"), "jobs_available"),
     (JobFilter(state="scheduled"), "jobs_scheduled"),
+    (JobFilter(state="waiting"), "jobs_waiting"),
     (JobFilter(name="note"), "jobs_pkey"),
     (JobFilter(queue="default"), "jobs_pkey"),
     (JobFilter(priority=51), "jobs_pkey"),
