@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from asyncjobs.dashboard.story import arguments_of, errors_of, meta_of
+from asyncjobs.dashboard.story import (
+    arguments_of,
+    errors_of,
+    meta_of,
+    progress_of,
+    result_of,
+)
 
 if TYPE_CHECKING:
     from asyncjobs.glance.overview import Overview
@@ -102,6 +108,14 @@ class CountAnswer(BaseModel):
     is_exact: bool
 
 
+class ProgressAnswer(BaseModel):
+    """How far a job said it is."""
+
+    done: float
+    """From 0 to 1."""
+    message: str
+
+
 class JobAnswer(BaseModel):
     """A job. What is hidden by the dashboard is hidden here."""
 
@@ -121,6 +135,13 @@ class JobAnswer(BaseModel):
     tags: list[str]
     errors: list[Any]
     unique_key: str | None
+    schedule: str | None
+    """The schedule whose run it is."""
+    parent_id: int | None
+    """The job that scheduled it while it ran."""
+    progress: ProgressAnswer | None
+    result: Any
+    """What it returned, if that is kept."""
 
 
 class PageAnswer(BaseModel):
@@ -185,6 +206,7 @@ class OverviewAnswer(BaseModel):
 
 def job_answer(record: JobRecord, redaction: Redaction) -> JobAnswer:
     """Return what the API says of *record*."""
+    progress = progress_of(record)
     return JobAnswer(
         id=record.id,
         name=record.name,
@@ -202,6 +224,10 @@ def job_answer(record: JobRecord, redaction: Redaction) -> JobAnswer:
         tags=list(record.tags),
         errors=errors_of(record),
         unique_key=record.unique_key,
+        schedule=record.schedule,
+        parent_id=record.parent_id,
+        progress=None if progress is None else ProgressAnswer(**progress._asdict()),
+        result=result_of(record, redaction),
     )
 
 

@@ -69,6 +69,7 @@ environment.filters |= {
         "instant",
         "moment",
         "number",
+        "percent",
         "plural",
         "quoted",
         "rate",

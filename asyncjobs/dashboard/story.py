@@ -40,6 +40,14 @@ class Failure(NamedTuple):
     traceback: Sequence[Fold]
 
 
+class Progress(NamedTuple):
+    """How far a job said it is."""
+
+    done: float
+    """From 0 to 1."""
+    message: str
+
+
 class Event(NamedTuple):
     """Something that happened to a job, or will."""
 
@@ -66,6 +74,22 @@ def meta_of(record: JobRecord) -> dict[str, Any]:
     """Return the user's own facts."""
     found = extra_of(record).get("meta")
     return found if isinstance(found, dict) else {}
+
+
+def progress_of(record: JobRecord) -> Progress | None:
+    """Return how far the job said it is; None if it said nothing, or somebody wrote nonsense."""
+    found = json.loads(record.progress) if record.progress else None
+    if not isinstance(found, dict):
+        return None
+    done, message = found.get("done"), found.get("message")
+    if isinstance(done, bool) or not isinstance(done, int | float) or not 0 <= done <= 1:
+        return None
+    return Progress(done, "" if message is None else str(message))
+
+
+def result_of(record: JobRecord, redaction: Redaction) -> Any:
+    """Return what may be shown of what the job returned; None also if nothing is kept."""
+    return None if record.result is None else redaction.result(json.loads(record.result))
 
 
 def failures_of(record: JobRecord) -> list[Failure]:
@@ -117,6 +141,12 @@ def later_line(record: JobRecord, redaction: Redaction) -> str:
     options = [f"queue={record.queue!r}", f"priority={record.priority}"]
     if record.tags:
         options.append(f"tags={list(record.tags)!r}")
+    if meta := meta_of(record):
+        options.append(f"meta={redaction.value(meta)!r}")
+    if record.lane is not None and record.lane.startswith("key:"):
+        options.append(f"concurrency_key={record.lane.removeprefix('key:')!r}")
+    if (retain := extra_of(record).get("retain")) is not None:
+        options.append(f"retain={retain!r}")
     name = record.name if record.name.isidentifier() else f"jobs.registry[{record.name!r}]"
     return f"await later({name}({call}), {', '.join(options)})"
 

@@ -8,6 +8,10 @@ from asyncjobs.redaction import HIDDEN, Redact, Redaction
 
 __all__ = ["HIDDEN", "Redact", "Redaction", "restore"]
 
+    def result(self, value: Any) -> Any:
+        """Return what may be shown of what a job returned: nothing, where a function decides."""
+        return self.value(value) if self._shown is None else HIDDEN
+
 
 def restore(edited: Any, shown: Any, stored: Any) -> Any:
     """Return *edited* with what is still as it was *shown* put back as it is *stored*.

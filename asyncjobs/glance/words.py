@@ -66,6 +66,11 @@ def share(part: float, whole: float) -> str:
     return "<0.1%" if percent < 0.1 else f"{_two_digits(percent)}%"
 
 
+def percent(part: float) -> str:
+    """Return a share of 1 in whole percent, 100% only for all of it."""
+    return f"{int(100 * part)}%"
+
+
 def count_of(value: int, most: int) -> str:
     """Return a count that stops at *most*."""
     return f"{number(most)}+" if value >= most else number(value)

@@ -35,7 +35,17 @@ def make_manager(adapter: Any) -> tuple[JobManager, Scheduler]:
     async def divide(a: int, b: int) -> float:
         return a / b
 
-    return jobs, jobs.create_scheduler(adapter="main")
+    @jobs.job
+    async def weigh(grams: int) -> dict[str, Any]:
+        return {"grams": grams, "iban": "CH93 0076"}
+
+    later = jobs.create_scheduler(adapter="main")
+
+    @jobs.job
+    async def plan(count: int) -> None:
+        await later.many([send_mail(number) for number in range(count)])
+
+    return jobs, later
 
 
 @contextmanager

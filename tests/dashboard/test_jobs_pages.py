@@ -8,9 +8,11 @@ import re
 from html import unescape
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
 import structlog
 
+from asyncjobs import current_job
 from asyncjobs.dashboard import Identity
 from asyncjobs.dashboard.pages.jobs import PAGE
 
@@ -131,9 +133,16 @@ async def test_pages_follow_each_other(site: Site, browser: httpx.AsyncClient) -
 
 async def test_words_to_complete_are_those_of_this_app(browser: httpx.AsyncClient) -> None:
     words = (await browser.get("/jobs/words.json")).json()
-    assert words["name"] == ["divide", "send_mail"]
+    assert words["name"] == ["divide", "plan", "send_mail", "weigh"]
     assert words["queue"] == ["default", "email"]
-    assert "state:" in words["filters"]
+    assert {"state:", "parent:", "args.user_id:"} <= {*words["filters"]}
+
+
+async def test_hidden_arguments_are_not_completed(site: Site) -> None:
+    async with site.asking(redact=["user_id"]) as browser:
+        words = (await browser.get("/jobs/words.json")).json()
+    assert "args.user_id:" not in words["filters"]
+    assert "args.subject:" in words["filters"]
 
 
 # One job
@@ -146,9 +155,116 @@ async def test_a_job_is_shown_with_its_failure(site: Site, browser: httpx.AsyncC
     for part in (
         f"divide <span class=\"soft\">#{job.id}</span>", "ZeroDivisionError", "division by zero",
         '"a": 1', '"why": "test"', ">red</a>", "Failed for good", "return a / b",
-        "await later(divide(a=1, b=0), queue='default', priority=50, tags=['red'])",
+        "await later(divide(a=1, b=0), queue='default', priority=50, tags=['red'],"
+        " meta={'why': 'test'})",
     ):  # fmt: skip
         assert part in text, part
+
+
+async def test_a_result_that_is_kept_is_shown(site: Site) -> None:
+    job = await site.later(site.jobs.registry["divide"](1, 4), retain=600)
+    secret = await site.later(site.jobs.registry["weigh"](7), retain=600)
+    await site.jobs.workoff()
+    async with site.asking(redact=["iban"]) as browser:
+        text = unescape((await browser.get(f"/jobs/{job.id}")).text)
+        assert "Result</h2>" in text
+        assert "<code>0.25</code>" in text
+        assert "retain=600.0)" in text
+        text = unescape((await browser.get(f"/jobs/{secret.id}")).text)
+        assert '"grams": 7' in text
+        assert '"iban": "[hidden]"' in text
+        answer = (await browser.get(f"/api/jobs/{secret.id}")).json()
+        assert answer["result"] == {"grams": 7, "iban": "[hidden]"}
+    async with site.asking(redact=lambda job, args: args) as browser:
+        text = unescape((await browser.get(f"/jobs/{secret.id}")).text)
+        assert '<code>"[hidden]"</code>' in text
+    async with site.asking() as browser:
+        kept_none = await site.later(site.jobs.registry["divide"](1, 4))
+        assert "Result</h2>" not in (await browser.get(f"/jobs/{kept_none.id}")).text
+
+
+async def test_a_job_leads_to_who_scheduled_it_and_to_what_it_scheduled(
+    site: Site, browser: httpx.AsyncClient
+) -> None:
+    plan = await site.later(site.jobs.registry["plan"](12))
+    await site.jobs.workoff()
+    text = unescape((await browser.get(f"/jobs/{plan.id}")).text)
+    assert "What it scheduled</h2>" in text
+    children = ids_in(text)
+    assert children == sorted(children, reverse=True)
+    assert len(children) == 10
+    assert f'jobs?q=parent%3A{plan.id}"' in text
+    found = await browser.get("/jobs", params={"q": f"parent:{plan.id}"})
+    assert len(ids_in(found.text)) == 12
+    child = unescape((await browser.get(f"/jobs/{children[0]}")).text)
+    assert f'<a href="../jobs/{plan.id}">plan</a>' in child
+    assert "What it scheduled</h2>" not in child
+    assert (await browser.get(f"/api/jobs/{children[0]}")).json()["parent_id"] == plan.id
+    await site.later.delete(plan.id)
+    child = unescape((await browser.get(f"/jobs/{children[0]}")).text)
+    assert f'job #{plan.id} <span class="soft">of which nothing is stored any more' in child
+
+
+async def test_how_far_a_job_is_is_shown_with_who_runs_it(
+    site: Site, browser: httpx.AsyncClient
+) -> None:
+    told, end = asyncio.Event(), asyncio.Event()
+
+    @site.jobs.job
+    async def climb() -> None:
+        current_job().progress(0.405, "camp 2 <of 5>")
+        told.set()
+        await end.wait()
+
+    stop = asyncio.Event()
+    working = asyncio.create_task(site.jobs.work(stop))
+    job = await site.later(climb())
+    await told.wait()
+    async with asyncio.timeout(30):
+        while "<strong>40%</strong> camp 2 &lt;of 5&gt;" not in (
+            text := (await browser.get(f"/jobs/{job.id}")).text
+        ):
+            await asyncio.sleep(0.02)
+    assert 'value="0.405"' in text
+    assert "Runs on</dt>" in text
+    answer = (await browser.get(f"/api/jobs/{job.id}")).json()
+    assert answer["progress"] == {"done": 0.405, "message": "camp 2 <of 5>"}
+    end.set()
+    stop.set()
+    await working
+    assert "Progress</h2>" not in (await browser.get(f"/jobs/{job.id}")).text
+
+
+@pytest.mark.parametrize("stored", ["7", "[]", '{"done": "x"}', '{"done": 2}', "{}"])
+async def test_progress_of_somebody_elses_making_is_left_out(
+    site: Site, browser: httpx.AsyncClient, dsn: str, stored: str
+) -> None:
+    job = await site.later(site.jobs.registry["divide"](1, 4), wait=600)
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("update asyncjobs.jobs set progress = $1", stored)
+    await connection.close()
+    text = (await browser.get(f"/jobs/{job.id}")).text
+    assert "Progress</h2>" not in text
+    assert (await browser.get(f"/api/jobs/{job.id}")).json()["progress"] is None
+
+
+async def test_the_line_that_is_copied_stores_a_job_like_it(
+    site: Site, browser: httpx.AsyncClient
+) -> None:
+    job = await site.later(
+        site.jobs.registry["send_mail"](7, subject="it's \"new\"\n"),
+        tags=["red"], meta={"a": [1, None, True]}, concurrency_key="k'1", retain=60, priority=3,
+    )  # fmt: skip
+    page = (await browser.get(f"/jobs/{job.id}")).text
+    [line] = re.findall(r'<code id="line">await (.*)</code>', page)
+    names = {"later": site.later, "send_mail": site.jobs.registry["send_mail"]}
+    copy = await eval(unescape(line), names)
+    one, other = [await site.later.get(number) for number in (job.id, copy.id)]
+    assert one is not None
+    assert other is not None
+    for fact in ("name", "args", "queue", "priority", "tags", "meta", "lane"):
+        assert getattr(one, fact) == getattr(other, fact), fact
+    assert "retain" in str(other.extra)
 
 
 async def test_a_job_that_is_not_there_is_explained(browser: httpx.AsyncClient) -> None:
@@ -162,8 +278,6 @@ async def test_a_job_that_is_not_there_is_explained(browser: httpx.AsyncClient) 
 async def test_a_job_of_somebody_elses_making_is_shown(
     site: Site, browser: httpx.AsyncClient, dsn: str
 ) -> None:
-    import asyncpg
-
     connection = await asyncpg.connect(dsn)
     errors = [
         None,

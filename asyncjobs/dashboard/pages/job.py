@@ -21,16 +21,24 @@ from asyncjobs.dashboard.story import (
     later_line,
     meta_of,
     pretty,
+    progress_of,
+    result_of,
 )
 from asyncjobs.errors import ArgumentError, JobExistsError, UnknownJobError
+from asyncjobs.filters import JobFilter
 from asyncjobs.glance.redaction import restore
+from asyncjobs.types import JobState
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from asyncjobs.dashboard.desk import Desk
+    from asyncjobs.storage.overview import WorkerStatus
     from asyncjobs.types import JobRecord
 
+CHILDREN = 10
+"""Jobs that it scheduled, on its own page: the newest."""
 EDITABLE = ("scheduled", "waiting", "available", "succeeded", "failed", "cancelled")
 
 
@@ -44,6 +52,11 @@ async def show(request: Request) -> Response:
         job=record,
         args=pretty(desk.redaction.arguments(record.name, arguments_of(record))),
         meta=pretty(desk.redaction.value(meta)) if meta else "",
+        result=pretty(result_of(record, desk.redaction)) if record.result else "",
+        progress=progress_of(record),
+        parent=await _parent(desk, record),
+        children=await desk.storage.admin.find(JobFilter(parent=record.id), limit=CHILDREN),
+        worker=await _worker(desk, record),
         events=events_of(record),
         failures=len(failures_of(record)),
         line=later_line(record, desk.redaction),
@@ -84,6 +97,19 @@ def _edited(request: Request, record: JobRecord, text: str) -> dict[str, Any]:
     shown = desk_of(request).redaction.arguments(record.name, stored)
     restored: dict[str, Any] = restore(edited, shown, stored)
     return restored
+
+
+async def _parent(desk: Desk, record: JobRecord) -> JobRecord | None:
+    # None also if nothing is stored of it any more.
+    found = [] if record.parent_id is None else await desk.storage.get([record.parent_id])
+    return found[0] if found else None
+
+
+async def _worker(desk: Desk, record: JobRecord) -> WorkerStatus | None:
+    if record.state != JobState.RUNNING:
+        return None
+    workers = await desk.glance.workers.get()
+    return next((w for w in workers if any(job.id == record.id for job in w.jobs)), None)
 
 
 async def _record(request: Request) -> JobRecord:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from asyncjobs.dashboard.desk import Desk
+
 PAGE = 50
 """Jobs on a page."""
 NONE = JobFilter(ids=[])
@@ -71,7 +73,7 @@ async def words(request: Request) -> Response:
     tags = {tag for job in desk.manager.registry for tag in job.options.tags or ()}
     return JSONResponse(
         {
-            "filters": FILTERS,
+            "filters": [*FILTERS, *_arguments(desk)],
             "name": await desk.names(),
             "queue": desk.manager.queues,
             "state": [state.value for state in JobState],
@@ -80,8 +82,19 @@ async def words(request: Request) -> Response:
             "priority": ["<50", ">50"],
             "after": ["1h", "1d", "1w"],
             "before": ["1h", "1d", "1w"],
+            "schedule": await _schedules(desk),
         }
     )
+
+
+def _arguments(desk: Desk) -> list[str]:
+    found = {name for job in desk.manager.registry for name in job.codec.signature.parameters}
+    return [f"args.{name}:" for name in sorted(found) if not desk.redaction.hides(name)]
+
+
+async def _schedules(desk: Desk) -> list[str]:
+    found = await desk.storage.schedules.find(limit=PAGE)
+    return [schedule.name for schedule in found]
 
 
 async def confirm(request: Request) -> Response:

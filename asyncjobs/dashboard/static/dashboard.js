@@ -122,6 +122,7 @@
     if (!target || document.hidden || isBusy()) return;
     try {
       const answer = await fetch(location.href, { headers: { "X-Asyncjobs": "refresh" }, cache: "no-store" });
+      if (answer.status === 404) { clearInterval(timer); say("Gone", false); return; }
       if (!answer.ok) throw new Error(String(answer.status));
       const found = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("#live");
       if (!found) throw new Error("no part to put in");
@@ -229,7 +230,7 @@
     const [, name, value] = /^([\w.]+:)?(.*)$/s.exec(word);
     const known = name ? (words[name.slice(0, -1)] ?? []).map((text) => name + (/[\s"]/.test(text) ? JSON.stringify(text) : text)) : (words.filters ?? []);
     const wanted = value.replace(/"/g, "").toLowerCase();
-    const fits = known.filter((text) => text.toLowerCase().includes(name ? wanted : word.toLowerCase()) && text !== word).slice(0, 12);
+    const fits = known.filter((text) => text.toLowerCase().includes(name ? wanted : word.toLowerCase()) && text !== word).slice(0, 20);
     search.at = -1;
     list.replaceChildren(...fits.map((text, index) => {
       const item = document.createElement("li");
