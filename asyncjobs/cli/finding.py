@@ -37,7 +37,7 @@ Query = Annotated[
     list[str] | None,
     typer.Argument(
         help="Ids, parts of names, and name:, state:, queue:, tag:, args.x:, error:, attempt:, "
-        "priority:, after:, before:, as in the dashboard's search.",
+        "priority:, parent:, after:, before:, as in the dashboard's search.",
         show_default=False,
     ),
 ]
@@ -48,7 +48,7 @@ async def understood(opened: Opened, query: Sequence[str] | None) -> JobFilter:
     text = " ".join(_one_word(word) for word in query or ())
     registered = [job.name for job in opened.jobs.registry]
     names = sorted({*registered, *await opened.storage.statistics.names()})
-    found = parse(text, names, Redaction(()))
+    found = parse(text, names, Redaction(opened.jobs.redact))
     if found.problems:
         raise ConfigError(" ".join(found.problems))
     return found.where
@@ -75,7 +75,8 @@ def list_jobs(
         where = await understood(opened, query)
         page = await opened.later.find(where, limit=limit)
         if as_json:
-            print_json([job_as_json(record) for record in page.jobs])
+            redaction = Redaction(opened.jobs.redact)
+            print_json([job_as_json(record, redaction) for record in page.jobs])
             return 0
         now = datetime.now(UTC)
         print_table(
@@ -106,22 +107,27 @@ def show(
         if record is None:
             print(f"there is no job {job_id}: it never was, or its row was removed when it ended")
             return NOTHING_DONE
+        redaction = Redaction(opened.jobs.redact)
         if as_json:
-            print_json(job_as_json(record))
+            print_json(job_as_json(record, redaction))
         else:
-            _show(record)
+            _show(record, redaction)
         return 0
 
     run_opened(ctx, adapter, look)
 
 
-def job_as_json(record: JobRecord) -> dict[str, Any]:
-    """Return what is stored of a job as a JSON object."""
+def job_as_json(record: JobRecord, redaction: Redaction) -> dict[str, Any]:
+    """Return what may be shown of a stored job as a JSON object."""
     told = record._asdict()
     del told["extra"]
-    for name in ("args", "errors", "progress", "result"):
+    for name in ("errors", "progress", "result"):
         told[name] = None if told[name] is None else json.loads(told[name])
-    return {**told, "tags": list(record.tags), "meta": record.meta}
+    if record.result is not None:
+        told["result"] = redaction.result(told["result"])
+    args = redaction.arguments_of(record)
+    meta = redaction.value(record.meta)
+    return {**told, "args": args, "tags": list(record.tags), "meta": meta}
 
 
 def _row(record: JobRecord, now: datetime) -> list[object]:
@@ -137,8 +143,13 @@ def _row(record: JobRecord, now: datetime) -> list[object]:
     ]  # fmt: skip
 
 
-def _show(record: JobRecord) -> None:
+def _as_text(value: Any) -> str | None:
+    return None if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _show(record: JobRecord, redaction: Redaction) -> None:
     console, now = Console(), datetime.now(UTC)
+    told = job_as_json(record, redaction)
     facts: dict[str, object] = {
         "job": f"{record.name} #{record.id}",
         "state": record.state if record.waits_in is None else f"waiting in {record.waits_in}",
@@ -157,10 +168,10 @@ def _show(record: JobRecord) -> None:
         for name, at in moments.items()
         if at is not None
     }
-    facts |= {"args": record.args, "result": record.result, "progress": record.progress}
-    context = told_in(record.extra).get("context")
-    facts |= {"tags": ", ".join(record.tags), "meta": record.meta, "context": context}
-    facts["unique key"] = record.unique_key
+    facts |= {name: _as_text(told[name]) for name in ("args", "result", "progress")}
+    context = redaction.value(told_in(record.extra).get("context"))
+    facts |= {"tags": ", ".join(record.tags), "meta": told["meta"], "context": context}
+    facts |= {"unique key": record.unique_key, "parent": record.parent_id}
     for name, value in facts.items():
         if value not in (None, "", {}):
             console.print(Text.assemble((f"{name:<11}", "bold"), plain(value)), soft_wrap=True)

@@ -11,9 +11,9 @@ from starlette.exceptions import HTTPException
 from asyncjobs.dashboard.models import Changed, Name, Strict, Text
 from asyncjobs.dashboard.operation import Call, Operation
 from asyncjobs.dashboard.pages.schedules import RUNS, TICKS, is_removable
-from asyncjobs.dashboard.story import arguments_of
 from asyncjobs.dashboard.timetable import next_ticks, timetable
 from asyncjobs.errors import RecurrenceError
+from asyncjobs.glance.redaction import arguments_of
 from asyncjobs.glance.standings import told_of
 from asyncjobs.schedule_types import Standing  # noqa: TC001 - pydantic reads it
 

@@ -48,7 +48,7 @@ def create_dashboard(
     adapter: str | None = None,
     auth: Auth | None = None,
     read_only: bool = False,
-    redact: Redact = (),
+    redact: Redact | None = None,
     title: str = "Jobs",
 ) -> Dashboard:
     """Return the dashboard of *manager* as an ASGI app; see `JobManager.dashboard`."""
@@ -57,7 +57,7 @@ def create_dashboard(
         _adapter(manager, adapter),
         title=title,
         read_only=read_only,
-        redaction=Redaction(redact),
+        redaction=Redaction(manager.redact if redact is None else redact),
     )
     return Dashboard(desk, auth)
 

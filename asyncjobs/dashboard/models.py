@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from asyncjobs.dashboard.story import (
-    arguments_of,
     errors_of,
     meta_of,
     progress_of,
@@ -219,7 +218,7 @@ def job_answer(record: JobRecord, redaction: Redaction) -> JobAnswer:
         attempted_at=record.attempted_at,
         finished_at=record.finished_at,
         expires_at=record.expires_at,
-        args=redaction.arguments(record.name, arguments_of(record)),
+        args=redaction.arguments_of(record),
         meta=redaction.value(meta_of(record)),
         tags=list(record.tags),
         errors=errors_of(record),

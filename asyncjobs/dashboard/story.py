@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from asyncjobs.glance.redaction import Redaction
-    from asyncjobs.schedule_types import Schedule
     from asyncjobs.types import JobRecord
 
 ENDED = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
@@ -133,7 +132,7 @@ def _last(record: JobRecord) -> Event:
 
 def later_line(record: JobRecord, redaction: Redaction) -> str:
     """Return the call of `later` that stores a job like this one."""
-    args = redaction.arguments(record.name, arguments_of(record))
+    args = redaction.arguments_of(record)
     call = ", ".join(
         f"{name}={value!r}" if name.isidentifier() else f"**{{{name!r}: {value!r}}}"
         for name, value in args.items()
@@ -151,15 +150,9 @@ def later_line(record: JobRecord, redaction: Redaction) -> str:
     return f"await later({name}({call}), {', '.join(options)})"
 
 
-def arguments_of(record: JobRecord | Schedule) -> dict[str, Any]:
-    """Return the stored arguments by name; what is no object has no names."""
-    found = json.loads(record.args)
-    return found if isinstance(found, dict) else {"args": found}
-
-
 def shown_arguments(record: JobRecord, redaction: Redaction) -> str:
     """Return the arguments in one line, without what is hidden."""
-    return summary(redaction.arguments(record.name, arguments_of(record)))
+    return summary(redaction.arguments_of(record))
 
 
 def when(record: JobRecord) -> tuple[str, datetime]:

@@ -1,16 +1,36 @@
-"""Putting back what a form was not shown. What is not shown: `asyncjobs.redaction`."""
+"""What of stored jobs is not shown, and how what was edited without seeing it is put back."""
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import TYPE_CHECKING, Any
 
-from asyncjobs.redaction import HIDDEN, Redact, Redaction
+from asyncjobs import redaction
+from asyncjobs.redaction import HIDDEN, Redact
 
-__all__ = ["HIDDEN", "Redact", "Redaction", "restore"]
+if TYPE_CHECKING:
+    from asyncjobs.schedule_types import Schedule
+    from asyncjobs.types import JobRecord
+
+__all__ = ["HIDDEN", "Redact", "Redaction", "arguments_of", "restore"]
+
+
+class Redaction(redaction.Redaction):
+    """Hides what *redact* says of stored jobs. Raises ConfigError for a name without a list."""
+
+    def arguments_of(self, record: JobRecord) -> dict[str, Any]:
+        """Return what may be shown of the arguments of a stored job."""
+        return self.arguments(record.name, arguments_of(record))
 
     def result(self, value: Any) -> Any:
         """Return what may be shown of what a job returned: nothing, where a function decides."""
         return self.value(value) if self._shown is None else HIDDEN
+
+
+def arguments_of(record: JobRecord | Schedule) -> dict[str, Any]:
+    """Return the stored arguments by name; what is no object has no names."""
+    found = json.loads(record.args)
+    return found if isinstance(found, dict) else {"args": found}
 
 
 def restore(edited: Any, shown: Any, stored: Any) -> Any:

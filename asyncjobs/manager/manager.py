@@ -51,8 +51,10 @@ class JobManager(Showing):
     *carry* names what goes with each job from where it is scheduled to where it runs: context
     variables of structlog by name, and `contextvars.ContextVar` objects. *worker_lifespan* is
     a function that returns an async context manager; it is entered once in each process that
-    works, around all jobs, and the mapping that it yields is ``current_job().state``. *redact*
-    says what of arguments neither the log nor the dashboard shows: see `dashboard`.
+    works, around all jobs, and the mapping that it yields is ``current_job().state``.
+
+    *redact* hides arguments from who looks at jobs by commands, dashboards and the log: names,
+    or a function of a job's name and its arguments that returns what to show of them.
 
     Raises ConfigError for anything that cannot be.
     """
@@ -78,7 +80,8 @@ class JobManager(Showing):
         self.queue_limits = {name: limit for name, limit in limits.items() if limit is not None}
         self.workers = tuple(workers)
         self.registry = JobRegistry(carry, redact)
-        self._staff, self.redact = Staff(self, worker_lifespan), redact
+        self._staff = Staff(self, worker_lifespan)
+        self.redact = () if redact is None else redact
         self._logger = logger
         self.schedulers: list[Scheduler] = []
         self._stack = contextlib.AsyncExitStack()

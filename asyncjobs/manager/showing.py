@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class Showing:
     """What `JobManager` offers of `asyncjobs.dashboard`, which is an extra and above it."""
 
-    redact: Redact | None
+    redact: Redact
+    """What of arguments neither dashboards nor commands show."""
 
     def dashboard(
         self,
@@ -31,9 +32,9 @@ class Showing:
 
         It shows *adapter*, or the only one there is. *auth* is a function, async or not, from
         a request to an `asyncjobs.dashboard.Identity`, or to None; without it the dashboard
-        answers only on this machine. With *read_only* nobody changes anything. *redact* hides
-        arguments: names, or a function of a job's name and its arguments that returns what to
-        show of them. Without it the JobManager's own counts.
+        answers only on this machine. With *read_only* nobody changes anything. *redact* says
+        what is hidden, in place of the manager's word: names, or a function of a job's name
+        and its arguments that returns what to show of them.
 
         Needs the extra ``asyncjobs-pg[dashboard]``. Raises ConfigError, UnknownAdapterError.
         """
@@ -50,6 +51,6 @@ class Showing:
             adapter=adapter,
             auth=auth,
             read_only=read_only,
-            redact=(self.redact or ()) if redact is None else redact,
+            redact=redact,
             title=title,
         )

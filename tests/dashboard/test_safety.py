@@ -10,7 +10,7 @@ import pytest
 from fastapi.responses import RedirectResponse
 from starlette.routing import Route
 
-from asyncjobs import ConfigError, MemoryAdapter, UnknownAdapterError
+from asyncjobs import ConfigError, JobManager, MemoryAdapter, UnknownAdapterError
 from asyncjobs.dashboard import Identity, by_dependency, hash_password, password
 from tests.dashboard.sites import Site, make_manager
 
@@ -229,3 +229,23 @@ async def test_jobs_in_memory_are_shown_as_well() -> None:
     async with jobs, Site(jobs, later).asking() as browser:
         await later(jobs.registry["send_mail"](7))
         assert ">email</a>" in (await browser.get("/")).text
+
+
+async def test_what_the_manager_hides_is_hidden_by_each_dashboard_that_says_nothing_else() -> None:
+    jobs = JobManager(adapters={"main": MemoryAdapter()}, redact=["secret"])
+    later = jobs.create_scheduler(adapter="main")
+
+    @jobs.job
+    async def keep(secret: str, other: str) -> None: ...
+
+    site = Site(jobs, later)
+    async with jobs:
+        job = await later(keep("swordfish", "haddock"))
+        for options, hidden, shown in (
+            ({}, "swordfish", "haddock"),
+            ({"redact": ["other"]}, "haddock", "swordfish"),
+        ):
+            async with site.asking(**options) as browser:
+                text = (await browser.get(f"/jobs/{job.id}")).text
+            assert hidden not in text
+            assert shown in text

@@ -14,7 +14,6 @@ from asyncjobs.dashboard.pages.forms import field, read_form, see_other
 from asyncjobs.dashboard.pages.jobs import said
 from asyncjobs.dashboard.render import desk_of, page
 from asyncjobs.dashboard.story import (
-    arguments_of,
     events_of,
     extra_of,
     failures_of,
@@ -26,7 +25,7 @@ from asyncjobs.dashboard.story import (
 )
 from asyncjobs.errors import ArgumentError, JobExistsError, UnknownJobError
 from asyncjobs.filters import JobFilter
-from asyncjobs.glance.redaction import restore
+from asyncjobs.glance.redaction import arguments_of, restore
 from asyncjobs.types import JobState
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ async def show(request: Request) -> Response:
         request,
         "job.html",
         job=record,
-        args=pretty(desk.redaction.arguments(record.name, arguments_of(record))),
+        args=pretty(desk.redaction.arguments_of(record)),
         meta=pretty(desk.redaction.value(meta)) if meta else "",
         result=pretty(result_of(record, desk.redaction)) if record.result else "",
         progress=progress_of(record),
@@ -71,7 +70,7 @@ async def edit(request: Request) -> Response:
     """Ask for other arguments."""
     desk, record = desk_of(request), await _record(request)
     Actions(desk, identity_of(request))
-    shown = desk.redaction.arguments(record.name, arguments_of(record))
+    shown = desk.redaction.arguments_of(record)
     return page(request, "edit.html", job=record, args=pretty(shown), problem="")
 
 

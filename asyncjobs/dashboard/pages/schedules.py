@@ -13,8 +13,9 @@ from asyncjobs.dashboard.actions import Actions
 from asyncjobs.dashboard.guard import identity_of
 from asyncjobs.dashboard.pages.forms import field, read_form, see_other, text_of
 from asyncjobs.dashboard.render import desk_of, page
-from asyncjobs.dashboard.story import arguments_of, pretty
+from asyncjobs.dashboard.story import pretty
 from asyncjobs.dashboard.timetable import counted_from, next_ticks
+from asyncjobs.glance.redaction import arguments_of
 from asyncjobs.schedule_types import Standing
 
 if TYPE_CHECKING:
