@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from operator import add
 from typing import TYPE_CHECKING
 
 from asyncjobs.statistics import WIDTHS, Span, Tally
+from asyncjobs.storage.postgres.histograms import HistogramSum
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,12 +46,12 @@ class PostgresStatistics:
 
     async def tallies(self, width: int, count: int) -> dict[tuple[str, str], Tally]:
         """Return what ended lately, by queue and name."""
-        found: dict[tuple[str, str], Tally] = {}
-        for queue, name, *columns in await self._lanes.overview.fetch(
-            self._sql.read_durations, width, count
+        sums: dict[tuple[str, str], _Sum] = {}
+        for queue, name, *counts, waits, runs in await self._lanes.overview.fetch(
+            self._sql.read_durations, width, count, _wider(width, count)
         ):
-            found.setdefault((queue, name), Tally()).add(Tally(*columns))
-        return found
+            sums.setdefault((queue, name), _Sum()).add(counts, waits, runs)
+        return {key: each.tally() for key, each in sums.items()}
 
     async def history(
         self, width: int, count: int, names: Sequence[str] | None = None
@@ -72,6 +74,30 @@ class PostgresStatistics:
         await self._lanes.fleet.fetch(
             self._sql.prune_statistics, list(WIDTHS), list(WIDTHS.values())
         )
+
+
+class _Sum:
+    def __init__(self) -> None:
+        self._counts: tuple[int, ...] = (0, 0, 0, 0)
+        self._waits, self._runs = HistogramSum(), HistogramSum()
+
+    def add(self, counts: Sequence[int], waits: bytes, runs: bytes) -> None:
+        self._counts = tuple(map(add, self._counts, counts))
+        self._waits.add(waits)
+        self._runs.add(runs)
+
+    def tally(self) -> Tally:
+        return Tally(*self._counts, self._waits.counts(), self._runs.counts())
+
+
+def _wider(width: int, count: int) -> int | None:
+    """Return a width of which at least two spans fit into that time, all of them still kept."""
+    fits = [
+        wide
+        for wide, kept in WIDTHS.items()
+        if wide > width and wide % width == 0 and 2 * wide <= width * count <= kept - wide
+    ]
+    return max(fits, default=None)
 
 
 def _literal(numbers: list[int]) -> str:
