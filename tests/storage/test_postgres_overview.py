@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -13,6 +15,8 @@ import pytest
 from asyncjobs import JobFilter, JobManager, PostgresAdapter
 from asyncjobs.glance.findings import findings
 from asyncjobs.glance.glance import Glance
+from asyncjobs.glance.overview import PERIODS, Period
+from asyncjobs.statistics import CLASSES, WIDTHS, Tally
 from asyncjobs.storage.overview import COUNTED, LANE_COUNTED, SHOWN
 from asyncjobs.storage.postgres.overview import LOOKED_AT, SAMPLED, SETTINGS, TIMEOUT
 from asyncjobs.storage.postgres.statements import Statements
@@ -206,3 +210,50 @@ async def test_the_health_of_a_database_is_told(dsn: str) -> None:
         told = findings(health, [], [])
         assert any("poll" in finding.what for finding in told)
     await other.close()
+
+
+async def test_wide_spans_tell_the_same_as_the_narrow_ones(dsn: str) -> None:
+    chance, now = random.Random(7), datetime.now(UTC)
+    ends = [
+        (now - timedelta(seconds=chance.uniform(0, back)), f"job {n % 3}", chance.randrange(72))
+        for back in (600, 3_000, 3_600, 7_000, 80_000, 90_000, 600_000)
+        for n in range(60)
+    ]  # fmt: skip
+    rows = {
+        (width, int(at.timestamp()) // width * width, name): Tally()
+        for width in WIDTHS for at, name, _ in ends
+    }  # fmt: skip
+    for width in WIDTHS:
+        for at, name, number in ends:
+            tally = rows[width, int(at.timestamp()) // width * width, name]
+            tally.succeeded += 1
+            tally.waits[number] += 2**31 // 200
+            tally.runs[CLASSES - 1 - number] += 1
+    connection = await asyncpg.connect(dsn)
+    await connection.executemany(
+        "insert into asyncjobs.statistics (width, since, queue, name, succeeded, waits, runs)"
+        " values ($1, to_timestamp($2::bigint), 'default', $3, $4, $5, $6)",
+        [(*key, tally.succeeded, tally.waits, tally.runs) for key, tally in rows.items()],
+    )
+    await connection.execute(
+        "insert into asyncjobs.statistics (width, since, queue, name, waits, runs)"
+        " select width, now(), 'odd', 'odd', '{1, null}', '{}' from unnest($1::int[]) as width",
+        list(WIDTHS),
+    )
+    await connection.close()
+
+    def expected(period: Period, at: float) -> dict[tuple[str, str], Tally]:
+        found: dict[tuple[str, str], Tally] = {("odd", "odd"): Tally()}
+        for (width, since, name), tally in rows.items():
+            if width == period.width and since > at - width * period.spans:
+                found.setdefault(("default", name), Tally()).add(tally)
+        return found
+
+    adapter = PostgresAdapter(dsn)
+    await adapter.open()
+    for period in PERIODS.values():
+        before = time.time()
+        told = await adapter.statistics.tallies(period.width, period.spans)
+        # A span may end while it is asked.
+        assert told in [expected(period, before), expected(period, time.time())]
+    await adapter.close()

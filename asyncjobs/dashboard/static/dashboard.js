@@ -115,7 +115,11 @@
   async function put(html) {
     const target = live();
     if (!target || isBusy()) return;
+    // What the reader has unfolded stays so.
+    const before = all("details", target).map((one) => one.open);
     await htmx.swap({ text: html, target, sourceElement: target, swap: "innerMorph" });
+    const after = all("details", target);
+    if (after.length === before.length) after.forEach((one, place) => { one.open = before[place]; });
   }
   async function refresh() {
     const target = live();
@@ -294,7 +298,9 @@
     setTimeout(() => { button.textContent = before; }, 1500);
   });
 
+  const reveal = () => { for (const element of all("[data-scripted]")) element.hidden = false; };
   document.addEventListener("htmx:after:swap", () => {
+    reveal();
     localise();
     drawChart();
     for (const box of all("input[name=id]")) box.checked = chosen.has(box.value);
@@ -303,7 +309,7 @@
   document.addEventListener("DOMContentLoaded", () => {
     for (const button of all("[data-theme-switch]")) { button.hidden = false; button.addEventListener("click", switchTheme); }
     for (const button of all("[data-help]")) { button.hidden = false; button.addEventListener("click", () => $("#help").showModal()); }
-    for (const element of all("[data-scripted]")) element.hidden = false;
+    reveal();
     localise();
     drawChart();
     setUpSearch();
