@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from asyncjobs.types import Json, NewJob, StoredJob
 
@@ -14,6 +15,10 @@ CatchUp: TypeAlias = Literal["skip", "once", "all"]
 Overlap: TypeAlias = Literal["skip", "allow"]
 Standing: TypeAlias = Literal["active", "off", "gave up", "retired"]
 """Whether a schedule runs, and why not."""
+
+
+LATE = timedelta(minutes=1)
+"""A tick this old is one that nobody fires: workers do so within a second."""
 
 
 class Recurrence(NamedTuple):
@@ -123,6 +128,17 @@ class DueSchedules(NamedTuple):
     """Those whose next tick has come, or that have none yet."""
     next_in: float | None
     """Seconds until the next tick of all others; None if there is none."""
+
+
+class Lateness(NamedTuple):
+    """How late the active schedules are, all together."""
+
+    overdue: int
+    """How many have a tick that is older than `LATE`, or were not planned for so long."""
+    seconds: float
+    """By how much the latest is late; 0 if none is."""
+    problems: int
+    """How many no worker can plan or run."""
 
 
 class Fired(NamedTuple):

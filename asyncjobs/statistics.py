@@ -25,6 +25,9 @@ WIDTHS = {10: 900, 60: 7_200, 600: 93_600, 3_600: 691_200}
 """Seconds of a span, and how long spans of that width are kept: 15 minutes, two hours, 26
 hours and eight days."""
 
+MOST_TOTALS = 1_000
+"""Queues and job names whose totals are told."""
+
 
 def class_of(duration: float) -> int:
     """Return the class of a *duration* in seconds."""
@@ -70,6 +73,17 @@ class Tally:
 
     seen: int = 0
     """Attempts that were counted here, for whoever measures only some of them."""
+    rescued: int = 0
+    """Jobs that were taken from workers that fell silent; only totals have it."""
+    waited: float = 0.0
+    """Seconds of all *waits* together; only totals have it."""
+    ran: float = 0.0
+    """The same of *runs*."""
+
+    @property
+    def ended(self) -> int:
+        """Attempts that ended, however."""
+        return self.succeeded + self.failed + self.retried + self.cancelled
 
     def add(self, other: Tally) -> None:
         """Add what *other* counted."""
@@ -79,6 +93,9 @@ class Tally:
         self.cancelled += other.cancelled
         self.waits = [one + more for one, more in zip(self.waits, other.waits, strict=True)]
         self.runs = [one + more for one, more in zip(self.runs, other.runs, strict=True)]
+        self.rescued += other.rescued
+        self.waited += other.waited
+        self.ran += other.ran
 
 
 class Span(NamedTuple):
@@ -91,11 +108,22 @@ class Span(NamedTuple):
     cancelled: int
 
 
+class Total(NamedTuple):
+    """What was counted of one job name in one queue since anything was."""
+
+    since: datetime
+    """When that was. Another moment says that the count began anew."""
+    tally: Tally
+
+
 class StatisticsStorage(Protocol):
     """Where tallies are kept: `Storage.statistics`."""
 
     async def record(self, tallies: dict[tuple[str, str], Tally]) -> None:
-        """Add *tallies*, by queue and name, to the present spans of every width."""
+        """Add *tallies*, by queue and name, to the present spans of every width, and to totals.
+
+        Rescues and seconds are told by `totals` only.
+        """
         ...
 
     async def spans(self, width: int, count: int) -> list[Span]:
@@ -117,6 +145,17 @@ class StatisticsStorage(Protocol):
 
     async def names(self) -> list[str]:
         """Return the names of jobs of which anything ended in the last days, 1 000 at most."""
+        ...
+
+    async def totals(self, limit: int = MOST_TOTALS) -> dict[tuple[str, str], Total]:
+        """Return what was ever counted, by queue and name: the *limit* that began first.
+
+        A later answer never has less, unless a total begins anew.
+        """
+        ...
+
+    async def enqueued(self) -> int:
+        """Return how many ids jobs were given; some may be skipped, none is given twice."""
         ...
 
     async def prune(self) -> None:

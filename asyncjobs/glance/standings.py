@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncjobs.glance.words import duration, plural, relative
+from asyncjobs.schedule_types import LATE
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import datetime
 
     from asyncjobs.schedule_types import Schedule
-
-LATE = timedelta(minutes=1)
-"""A tick this old is one that nobody fires."""
-
 
 class Told(NamedTuple):
     """What is to be said of a schedule."""

@@ -68,9 +68,9 @@ class MemoryAdapter:
 
     def __init__(self, *, clock: Callable[[], datetime] = utc_now) -> None:
         self._clock = clock
-        self.statistics = MemoryStatistics(clock)
         self._opened = 0
         self._table = Table(clock)
+        self.statistics = MemoryStatistics(clock, lambda: self._table.given)
         self._rows, self._put, self._wake = self._table.rows, self._table.put, self._table.wake
         self._fleet = MemoryFleet(clock, self._table)
         self._workers = self._fleet.workers

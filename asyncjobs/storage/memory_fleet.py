@@ -83,7 +83,7 @@ class MemoryFleet:
                 rescued.append((row, worker.info.name))
         self._table.wake(row for row, _ in rescued)
         return [
-            Rescued(row.id, row.job.name, name, row.attempt)
+            Rescued(row.id, row.job.name, name, row.attempt, row.job.queue)
             for row, name in rescued
             if row.state is JobState.AVAILABLE
         ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from asyncjobs.errors import ConnectionKindError
 from asyncjobs.recurrence import timing_of
-from asyncjobs.schedule_types import DueSchedules, Fired, Schedule
+from asyncjobs.schedule_types import LATE, DueSchedules, Fired, Lateness, Schedule
 from asyncjobs.storage.schedule_records import (
     Template,
     as_record,
@@ -226,6 +226,17 @@ class MemorySchedules:
     async def counts(self) -> dict[Standing, int]:
         """Return how many schedules there are by how they stand."""
         return dict(Counter(entry.row.standing for entry in self._entries.values()))
+
+    async def lateness(self) -> Lateness:
+        """Return how late those are that should run."""
+        now = self._clock()
+        active = [entry.row for entry in self._entries.values() if entry.row.is_active]
+        late = [now - (row.next_at or row.after_at) for row in active]
+        return Lateness(
+            sum(each > LATE for each in late),
+            max((each.total_seconds() for each in late if each > timedelta()), default=0.0),
+            sum(row.problem is not None for row in active),
+        )
 
     async def switch(self, name: str, *, enabled: bool) -> bool:
         """Switch a schedule on or off, and return whether there is one."""

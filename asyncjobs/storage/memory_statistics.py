@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from asyncjobs.statistics import WIDTHS, Span, Tally
+from asyncjobs.statistics import MOST_TOTALS, WIDTHS, Span, Tally, Total
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -14,15 +15,17 @@ if TYPE_CHECKING:
 class MemoryStatistics:
     """What `StatisticsStorage` promises, in a dict."""
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], datetime], enqueued: Callable[[], int]) -> None:
+        self._clock, self._enqueued = clock, enqueued
+        self._totals: dict[tuple[str, str], Total] = {}
         self._spans: dict[tuple[int, datetime, str, str], Tally] = {}
 
     async def record(self, tallies: dict[tuple[str, str], Tally]) -> None:
         """Add *tallies* to the present spans."""
         now = self._clock().timestamp()
         for (queue, name), tally in tallies.items():
-            for width in WIDTHS:
+            self._totals.setdefault((queue, name), Total(self._clock(), Tally())).tally.add(tally)
+            for width in WIDTHS if tally.ended else ():
                 since = datetime.fromtimestamp(now // width * width, UTC)
                 self._spans.setdefault((width, since, queue, name), Tally()).add(tally)
 
@@ -58,6 +61,15 @@ class MemoryStatistics:
     async def names(self) -> list[str]:
         """Return the names of jobs of which anything ended."""
         return sorted({name for _, _, _, name in self._spans})[:1_000]
+
+    async def totals(self, limit: int = MOST_TOTALS) -> dict[tuple[str, str], Total]:
+        """Return what was ever counted."""
+        found = sorted(self._totals.items(), key=lambda item: (item[1].since, item[0]))
+        return {key: Total(since, replace(tally)) for key, (since, tally) in found[:limit]}
+
+    async def enqueued(self) -> int:
+        """Return how many ids jobs were given."""
+        return self._enqueued()
 
     async def prune(self) -> None:
         """Remove old spans."""

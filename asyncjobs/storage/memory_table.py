@@ -31,6 +31,8 @@ class Table:
         self.waiting, self.future = Waiting(), Future()
         self.listeners: list[OnSignal] = []
         self.numbers = count(1)
+        self.given = 0
+        """How many ids jobs got."""
         self.line_up: Callable[[Row], None] = _nowhere
         """Puts a row into the line of its lane."""
 
@@ -46,6 +48,7 @@ class Table:
         unique = None if job.extras is None else job.extras.unique
         if unique is None or (found := self.keys.found(unique, now)) is None:
             number = next(self.numbers)
+            self.given += 1
             row = self.rows[number] = Row(number, job, number, due_at(job, now), created_at=now)
             if job.extras is not None and job.extras.retain is not None:
                 row.retain = timedelta(seconds=job.extras.retain)

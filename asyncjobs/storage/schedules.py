@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from asyncjobs.schedule_types import (
         DueSchedules,
         Fired,
+        Lateness,
         NewSchedule,
         Plan,
         Schedule,
@@ -83,6 +84,10 @@ class ScheduleStorage(Protocol):
 
     async def counts(self) -> dict[Standing, int]:
         """Return how many schedules there are by how they stand, where there are any."""
+        ...
+
+    async def lateness(self) -> Lateness:
+        """Return how late those are that should run."""
         ...
 
     async def switch(self, name: str, *, enabled: bool) -> bool:

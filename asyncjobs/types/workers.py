@@ -68,6 +68,7 @@ class Rescued(NamedTuple):
     name: str
     worker: str
     attempt: int
+    queue: str
 
 
 class Signal(NamedTuple):

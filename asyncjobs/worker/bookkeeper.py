@@ -39,12 +39,9 @@ class Bookkeeper:
         *began* is in seconds since 1970, by this machine's clock; 0 for one that never did.
         Of very many attempts only some are measured, and count for the others.
         """
-        key = (row.queue, row.name)
-        tally = self._tallies.get(key)
+        tally = self._tallies.get((row.queue, row.name)) or self._new(row.queue, row.name)
         if tally is None:
-            if len(self._tallies) >= MAX_TALLIES:
-                return
-            tally = self._tallies[key] = Tally()
+            return
         if state == "succeeded":
             tally.succeeded += 1
         elif state == "failed":
@@ -57,8 +54,22 @@ class Bookkeeper:
         if began and (tally.seen <= MEASURED or tally.seen % EACH == 0):
             weight = 1 if tally.seen <= MEASURED else EACH
             wait = began + self.clock_offset - row.run_at.timestamp()
+            ran = time.time() - began
             tally.waits[class_of(wait)] += weight
-            tally.runs[class_of(time.time() - began)] += weight
+            tally.runs[class_of(ran)] += weight
+            tally.waited += max(wait, 0.0) * weight
+            tally.ran += max(ran, 0.0) * weight
+
+    def note_rescued(self, queue: str, name: str) -> None:
+        """Count a job that was taken from a worker that fell silent."""
+        tally = self._tallies.get((queue, name)) or self._new(queue, name)
+        if tally is not None:
+            tally.rescued += 1
+
+    def _new(self, queue: str, name: str) -> Tally | None:
+        if len(self._tallies) >= MAX_TALLIES:
+            return None
+        return self._tallies.setdefault((queue, name), Tally())
 
     async def run(self) -> None:
         """Tell the storage until cancelled."""

@@ -30,9 +30,10 @@ class Rescuer:
         log: Any,
         *,
         reconcile: Callable[[], Awaitable[None]],
+        on_rescued: Callable[[str, str], None],
     ) -> None:
         self._storage, self._lease, self._interval, self._log = storage, lease, interval, log
-        self._reconcile = reconcile
+        self._reconcile, self._on_rescued = reconcile, on_rescued
 
     async def run(self) -> None:
         """Rescue until cancelled."""
@@ -53,3 +54,4 @@ class Rescuer:
             self._log.warning(
                 "job.rescued", job=job.name, id=job.id, attempt=job.attempt, worker=job.worker
             )
+            self._on_rescued(job.queue, job.name)

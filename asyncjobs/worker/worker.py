@@ -146,7 +146,12 @@ class Worker:
         watch = LoopWatch(self._executor, self._finisher, self._log, kill_stuck=group.kill_stuck)
         self._lease = Lease(storage, beat, self._log, on_answer=on_heartbeat, watch=watch)
         self._rescuer = Rescuer(
-            storage, self._lease, group.heartbeat_interval, self._log, reconcile=self._reconcile
+            storage,
+            self._lease,
+            group.heartbeat_interval,
+            self._log,
+            reconcile=self._reconcile,
+            on_rescued=self._bookkeeper.note_rescued,
         )
         self._cancellations = Cancellations(
             storage, self._claimer, self._executor, self._log, on_answer=on_heartbeat

@@ -11,8 +11,8 @@
 -- asyncjobs/worker/suspects.py), and except for those of a worker that said it would leave,
 -- which lost nothing.
 --
--- Returns the jobs that are available again: id, name, worker (its name) and attempt, how
--- many count now. Those whose cancellation was asked for become cancelled and are not
+-- Returns the jobs that are available again: id, name, worker (its name), attempt, how many
+-- count now, and queue. Those whose cancellation was asked for become cancelled and are not
 -- returned.
 with lost as materialized (
     select
@@ -83,7 +83,8 @@ select
     freed.id,
     freed.name,
     freed.worker,
-    freed.attempt
+    freed.attempt,
+    freed.queue
 from freed
 left join news on true
 where freed.state = 'available'

@@ -110,7 +110,7 @@ async def emptied(dsn: str) -> str:
     """Remove every row of a database, but not what was migrated, and return its address."""
     connection = await asyncpg.connect(dsn)
     await connection.execute(
-        "truncate asyncjobs.jobs, asyncjobs.workers, asyncjobs.statistics, "
+        "truncate asyncjobs.jobs, asyncjobs.workers, asyncjobs.statistics, asyncjobs.totals, "
         "asyncjobs.unique_keys, asyncjobs.limits, asyncjobs.lanes, "
         "asyncjobs.schedules, asyncjobs.declarations, asyncjobs.maintenance"
     )

@@ -10,7 +10,7 @@ import pytest
 
 from asyncjobs import Cancel, Snooze, StorageUnavailableError
 from asyncjobs.statistics import percentile
-from asyncjobs.types import ClaimedJob
+from asyncjobs.types import ClaimedJob, WorkerInfo
 from asyncjobs.worker.bookkeeper import EACH, MEASURED, Bookkeeper
 
 
@@ -48,6 +48,35 @@ async def test_waiting_and_running_are_measured(bench: Any) -> None:
     assert wait is not None
     assert run >= 0.05
     assert 0.03 < wait < 20
+
+
+async def test_the_totals_have_what_was_measured_in_seconds(bench: Any) -> None:
+    @bench.jobs.job
+    async def nap() -> None:
+        await asyncio.sleep(0.05)
+
+    await bench.later.many([nap() for _ in range(3)])
+    await bench.jobs.workoff()
+    [total] = (await bench.storage.statistics.totals()).values()
+    assert total.tally.succeeded == sum(total.tally.runs) == 3
+    assert total.tally.ran >= 0.15
+    assert total.tally.waited > 0
+
+
+async def test_a_rescue_is_counted(bench: Any) -> None:
+    @bench.jobs.job
+    async def work() -> None: ...
+
+    job = await bench.later(work())
+    dead = await bench.storage.register(WorkerInfo("dead", "*", ["default"], "h", "h", 1, 1.0, 30))
+    assert await bench.storage.claim(dead, ["default"], 1)
+    keeper = Bookkeeper(bench.storage, None)
+    for rescued in await bench.storage.rescue([dead]):
+        assert rescued.id == job.id
+        keeper.note_rescued(rescued.queue, rescued.name)
+    await keeper.flush()
+    totals = await bench.storage.statistics.totals()
+    assert totals["default", "work"].tally.rescued == 1
 
 
 async def test_a_working_worker_tells_about_once_a_second(bench: Any) -> None:

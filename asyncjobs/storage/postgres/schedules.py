@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs.recurrence import timing_of
-from asyncjobs.schedule_types import DueSchedules, Fired, Schedule
+from asyncjobs.schedule_types import LATE, DueSchedules, Fired, Lateness, Schedule
 from asyncjobs.storage.postgres.external import driver_connection
 from asyncjobs.storage.postgres.failures import translated
 from asyncjobs.storage.schedule_records import Template, as_record, extras_as_json, run_of
@@ -139,6 +139,11 @@ class SchedulesTable:
         """Return how many schedules there are by how they stand."""
         rows = await self._lanes.overview.fetch(self._sql.count_schedules)
         return {row["standing"]: row["schedules"] for row in rows}
+
+    async def lateness(self) -> Lateness:
+        """Return how late those are that should run."""
+        rows = await self._lanes.overview.fetch(self._sql.read_lateness, LATE.total_seconds())
+        return Lateness(*rows[0])
 
     async def switch(self, name: str, *, enabled: bool) -> bool:
         """Switch a schedule on or off; see `ScheduleStorage.switch`."""

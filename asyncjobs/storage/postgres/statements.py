@@ -145,9 +145,11 @@ class Statements:
     read_counts: str
     read_depths: str
     read_durations: str
+    read_enqueued: str
     read_health: str
     read_history: str
     read_lanes: str
+    read_lateness: str
     read_limits: str
     read_maintenance: str
     read_names: str
@@ -155,6 +157,7 @@ class Statements:
     read_running: str
     read_runs: str
     read_states: str
+    read_totals: str
     read_workers: str
     rebuild_index: str
     record_declarations: str

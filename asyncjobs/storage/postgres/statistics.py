@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import add
 from typing import TYPE_CHECKING
 
-from asyncjobs.statistics import WIDTHS, Span, Tally
+from asyncjobs.statistics import MOST_TOTALS, WIDTHS, Span, Tally, Total
 from asyncjobs.storage.postgres.histograms import HistogramSum
 
 if TYPE_CHECKING:
@@ -15,14 +15,18 @@ if TYPE_CHECKING:
     from asyncjobs.storage.postgres.statements import Statements
 
 
+TOTALS = 14
+"""The version of the schema that has totals."""
+
+
 class PostgresStatistics:
     """The statements about statistics; see `StatisticsStorage`."""
 
-    def __init__(self, lanes: Lanes, statements: Statements) -> None:
-        self._lanes, self._sql = lanes, statements
+    def __init__(self, lanes: Lanes, statements: Statements, version: int) -> None:
+        self._lanes, self._sql, self._version = lanes, statements, version
 
     async def record(self, tallies: dict[tuple[str, str], Tally]) -> None:
-        """Add *tallies* to the present spans."""
+        """Add *tallies* to the present spans, and to the totals."""
         if not tallies:
             return
         found = list(tallies.values())
@@ -37,6 +41,9 @@ class PostgresStatistics:
             [tally.cancelled for tally in found],
             [_literal(tally.waits) for tally in found],
             [_literal(tally.runs) for tally in found],
+            [tally.rescued for tally in found],
+            [tally.waited for tally in found],
+            [tally.ran for tally in found],
         )
 
     async def spans(self, width: int, count: int) -> list[Span]:
@@ -68,6 +75,24 @@ class PostgresStatistics:
         """Return the names of jobs of which anything ended in the last days."""
         rows = await self._lanes.overview.fetch(self._sql.read_names, max(WIDTHS))
         return [row["name"] for row in rows]
+
+    async def totals(self, limit: int = MOST_TOTALS) -> dict[tuple[str, str], Total]:
+        """Return what was ever counted; nothing on a schema that has no totals yet."""
+        if self._version < TOTALS:
+            return {}
+        rows = await self._lanes.overview.fetch(self._sql.read_totals, limit)
+        return {
+            (queue, name): Total(
+                since, Tally(*columns, rescued=rescued, waited=waited, ran=ran)
+            )
+            for queue, name, since, *columns, rescued, waited, ran in rows
+        }
+
+    async def enqueued(self) -> int:
+        """Return how many ids jobs were given."""
+        [row] = await self._lanes.overview.fetch(self._sql.read_enqueued)
+        ids: int = row["ids"]
+        return ids
 
     async def prune(self) -> None:
         """Remove old spans."""

@@ -66,7 +66,7 @@ class Tables(NamedTuple):
             jobs=jobs,
             fleet=Fleet(lanes, statements, version, channel),
             claims=Claims(lanes.claim, statements, tell, take_turns=not found.skip_locked),
-            statistics=PostgresStatistics(lanes, statements),
+            statistics=PostgresStatistics(lanes, statements, version),
             results=Results(lanes, statements, channel),
             limits=LimitTables(lanes, statements, schema, version, channel),
             admin=Admin(lanes, statements, channel),

@@ -43,6 +43,7 @@ class Surveying:
         assert await storage.limits.known() == []
         assert await storage.schedules.find() == []
         assert await storage.schedules.counts() == {}
+        assert await storage.schedules.lateness() == (0, 0.0, 0)
         assert await storage.statistics.history(60, 60) == {}
 
     async def test_queues_are_told_by_the_states_of_their_jobs(self, storage: Storage) -> None:
@@ -181,6 +182,18 @@ class Surveying:
         assert await find(standing="gave up") == []
         assert await storage.schedules.counts() == {"active": 2, "off": 1}
         assert [found.standing for found in await find()] == ["active", "off", "active"]
+
+    async def test_active_schedules_are_late_together(self, storage: Storage) -> None:
+        await storage.schedules.put(a_schedule("in time"))
+        await a_due_one(storage, "late")
+        await a_due_one(storage, "off")
+        await storage.schedules.switch("off", enabled=False)
+        late = await storage.schedules.lateness()
+        day = 86_400
+        assert (late.overdue, late.problems) == (1, 0)
+        assert day - 120 < late.seconds < day + 3_600
+        await storage.schedules.report("late", "nobody can read it")
+        assert (await storage.schedules.lateness()).problems == 1
 
     async def test_what_ended_is_told_by_queue_name_and_span(self, storage: Storage) -> None:
         await storage.statistics.record({
