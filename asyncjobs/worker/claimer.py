@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from asyncjobs.storage.protocol import Storage
-    from asyncjobs.types import Signal
+    from asyncjobs.types import ClaimedJob, Signal
     from asyncjobs.worker.executor import Executor
     from asyncjobs.worker.finisher import Finisher
     from asyncjobs.worker.pauses import Pauses
+    from asyncjobs.worker.workload import Meters
 
 MAX_CLAIM = 1_000
 MAX_UNRECORDED = 5_000
@@ -51,11 +52,12 @@ class Claimer:
         log: Any,
         *,
         pauses: Pauses,
+        meters: Meters,
         on_doubt: Callable[[], None],
     ) -> None:
         self._storage, self._queues, self._wanted = storage, list(queues), frozenset(queues)
         self._executor, self._finisher, self._log = executor, finisher, log
-        self._pauses, self._on_doubt = pauses, on_doubt
+        self._pauses, self._meters, self._on_doubt = pauses, meters, on_doubt
         self._pace = Pace()
         self._counted = 0
         self._may_be_more, self._is_over = True, False
@@ -112,7 +114,7 @@ class Claimer:
         self._may_be_more = False  # before the statement: a signal meanwhile must count
         worker = self.worker
         queues = self._pauses.open(self._queues)
-        rows = await self._storage.claim(worker, queues, room) if queues else []
+        rows = await self._ask(worker, queues, room) if queues else []
         if worker != self.worker:
             return  # declared dead meanwhile: these are others' already
         if len(rows) >= room:
@@ -124,6 +126,13 @@ class Claimer:
         self._executor.submit(allowed)
         if paused:
             await self._pauses.park(worker, paused)
+
+    async def _ask(self, worker: int, queues: Sequence[str], room: int) -> list[ClaimedJob]:
+        began = time.monotonic()
+        rows = await self._storage.claim(worker, queues, room)
+        self._meters.claim_seconds.add(time.monotonic() - began)
+        self._meters.claims.add(len(rows))
+        return rows
 
     def _room(self) -> int:
         executor = self._executor

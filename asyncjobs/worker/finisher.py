@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from asyncjobs.storage.protocol import Storage
+    from asyncjobs.worker.workload import Meters
 
 BATCH = 1_000
 
@@ -29,13 +31,14 @@ class Finisher:
         storage: Storage,
         log: Any,
         *,
+        meters: Meters,
         on_doubt: Callable[[], None],
         on_recorded: Callable[[], None],
         on_freed: Callable[[Iterable[str]], None],
     ) -> None:
         self.storage, self._log = storage, log
         self._on_doubt, self._on_recorded = on_doubt, on_recorded
-        self._on_freed = on_freed
+        self._on_freed, self._meters = on_freed, meters
         self._outcomes: Batcher[Outcome] = Batcher(self._record, BATCH)
         self.worker = 0
         """The registration whose outcomes these are."""
@@ -64,6 +67,7 @@ class Finisher:
     async def _record(self, outcomes: list[Outcome]) -> None:
         worker = self.worker
         for delay in growing_delays():
+            began = time.monotonic()
             try:
                 recorded = await self.storage.finish(worker, outcomes)
             except RowRefusedError as error:
@@ -83,6 +87,8 @@ class Finisher:
                         self.add(outcome)
                 raise
             else:
+                self._meters.finish_seconds.add(time.monotonic() - began)
+                self._meters.finishes.add(len(outcomes))
                 self._learn(outcomes, recorded)
                 break
         self._on_recorded()

@@ -25,6 +25,7 @@ from asyncjobs.worker.reporter import LAST_WORD_DELAY
 from asyncjobs.worker.stacks import stack_of_thread
 
 if TYPE_CHECKING:
+    from asyncjobs.metering import Meter
     from asyncjobs.storage.protocol import Storage
     from asyncjobs.types import Outcome
     from asyncjobs.worker.attempt import Attempt
@@ -41,10 +42,10 @@ class LoopWatch:
     """Watches the loop that it is made in. `look` is for the heartbeat thread."""
 
     def __init__(
-        self, executor: Executor, finisher: Finisher, log: Any, *, kill_stuck: bool
+        self, executor: Executor, finisher: Finisher, log: Any, *, kill_stuck: bool, lag: Meter
     ) -> None:
         self._executor, self._finisher, self._log = executor, finisher, log
-        self._kill_stuck = kill_stuck
+        self._kill_stuck, self._lag = kill_stuck, lag
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._asked_at: float | None = None
@@ -83,6 +84,7 @@ class LoopWatch:
             self._acting = asyncio.create_task(self._give_up(attempt, storage, worker))
 
     def _step(self) -> None:
+        self._lag.add(self._silence())
         self._asked_at = None
 
     def _silence(self) -> float:

@@ -33,6 +33,7 @@ from asyncjobs.worker.ticker import Ticker
 from asyncjobs.worker.waiting import outlast
 from asyncjobs.worker.watch import LoopWatch
 from asyncjobs.worker.wishes import Wishes
+from asyncjobs.worker.workload import Meters, Workload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -80,9 +81,11 @@ class Worker:
         look = self._admitter.look
         beat, on_pauses = group.heartbeat_interval, self._on_pauses
         self._pauses = Pauses(storage, beat, self._log, on_change=on_pauses, on_freed=look)
+        self._meters = Meters()
         self._finisher = Finisher(
             storage,
             self._log,
+            meters=self._meters,
             on_doubt=self._on_doubt,
             on_recorded=self._on_room,
             on_freed=look,
@@ -110,6 +113,7 @@ class Worker:
             self._finisher,
             self._log,
             pauses=self._pauses,
+            meters=self._meters,
             on_doubt=self._on_doubt,
         )
         self._wishes = Wishes(self._claimer, self._executor, self._log)
@@ -143,7 +147,8 @@ class Worker:
             on_begin=self._on_registered,
         )
         on_heartbeat = self._registration.on_heartbeat
-        watch = LoopWatch(self._executor, self._finisher, self._log, kill_stuck=group.kill_stuck)
+        lag, kills = self._meters.loop_lag, group.kill_stuck
+        watch = LoopWatch(self._executor, self._finisher, self._log, kill_stuck=kills, lag=lag)
         self._lease = Lease(storage, beat, self._log, on_answer=on_heartbeat, watch=watch)
         self._rescuer = Rescuer(
             storage,
@@ -181,6 +186,23 @@ class Worker:
     def is_dismissed(self) -> bool:
         """Whether somebody has told this worker to end, and not to be replaced."""
         return self._wishes.stop
+
+    @property
+    def workload(self) -> Workload | None:
+        """What it does at this moment; None while it is not at work."""
+        if self._main is None or self._main.done():
+            return None
+        executor = self._executor
+        return Workload(
+            self.name,
+            self._group.label,
+            slots=self._group.concurrency,
+            running=len(executor.running),
+            buffered=executor.buffered,
+            unrecorded=len(self._finisher),
+            started=executor.started,
+            meters=self._meters,
+        )
 
     async def run(
         self,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from asyncjobs import ConfigError, JobManager, MemoryAdapter, WorkerGroup
+from asyncjobs.metering import DURATIONS, Meter
 from asyncjobs.worker.unknown import LAST_DELAY, UnknownNames
 from asyncjobs.worker.watch import BLOCKED, LoopWatch
 
@@ -127,7 +128,8 @@ class Watched:
     def __init__(self) -> None:
         self.said: list[tuple[str, dict[str, Any]]] = []
         self.running: dict[int, Any] = {}
-        self.watch = LoopWatch(self, self, self, kill_stuck=False)  # type: ignore[arg-type]
+        self.lag = Meter(DURATIONS)
+        self.watch = LoopWatch(self, self, self, kill_stuck=False, lag=self.lag)  # type: ignore[arg-type]
 
     def warning(self, event: str, **facts: Any) -> None:
         self.said.append((event, facts))
@@ -161,6 +163,8 @@ async def test_a_blocked_loop_is_told_of_seldom_and_with_its_end() -> None:
     thread.join()
     assert [event for event, _ in watched.said] == ["loop.blocked", "loop.resumed"]
     assert "time.sleep(BLOCKED * 2)" in watched.said[0][1]["stack"]
+    assert watched.lag.total >= BLOCKED
+    assert sum(watched.lag.counts[watched.lag.bounds.index(1.0) + 1 :]) == 1
 
 
 def test_an_unknown_name_is_told_of_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,7 @@ class Lane:
         on_silence: Callable[[], None],
         on_return: Callable[[], None] | None = None,
     ) -> None:
-        self._source, self._purpose, self._schema = source, purpose, schema
+        self._source, self.purpose, self._schema = source, purpose, schema
         self._timeout, self._on_silence, self._on_return = timeout, on_silence, on_return
         self._connection: asyncpg.Connection | None = None
         self._lock = asyncio.Lock()
@@ -60,6 +60,16 @@ class Lane:
         self._unreplicated = False
         self.read_committed = True
         """Whether a statement by itself is READ COMMITTED; otherwise it gets a transaction."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection."""
+        return self._connection is not None and not self._connection.is_closed()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether somebody uses it, or waits for it to be made."""
+        return self._lock.locked()
 
     async def fetch(
         self, statement: str, *args: Any, timeout: float | None = None
@@ -177,7 +187,7 @@ class Lane:
         # come back, it is asked for a connection about once a second.
         await asyncio.sleep(self._not_before - time.monotonic())
         try:
-            connection = await self._source.take(self._purpose)
+            connection = await self._source.take(self.purpose)
         except Exception:
             self._not_before = time.monotonic() + self._pause * random.uniform(0.5, 1.0)  # noqa: S311
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
@@ -220,7 +230,7 @@ class Lanes:
         """What waits for jobs: short, and never behind what takes long."""
         self.overview = make("overview", timeout=STATEMENT_TIMEOUT)
         """What dashboards ask for all the time; it never waits behind what takes long."""
-        self._all = (
+        self.all = (
             self.enqueue,
             self.unique,
             self.claim,
@@ -233,15 +243,15 @@ class Lanes:
 
     def suspect(self) -> None:
         """Make new connections: one of ours went silent, as all do when a router forgets them."""
-        for lane in self._all:
+        for lane in self.all:
             lane.suspect()
 
     def isolate(self) -> None:
         """Put every statement into a transaction that is READ COMMITTED."""
-        for lane in self._all:
+        for lane in self.all:
             lane.read_committed = False
 
     async def close(self) -> None:
         """Close all connections."""
-        for lane in self._all:
+        for lane in self.all:
             await lane.close()

@@ -41,6 +41,8 @@ class OwnTransactions:
         self._schema, self.most, self._pool = schema, most, pool
         self._turns = asyncio.Semaphore(most)
         self._idle: list[asyncpg.Connection] = []
+        self.used = 0
+        """How many there are at this moment."""
         self._source: ConnectionSource | None = None
 
     def open(self, source: ConnectionSource) -> None:
@@ -64,7 +66,7 @@ class OwnTransactions:
 
     @asynccontextmanager
     async def _begin(self, source: ConnectionSource) -> AsyncIterator[asyncpg.Connection]:
-        async with self._turns:
+        async with self._turns, self._counted():
             connection, transaction = await self._begun(source)
             try:
                 try:
@@ -75,6 +77,14 @@ class OwnTransactions:
                 await _carried_through(_commit(transaction))
             finally:
                 await self._take_back(connection, source)
+
+    @asynccontextmanager
+    async def _counted(self) -> AsyncIterator[None]:
+        self.used += 1
+        try:
+            yield
+        finally:
+            self.used -= 1
 
     async def _begun(self, source: ConnectionSource) -> tuple[asyncpg.Connection, Transaction]:
         while True:
