@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from asyncjobs.schedule_types import Schedule
 
+
 class Told(NamedTuple):
     """What is to be said of a schedule."""
 

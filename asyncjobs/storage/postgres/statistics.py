@@ -82,9 +82,7 @@ class PostgresStatistics:
             return {}
         rows = await self._lanes.overview.fetch(self._sql.read_totals, limit)
         return {
-            (queue, name): Total(
-                since, Tally(*columns, rescued=rescued, waited=waited, ran=ran)
-            )
+            (queue, name): Total(since, Tally(*columns, rescued=rescued, waited=waited, ran=ran))
             for queue, name, since, *columns, rescued, waited, ran in rows
         }
 
