@@ -8,8 +8,8 @@ Requests pass, from the outside in: `headers` (what browsers may do with an answ
 a `Desk`, and whatever changes something goes through `actions`, where it is allowed and logged.
 """
 
+from asyncjobs.auth import Auth, Identity
 from asyncjobs.dashboard.app import Dashboard, create_dashboard
-from asyncjobs.dashboard.auth import Auth, Identity
 from asyncjobs.dashboard.dependency import by_dependency
 from asyncjobs.dashboard.passwords import hash_password, password
 from asyncjobs.glance.redaction import Redact

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from asyncjobs.dashboard.auth import Identity
+    from asyncjobs.auth import Identity
     from asyncjobs.dashboard.desk import Desk
     from asyncjobs.filters import JobFilter
     from asyncjobs.limits import RateLimit

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
-    from asyncjobs.dashboard.auth import Auth
+    from asyncjobs.auth import Auth
     from asyncjobs.manager import JobManager
 
 SMALL = 1_000

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Message, Scope
 
-    from asyncjobs.dashboard.auth import Auth, Identity, Verdict
+    from asyncjobs.auth import Auth, Identity, Verdict
 
 PARENT = "asyncjobs.parent"
 """Where the scope has the app that the dashboard is mounted in."""

@@ -10,14 +10,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from asyncjobs.dashboard.auth import Identity, identify
+from asyncjobs.auth import Identity, identify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from asyncjobs.dashboard.auth import Auth
+    from asyncjobs.auth import Auth
 
 IDENTITY, TOKEN = "asyncjobs.identity", "asyncjobs.token"
 """Keys of the scope: who asks, and what a form has to send along."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from asyncjobs.dashboard.auth import Identity
+from asyncjobs.auth import Identity
 from asyncjobs.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from asyncjobs.manager.decorator import JobDecorator
     from asyncjobs.redaction import Redact
     from asyncjobs.storage.protocol import Storage
+    from asyncjobs.worker.workload import Workload
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -244,6 +245,10 @@ class JobManager(Showing):
         names = self.adapters if adapter is None else {adapter: self._adapter(adapter)}
         async with self:
             return sum([await self._adapter(name).clear() for name in names])
+
+    def workloads(self) -> list[Workload]:
+        """Return what the workers that run in this process do at this moment."""
+        return self._staff.workloads()
 
     @property
     def logger(self) -> Any:

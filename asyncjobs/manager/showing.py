@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Showing:
-    """What `JobManager` offers of `asyncjobs.dashboard`, which is an extra and above it."""
+    """What `JobManager` offers of the dashboard and of metrics, which are extras and above it."""
 
     redact: Redact
     """What of arguments neither dashboards nor commands show."""
@@ -38,14 +38,7 @@ class Showing:
 
         Needs the extra ``asyncjobs-pg[dashboard]``. Raises ConfigError, UnknownAdapterError.
         """
-        try:
-            dashboard = importlib.import_module("asyncjobs.dashboard")
-        except ModuleNotFoundError as error:
-            if error.name and error.name.startswith("asyncjobs"):
-                raise
-            raise ConfigError(
-                f"the dashboard needs {error.name}: pip install 'asyncjobs-pg[dashboard]'"
-            ) from error
+        dashboard = _extra("dashboard", "the dashboard needs")
         return dashboard.create_dashboard(
             self,
             adapter=adapter,
@@ -54,3 +47,37 @@ class Showing:
             redact=redact,
             title=title,
         )
+
+    def metrics(
+        self,
+        *,
+        auth: Callable[[Any], Any] | None = None,
+        token: str | None = None,
+        public: bool = False,
+        cluster: bool = True,
+        process: bool = True,
+    ) -> Any:
+        """Return numbers for Prometheus, as an ASGI app: ``app.add_route("/metrics", …)``.
+
+        Without *auth*, *token* or *public* they are answered only on this machine. *auth* is
+        as for `dashboard`; *token* is what a scraper has to send as a bearer token; with
+        *public* anybody is answered. *cluster* are the numbers from the database, which are
+        the same whichever process tells them; *process* those of this process.
+
+        Needs the extra ``asyncjobs-pg[prometheus]``. Raises ConfigError.
+        """
+        metrics = _extra("metrics", "metrics need", extra="prometheus")
+        return metrics.create_metrics(
+            self, auth=auth, token=token, public=public, cluster=cluster, process=process
+        )
+
+
+def _extra(module: str, who: str, *, extra: str | None = None) -> Any:
+    try:
+        return importlib.import_module(f"asyncjobs.{module}")
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("asyncjobs"):
+            raise
+        raise ConfigError(
+            f"{who} {error.name}: pip install 'asyncjobs-pg[{extra or module}]'"
+        ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from asyncjobs.manager.manager import JobManager
     from asyncjobs.worker import Worker
+    from asyncjobs.worker.workload import Workload
 
 WorkerLifespan: TypeAlias = "Callable[[], AbstractAsyncContextManager[Mapping[str, Any] | None]]"
 
@@ -33,6 +35,7 @@ class Staff:
 
     def __init__(self, manager: JobManager, lifespan: WorkerLifespan | None) -> None:
         self._manager, self._lifespan = manager, lifespan
+        self._made: weakref.WeakSet[Worker] = weakref.WeakSet()
 
     async def work(self, stop: asyncio.Event) -> None:
         """Run one worker of every group until *stop* is set."""
@@ -82,6 +85,11 @@ class Staff:
             async with run_embedded(makers, self._manager.logger):
                 yield
 
+    def workloads(self) -> list[Workload]:
+        """Return what the workers do at this moment, by their names."""
+        found = [worker.workload for worker in self._made]
+        return sorted((each for each in found if each), key=lambda each: each.worker)
+
     @contextlib.asynccontextmanager
     async def _process(self) -> AsyncIterator[None]:
         from asyncjobs.worker.process import ended_if_stuck
@@ -113,7 +121,7 @@ class Staff:
         worked = {each.adapter for each in manager.workers}
         first = next(name for name in manager.adapters if name in worked)
         placer = Placer(manager.registry, manager.queue_limits)
-        return Worker(
+        worker = Worker(
             manager.adapters[group.adapter],
             manager.registry,
             group,
@@ -124,6 +132,8 @@ class Staff:
             # Each declared schedule in one adapter only: the first that anybody works.
             declares=placer if group.adapter == first else None,
         )
+        self._made.add(worker)
+        return worker
 
 
 def _after(before: int, on_progress: Callable[[int], None] | None) -> Callable[[int], None] | None:

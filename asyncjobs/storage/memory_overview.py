@@ -10,6 +10,7 @@ from asyncjobs.storage.overview import (
     COUNTED,
     LANE_COUNTED,
     SHOWN,
+    Connections,
     Depth,
     Health,
     LanePage,
@@ -110,6 +111,10 @@ class MemoryOverview:
 
     async def health(self) -> Health | None:
         """Return nothing: there is no database."""
+        return None
+
+    def connections(self) -> Connections | None:
+        """Return nothing: there are none."""
         return None
 
     def _lane(

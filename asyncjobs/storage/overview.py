@@ -185,6 +185,25 @@ class Health:
     """Whether workers of this program are woken by notifications, or only poll."""
 
 
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """The connections that an adapter holds in this process.
+
+    Those of the listener and of the heartbeats' threads are not among them.
+    """
+
+    busy: int
+    """Connections with a purpose of their own that somebody uses at this moment."""
+    idle: int
+    """The others of them."""
+    transactions: int
+    """Jobs that are inside a transaction of their own."""
+    most_transactions: int
+    """How many may be at once."""
+    pool: tuple[int, int, int] | None = None
+    """Of the user's own pool: connections in use, not in use, and how many it may have."""
+
+
 class OverviewStorage(Protocol):
     """The `overview` of a storage. Raises StorageUnavailableError for what takes too long."""
 
@@ -230,4 +249,8 @@ class OverviewStorage(Protocol):
 
     async def health(self) -> Health | None:
         """Return how the database is; None if the storage is none."""
+        ...
+
+    def connections(self) -> Connections | None:
+        """Return what connections there are in this process; None if the storage needs none."""
         ...

@@ -140,6 +140,7 @@ class PostgresAdapter(Parts, Configured):
                     version=version,
                     channel=self._channel,
                     listens=self._listen,
+                    own=self._own_transactions,
                     tell=self._hearing.tell,
                 )
             self._opened += 1

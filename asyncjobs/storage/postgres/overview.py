@@ -9,6 +9,7 @@ from asyncjobs.storage.overview import (
     COUNTED,
     LANE_COUNTED,
     SHOWN,
+    Connections,
     Depth,
     Health,
     LanePage,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from asyncjobs.storage.postgres.lanes import Lanes
+    from asyncjobs.storage.postgres.own_transactions import OwnTransactions
     from asyncjobs.storage.postgres.statements import Statements
 
 TIMEOUT = "5s"
@@ -45,9 +47,16 @@ class PostgresOverview:
     """The `OverviewStorage` of PostgresAdapter."""
 
     def __init__(
-        self, lanes: Lanes, statements: Statements, schema: str, *, notifies: bool
+        self,
+        lanes: Lanes,
+        statements: Statements,
+        schema: str,
+        *,
+        own: OwnTransactions,
+        notifies: bool,
     ) -> None:
-        self._lane, self._sql, self._schema = lanes.overview, statements, schema
+        self._lanes, self._lane = lanes, lanes.overview
+        self._sql, self._schema, self._own = statements, schema, own
         self._notifies = notifies
 
     async def depths(self) -> list[Depth]:
@@ -124,6 +133,14 @@ class PostgresOverview:
         """Return how the database is."""
         rows = await self._read(self._sql.read_health, self._schema)
         return Health(**rows[0], notifies=self._notifies) if rows else None
+
+    def connections(self) -> Connections | None:
+        """Return what connections there are in this process."""
+        lanes = [lane for lane in self._lanes.all if lane.is_open]
+        busy = sum(lane.is_busy for lane in lanes)
+        return Connections(
+            busy, len(lanes) - busy, self._own.used, self._own.most, self._own.pool_usage
+        )
 
     async def _read(self, statement: str, *values: Any) -> Sequence[Any]:
         async with self._reading() as connection:

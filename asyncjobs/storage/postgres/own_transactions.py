@@ -52,6 +52,14 @@ class OwnTransactions:
             most = min(most, self._pool.get_max_size() - LANES)
         self._source, self._turns = source, asyncio.Semaphore(most)
 
+    @property
+    def pool_usage(self) -> tuple[int, int, int] | None:
+        """Connections of the user's pool: in use, not in use, and at most; None without one."""
+        if self._pool is None:
+            return None
+        idle = self._pool.get_idle_size()
+        return self._pool.get_size() - idle, idle, self._pool.get_max_size()
+
     def begin(self, connection: object | None) -> AbstractAsyncContextManager[Any]:
         """Begin a transaction, or join that of *connection*; see `Storage.transaction`."""
         if self._source is None:

@@ -81,10 +81,12 @@ class PostgresStatistics:
         if self._version < TOTALS:
             return {}
         rows = await self._lanes.overview.fetch(self._sql.read_totals, limit)
-        return {
-            (queue, name): Total(since, Tally(*columns, rescued=rescued, waited=waited, ran=ran))
-            for queue, name, since, *columns, rescued, waited, ran in rows
-        }
+        found: dict[tuple[str, str], Total] = {}
+        for queue, name, since, *columns, rescued, waited, ran in rows:
+            tally = Tally(*columns)
+            tally.rescued, tally.waited, tally.ran = rescued, waited, ran
+            found[queue, name] = Total(since, tally)
+        return found
 
     async def enqueued(self) -> int:
         """Return how many ids jobs were given."""

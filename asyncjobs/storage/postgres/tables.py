@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from asyncjobs.storage.postgres.capabilities import Capabilities
     from asyncjobs.storage.postgres.lanes import Lanes
+    from asyncjobs.storage.postgres.own_transactions import OwnTransactions
     from asyncjobs.storage.postgres.statements import Statements
     from asyncjobs.types import Signal
 
@@ -55,6 +56,7 @@ class Tables(NamedTuple):
         version: int,
         channel: str,
         listens: bool,
+        own: OwnTransactions,
         tell: Callable[[Signal], None],
     ) -> Self:
         """Make all parts for a schema of that *version*. *tell* is told what claims notice."""
@@ -71,7 +73,9 @@ class Tables(NamedTuple):
             limits=LimitTables(lanes, statements, schema, version, channel),
             admin=Admin(lanes, statements, channel),
             schedules=SchedulesTable(lanes, statements, schema, jobs),
-            overview=PostgresOverview(lanes, statements, schema, notifies=listens and found.notify),
+            overview=PostgresOverview(
+                lanes, statements, schema, own=own, notifies=listens and found.notify
+            ),
             maintenance=PostgresMaintenance(lanes, statements, schema, version),
             wishes=Wishes(lanes, statements, schema, version, channel),
         )

@@ -37,8 +37,8 @@ class Rescuing:
         waiting = await store(storage)
         rescued = await storage.rescue([dead])
         assert sorted(rescued) == [
-            (held[0].id, "first", "dead", 1),
-            (held[1].id, "second", "dead", 1),
+            (held[0].id, "first", "dead", 1, "default"),
+            (held[1].id, "second", "dead", 1, "default"),
         ]
         claimed = await storage.claim(other, QUEUES, BATCH)
         assert ids_of(claimed) == [*ids_of(held), *waiting]

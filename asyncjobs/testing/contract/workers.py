@@ -88,7 +88,7 @@ class Workers:
         worker = await storage.register(a_worker("silent", lease=0.2))
         [job] = await hold(storage, worker)
         rescued = await eventually(lambda: storage.rescue([]))
-        assert rescued == [(job.id, "greet", "silent", 1)]
+        assert rescued == [(job.id, "greet", "silent", 1, "default")]
         assert (await storage.heartbeat(worker))[:2] == (False, [])
 
     async def test_who_shows_signs_of_life_keeps_its_jobs(self, storage: Storage) -> None:
