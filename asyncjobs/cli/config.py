@@ -8,6 +8,7 @@ import typer
 
 from asyncjobs import settings
 from asyncjobs.cli.dashboard import DEFAULTS as DASHBOARD
+from asyncjobs.cli.metrics import DEFAULTS as METRICS
 from asyncjobs.config import WorkerGroup
 from asyncjobs.settings import DEFAULT, Resolved
 from asyncjobs.settings.catalogue import Setting, of
@@ -65,6 +66,7 @@ def lines(options: "Settings", jobs: "JobManager | None") -> Iterator[Line]:
         for index, group in enumerate(jobs.workers):
             yield from _of_group(f"group {index} ({group.label})", group)
     yield from _lines("dashboard", "dashboard", settings.resolve_all("dashboard", {}), DASHBOARD)
+    yield from _lines("metrics", "metrics", settings.resolve_all("metrics", {}), METRICS)
     yield from _lines("machine", "machine", settings.resolve_all("machine", {}), {})
 
 
@@ -100,7 +102,7 @@ def _lines(
 def _shown(setting: Setting, value: Any) -> Any:
     if value is None:
         return None
-    if setting.name == "password":
+    if setting.name in {"password", "token"}:
         return settings.MASK
     if isinstance(value, Capabilities):
         value = {name: getattr(value, name) for name in Capabilities.__slots__}

@@ -1,16 +1,15 @@
 """``dashboard``: the web page about the jobs, by itself."""
 
-import socket
 from collections.abc import Mapping
-from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from asyncjobs import settings
-from asyncjobs.cli.runner import on_signals, run
+from asyncjobs.cli.runner import run
+from asyncjobs.cli.secret import secret_of
+from asyncjobs.cli.serving import LOOPBACK, address_of, listen, serve
 from asyncjobs.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from asyncjobs.manager import JobManager
 
 PASSWORD = "ASYNCJOBS_DASHBOARD_PASSWORD"  # noqa: S105 - the name of a variable
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 PORT, USER = 8765, "admin"
 DEFAULTS = {
     "port": PORT,
@@ -29,8 +27,6 @@ DEFAULTS = {
     "read_only": False,
     "adapter": None,
 }
-END_TIMEOUT = 2
-"""Seconds for open pages at the end."""
 
 
 def dashboard(
@@ -79,7 +75,8 @@ def dashboard(
         "adapter": adapter,
     }
     values = _values(typed)
-    host, secret = str(values["host"]), _secret(values)
+    host = str(values["host"])
+    secret = secret_of(values["password"], values["password_file"], "--password-file")
     if secret is None and host not in LOOPBACK:
         raise ConfigError(
             f"--host {host} lets others in: give --password-file, or {PASSWORD} in the environment"
@@ -101,16 +98,6 @@ def _values(typed: Mapping[str, Any]) -> dict[str, Any]:
     return {**DEFAULTS, **said}
 
 
-def _secret(values: Mapping[str, Any]) -> str | None:
-    password: str | None = values["password"]
-    if password is not None or values["password_file"] is None:
-        return password
-    try:
-        return Path(values["password_file"]).read_text(encoding="utf-8").rstrip("\r\n")
-    except OSError as error:
-        raise ConfigError(f"--password-file cannot be read: {error}") from error
-
-
 def _auth(user: str, secret: str | None) -> Any:
     if secret is None:
         return None
@@ -122,35 +109,8 @@ def _auth(user: str, secret: str | None) -> Any:
 
 
 async def _serve(jobs: "JobManager", app: Any, host: str, port: int) -> int:
-    import uvicorn  # noqa: PLC0415 - an extra
-
-    config = uvicorn.Config(
-        app,
-        lifespan="off",
-        log_config=None,
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=END_TIMEOUT,
-    )
     async with jobs:
-        listener = _listen(host, port)
-        shown = f"[{host}]" if ":" in host else host
-        print(f"http://{shown}:{listener.getsockname()[1]}/", flush=True)
-        server = uvicorn.Server(config)
-        server.capture_signals = nullcontext  # type: ignore[method-assign, assignment] # ours end with 0
-        on_signals(partial(_end, server), partial(_end, server, now=True))
-        await server.serve(sockets=[listener])
+        listener = listen("the dashboard", host, port)
+        print(address_of(listener, host), flush=True)
+        await serve(app, listener)
     return 0
-
-
-def _end(server: Any, *, now: bool = False) -> None:
-    server.should_exit = True
-    server.force_exit = now
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family)
-    except (OSError, OverflowError) as error:
-        raise ConfigError(f"the dashboard cannot listen on {host} port {port}: {error}") from error

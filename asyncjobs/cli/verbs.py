@@ -83,6 +83,11 @@ VERBS: Mapping[str, Verb] = {
         "Serve the dashboard of the app's jobs, until Ctrl-C.",
         "asyncjobs dashboard --port 8765",
     ),
+    "metrics": Verb(
+        "metrics:metrics", LOOK,
+        "Serve the numbers of queues, jobs, workers and the database for Prometheus, until Ctrl-C.",
+        "asyncjobs metrics --port 8766",
+    ),
     "workers": Verb(
         "workers:workers", LOOK,
         "List the workers, and what each runs now. Or quiet, resume or stop some, by id.",

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from asyncjobs.cli.metrics import WorkerPort, place_of, worker_port
 from asyncjobs.cli.runner import on_signals, run, run_then_exit, set_process_title, watch_lifeline
 from asyncjobs.cli.settings import Settings
 from asyncjobs.errors import ConfigError
@@ -26,6 +27,7 @@ Lifeline = Annotated[int | None, typer.Option("--lifeline", hidden=True)]
 
 def work(
     ctx: typer.Context,
+    metrics_port: WorkerPort = None,
     lifeline: Lifeline = None,
     ready: Annotated[int | None, typer.Option("--ready", hidden=True)] = None,
     migrate: Annotated[bool, typer.Option("--migrate", hidden=True)] = False,
@@ -39,19 +41,25 @@ def work(
     settings.configure_logging()
     app = settings.reference()
     jobs = app.load()
-    supervisor = Supervisor(process_groups(settings, app, jobs), logger=jobs.logger)
+    port = worker_port(jobs, metrics_port)
+    supervisor = Supervisor(process_groups(settings, app, jobs, port), logger=jobs.logger)
     set_process_title(f"asyncjobs work {app}")
     raise typer.Exit(run(_supervise(supervisor, jobs, lifeline, ready, migrate=migrate)))
 
 
-def process_groups(settings: Settings, app: AppReference, jobs: JobManager) -> list[ProcessGroup]:
-    """Return what to run for each worker group of *jobs*. Raises ConfigError if nothing."""
+def process_groups(
+    settings: Settings, app: AppReference, jobs: JobManager, metrics_port: int | None = None
+) -> list[ProcessGroup]:
+    """Return what to run for each worker group of *jobs*. Raises ConfigError if nothing.
+
+    The first worker tells its metrics at *metrics_port*, if there is one, each other at the next.
+    """
     explicit = replace(settings, app=str(app))
     groups = [
         ProcessGroup(
             name=f"{group.label}.{index}",
             count=group.count,
-            command=partial(_worker_command, explicit, index),
+            command=partial(_worker_command, explicit, index, _port(jobs, index, metrics_port)),
             shutdown_timeout=group.shutdown_timeout,
         )
         for index, group in enumerate(jobs.workers)
@@ -64,8 +72,13 @@ def process_groups(settings: Settings, app: AppReference, jobs: JobManager) -> l
     return groups
 
 
-def _worker_command(settings: Settings, index: int, number: int) -> list[str]:
-    return settings.command("worker", "--index", str(index), "--id", str(number))
+def _port(jobs: JobManager, index: int, first: int | None) -> int | None:
+    return None if first is None else first + place_of(jobs, index, 0)
+
+
+def _worker_command(settings: Settings, index: int, port: int | None, number: int) -> list[str]:
+    told = [] if port is None else ["--metrics-port", str(port + number)]
+    return settings.command("worker", "--index", str(index), "--id", str(number), *told)
 
 
 async def _supervise(

@@ -1,10 +1,12 @@
 """``worker``: one worker process, as the supervisor or a process monitor starts it."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from asyncjobs.cli.metrics import MOST_PORT, telling
 from asyncjobs.cli.runner import on_signals, run_then_exit, set_process_title, watch_lifeline
 from asyncjobs.cli.work import Lifeline
 from asyncjobs.config import WorkerGroup
@@ -30,6 +32,15 @@ def worker(
     clear: Annotated[
         bool, typer.Option("--clear", help="Remove all jobs of the group's adapter, then exit.")
     ] = False,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            help="Where this worker tells its metrics.",
+            show_default="nowhere",
+            min=1,
+            max=MOST_PORT,
+        ),
+    ] = None,
     lifeline: Lifeline = None,
 ) -> None:
     """Run one worker process of one group: for systemd, a container or another monitor.
@@ -43,7 +54,8 @@ def worker(
     if clear:
         run_then_exit(_clear(jobs, group))
     set_process_title(f"asyncjobs worker {group.label}.{index}.{number}")
-    run_then_exit(_work(jobs, index, number, burst=workoff, lifeline=lifeline))
+    told = telling(jobs, index, number, metrics_port)
+    run_then_exit(_work(jobs, index, number, burst=workoff, lifeline=lifeline, telling=told))
 
 
 def _group(jobs: JobManager, index: int) -> WorkerGroup:
@@ -59,7 +71,13 @@ async def _clear(jobs: JobManager, group: WorkerGroup) -> int:
 
 
 async def _work(
-    jobs: JobManager, index: int, number: int, *, burst: bool, lifeline: int | None
+    jobs: JobManager,
+    index: int,
+    number: int,
+    *,
+    burst: bool,
+    lifeline: int | None,
+    telling: AbstractAsyncContextManager[None],
 ) -> int:
     stop = asyncio.Event()
     task = asyncio.create_task(jobs.run_worker(index, number=number, stop=stop, burst=burst))
@@ -67,7 +85,8 @@ async def _work(
     if lifeline is not None:
         watch_lifeline(lifeline, stop.set, patience=jobs.workers[index].shutdown_timeout)
     try:
-        is_dismissed = await task
+        async with telling:
+            is_dismissed = await task
     except asyncio.CancelledError:
         if not stop.is_set():
             raise

@@ -27,7 +27,8 @@ def write_workload(sheet: Sheet, workload: Workload) -> None:
     sheet.meter(catalogue.CLAIM_SECONDS, workload.meters.claim_seconds, *labels)
     sheet.meter(catalogue.FINISH_SIZE, workload.meters.finishes, *labels)
     sheet.meter(catalogue.FINISH_SECONDS, workload.meters.finish_seconds, *labels)
-    sheet.meter(catalogue.LOOP_LAG, workload.meters.loop_lag, *labels)
+    if any(workload.meters.loop_lag.counts):  # else nothing measures it: see `worker.lease`
+        sheet.meter(catalogue.LOOP_LAG, workload.meters.loop_lag, *labels)
 
 
 def write_connections(sheet: Sheet, adapter: str, found: Connections) -> None:

@@ -25,7 +25,7 @@ from asyncjobs.settings.kinds import (
     one_of,
 )
 
-Owner: TypeAlias = Literal["command", "adapter", "group", "dashboard", "machine"]
+Owner: TypeAlias = Literal["command", "adapter", "group", "dashboard", "metrics", "machine"]
 
 PREFIX = "ASYNCJOBS_"
 GROUP_PREFIX = f"{PREFIX}GROUP_"
@@ -33,6 +33,8 @@ SET = f"{PREFIX}SET"
 """The variable that says what ``--set`` says, to programs that are started otherwise."""
 RESERVED = f"{PREFIX}TEST_"
 """How variables begin that belong to the tests of this package."""
+TABLES: tuple[Owner, ...] = ("dashboard", "metrics")
+"""Whose settings have a table of their own in pyproject.toml."""
 LOG_FORMATS = ("auto", "pretty", "json")
 
 
@@ -60,11 +62,11 @@ class Setting:
     @property
     def key(self) -> str:
         """How it is named in ``[tool.asyncjobs]`` and by ``--set``."""
-        return f"dashboard.{self.name}" if self.owner == "dashboard" else self.name
+        return f"{self.owner}.{self.name}" if self.owner in TABLES else self.name
 
 
 def _setting(owner: Owner, name: str, kind: Kind, **more: bool) -> Setting:
-    table = "DASHBOARD_" if owner == "dashboard" else ""
+    table = f"{owner.upper()}_" if owner in TABLES else ""
     return Setting(owner, name, kind, (f"{PREFIX}{table}{name.upper()}",), **more)
 
 
@@ -108,6 +110,12 @@ SETTINGS = (
     _setting("dashboard", "password_file", TEXT),
     _setting("dashboard", "read_only", FLAG),
     _setting("dashboard", "adapter", TEXT),
+    _setting("metrics", "host", TEXT),
+    _setting("metrics", "port", WHOLE),
+    _setting("metrics", "worker_port", OPTIONAL_WHOLE),
+    _setting("metrics", "token", TEXT, is_secret=True, in_file=False),
+    _setting("metrics", "token_file", TEXT),
+    _setting("metrics", "public", FLAG),
     _setting("machine", "host_id", TEXT, in_file=False),
     _setting("machine", "postgres_bin", TEXT, in_file=False),
 )

@@ -20,8 +20,10 @@ from asyncjobs.settings.catalogue import (
     PREFIX,
     RESERVED,
     SET,
+    TABLES,
     Setting,
     as_variable,
+    of,
 )
 from asyncjobs.settings.masking import has_password
 
@@ -141,14 +143,14 @@ def _known_variables() -> Iterator[str]:
 def _file(path: Path, changed: int) -> Source:
     source, where = Source(), f"{path} [tool.asyncjobs"
     table = dict(tool_table(path))
-    groups, dashboard = table.pop("groups", {}), table.pop("dashboard", {})
-    for name, inner in (("groups", groups), ("dashboard", dashboard)):
+    groups, tables = table.pop("groups", {}), {name: table.pop(name, {}) for name in TABLES}
+    for name, inner in (("groups", groups), *tables.items()):
         if not isinstance(inner, Mapping):
             raise ConfigError(f"{where}] {name} must be a table, got {inner!r}")
     plain = {key for key in BY_KEY if "." not in key}
     _read_table(source, table, f"{where}]", {key: BY_KEY[key] for key in plain})
-    of_dashboard = {key.partition(".")[2]: BY_KEY[key] for key in BY_KEY.keys() - plain}
-    _read_table(source, dashboard, f"{where}.dashboard]", of_dashboard)
+    for name, inner in tables.items():
+        _read_table(source, inner, f"{where}.{name}]", {one.name: one for one in of(name)})
     for group, inner in groups.items():
         if not isinstance(inner, Mapping):
             raise ConfigError(f"{where}.groups] {group} must be a table, got {inner!r}")
