@@ -17,7 +17,7 @@ from starlette.routing import Route
 from asyncjobs.auth import identify
 from asyncjobs.errors import ConfigError, NotOpenError
 from asyncjobs.metrics.access import auth_of
-from asyncjobs.metrics.cluster import write_cluster
+from asyncjobs.metrics.cluster import Known, write_cluster
 from asyncjobs.metrics.process import write_connections, write_workload
 from asyncjobs.metrics.reading import Reader
 from asyncjobs.metrics.sheet import Sheet
@@ -96,10 +96,8 @@ class Metrics(Starlette):
         sheet = Sheet()
         for reader in self._readers:
             if self._cluster:
-                worked = [one for one in self._manager.workers if one.adapter == reader.name]
-                groups = {group.label for group in worked if group.count}
-                reading, queues = await reader.read(), self._manager.queues
-                write_cluster(sheet, reader.name, reading, queues=queues, groups=groups)
+                reading, known = await reader.read(), self._known(reader.name)
+                write_cluster(sheet, reader.name, reading, known=known)
             found = reader.storage.overview.connections() if self._process else None
             if found is not None:
                 write_connections(sheet, reader.name, found)
@@ -107,6 +105,14 @@ class Metrics(Starlette):
             for workload in self._manager.workloads():
                 write_workload(sheet, workload)
         return sheet
+
+    def _known(self, adapter: str) -> Known:
+        groups = [group for group in self._manager.workers if group.adapter == adapter]
+        return Known(
+            self._manager.queues,
+            {group.label for group in groups if group.count},
+            [(job.options.queue, job.name) for job in self._manager.registry],
+        )
 
     def _refusal(self) -> Response:
         if self._auth is None:

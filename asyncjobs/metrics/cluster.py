@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from asyncjobs.metrics import catalogue
 from asyncjobs.statistics import Tally
@@ -19,25 +19,38 @@ if TYPE_CHECKING:
 STANDINGS: tuple[Standing, ...] = ("active", "off", "gave up", "retired")
 
 
+class Known(NamedTuple):
+    """What the application has, whether or not anything happened to it."""
+
+    queues: Collection[str]
+    groups: Collection[str]
+    """Worker groups by their labels."""
+    jobs: Collection[tuple[str, str]]
+    """By queue and name."""
+
+
 def write_cluster(
     sheet: Sheet,
     adapter: str,
     reading: Reading | None,
     *,
-    queues: Collection[str],
-    groups: Collection[str],
+    known: Known,
 ) -> None:
-    """Add to *sheet* how it stands with *adapter*, in zeros for *queues* and *groups* at rest."""
+    """Add to *sheet* how it stands with *adapter*, in zeros for what is *known* and at rest.
+
+    Without the zeros Prometheus would not see the first of anything.
+    """
     sheet.gauge(catalogue.UP, reading is not None, adapter)
     if reading is None:
         return
     sheet.gauge(catalogue.READ_SECONDS, reading.seconds, adapter)
     server = "" if reading.health is None else reading.health.version
     sheet.gauge(catalogue.INFO, 1, adapter, _version(), server)
-    _write_queues(sheet, adapter, reading, {*queues, *(one.queue for one in reading.queues)})
-    _write_totals(sheet, adapter, reading)
+    queues = {*known.queues, *(one.queue for one in reading.queues)}
+    _write_queues(sheet, adapter, reading, queues)
+    _write_totals(sheet, adapter, reading, known.jobs)
     _write_schedules(sheet, adapter, reading)
-    _write_workers(sheet, adapter, reading, groups)
+    _write_workers(sheet, adapter, reading, known.groups)
     _write_maintenance(sheet, adapter, reading)
     _write_health(sheet, adapter, reading)
 
@@ -53,11 +66,16 @@ def _write_queues(sheet: Sheet, adapter: str, reading: Reading, queues: Collecti
         sheet.gauge(catalogue.PAUSED, queue in paused, adapter, queue)
 
 
-def _write_totals(sheet: Sheet, adapter: str, reading: Reading) -> None:
+def _write_totals(
+    sheet: Sheet, adapter: str, reading: Reading, jobs: Collection[tuple[str, str]]
+) -> None:
     sheet.counter(catalogue.ENQUEUED, reading.enqueued, adapter)
     sheet.gauge(catalogue.UNTOLD, reading.are_more, adapter)
     by_queue: dict[str, Tally] = {}
-    for (queue, name), (_, tally) in reading.totals.items():
+    tallies = {key: Tally() for key in jobs} | {
+        key: total.tally for key, total in reading.totals.items()
+    }
+    for (queue, name), tally in tallies.items():
         for outcome in ("succeeded", "failed", "retried", "cancelled"):
             count = getattr(tally, outcome)
             sheet.counter(catalogue.ATTEMPTS, count, adapter, queue, name, outcome)

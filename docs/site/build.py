@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 LAID_OUT = ROOT / "build" / "docs"
 PAGES = ("*.md", "docs/*.md", "benchmarks/RESULTS.md", "examples/fastapi_app/README.md")
-PICTURES = ("docs/images/*", "benchmarks/*.png")
+FILES = ("docs/images/*", "docs/monitoring/*", "benchmarks/*.png")
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 
 
 def main() -> None:
     """Make ``build/docs`` anew."""
     shutil.rmtree(LAID_OUT, ignore_errors=True)
-    for path in found(*PAGES, *PICTURES):
+    for path in found(*PAGES, *FILES):
         there = LAID_OUT / path.relative_to(ROOT)
         there.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, there)

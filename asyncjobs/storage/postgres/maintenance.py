@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 import anyio
@@ -84,7 +85,11 @@ class PostgresMaintenance:
         if not self._exists:
             return []
         rows = await self._lanes.overview.fetch(self._sql.read_maintenance)
-        return [MaintenanceTask(*row) for row in rows]
+        return [
+            # 'infinity', which leaves a task alone, comes as a moment without a zone.
+            MaintenanceTask(task, due_at.replace(tzinfo=UTC), *rest)
+            for task, due_at, *rest in rows
+        ]
 
     async def prune_keys(self, limit: int) -> int:
         """Remove keys whose period is over."""
