@@ -127,7 +127,7 @@ async def _telling(jobs: "JobManager", app: Any, host: str, port: int) -> AsyncI
     try:
         listener = listen("metrics", host, port)
     except ConfigError as error:  # the jobs go on: they are what the process is for
-        jobs.logger.error("metrics.failed", error=str(error))
+        jobs.logger.error("metrics.unserved", error=str(error))
         yield
         return
     async with served(app, listener):

@@ -67,7 +67,8 @@ class Reader:
                 reading = await self._fresh.get()
         except (StorageError, TimeoutError) as error:
             if not self._is_away:
-                self._log.warning("metrics.failed", adapter=self.name, error=str(error))
+                why = str(error) or f"the database has not answered within {PATIENCE:g} s"
+                self._log.warning("metrics.failed", adapter=self.name, error=why)
             self._is_away = True
             return None
         self._is_away = False

@@ -126,6 +126,6 @@ def test_a_port_that_is_taken_keeps_no_worker_from_working(project: SampleProjec
         options = ("worker", "--index", "0", "--id", "0", "--metrics-port", port)
         with project.running(*options) as command:
             until(lambda: "worker.started" in command.output, command)
-            assert "metrics.failed" in command.output
+            assert "metrics.unserved" in command.output
             command.send(signal.SIGTERM)
             assert command.wait_for_end() == 0
