@@ -472,6 +472,7 @@ OPTION_TABLES = [
     ("database.md", "PostgresAdapter", lambda: parameter_defaults(PostgresAdapter)),
     ("control.md", "JobFilter", lambda: dataclass_defaults(JobFilter)),
     ("dashboard.md", "dashboard", lambda: parameter_defaults(JobManager.dashboard)),
+    ("metrics.md", "metrics", lambda: parameter_defaults(JobManager.metrics)),
     ("scheduling.md", "later", lambda: dict.fromkeys(LaterOptions.__annotations__)),
     ("recurring.md", "recurring", lambda: dict.fromkeys(OWN_OPTIONS)),
 ]

@@ -16,6 +16,7 @@ from asyncjobs import JobFilter, JobManager, PostgresAdapter
 from asyncjobs.glance.findings import findings
 from asyncjobs.glance.glance import Glance
 from asyncjobs.glance.overview import PERIODS, Period
+from asyncjobs.metrics.reading import Reader
 from asyncjobs.statistics import CLASSES, WIDTHS, Tally
 from asyncjobs.storage.overview import COUNTED, LANE_COUNTED, SHOWN
 from asyncjobs.storage.postgres.overview import LOOKED_AT, SAMPLED, SETTINGS, TIMEOUT
@@ -64,6 +65,9 @@ STATEMENTS: dict[str, tuple[list[Any], int]] = {
     # Random pages, and a block of each is read whole.
     "sample_queue_states": ([SAMPLED], 150 * SAMPLED),
     "read_lanes": (["key:", "key:", None, 50, LOOKED_AT, LANE_COUNTED], 2 * LANE_COUNTED + 700),
+    "read_enqueued": ([], 0),
+    "read_lateness": ([60.0], 0),
+    "read_totals": ([1_000], 0),
     "read_runs": ([[f"schedule {number}" for number in range(10)], 20], 10 * 6 * 20),
 }
 """Their parameters, and how many rows of jobs each may read."""
@@ -188,6 +192,28 @@ async def test_the_overview_takes_little_time_with_a_million_rows(adapter: Postg
         await glance.overview("hour")
         best = min(best, time.perf_counter() - began)
         await asyncio.sleep(1)
+    assert best < 0.5
+
+
+async def test_a_scrape_takes_little_time_with_a_million_rows(
+    million: str, adapter: PostgresAdapter
+) -> None:
+    # As above: 50 ms is the mark.
+    connection = await asyncpg.connect(million)
+    await connection.execute(
+        """insert into asyncjobs.totals (queue, name, succeeded, waits, runs)
+        select 'default', 'job ' || n, 1, array_fill(1, array[72]), array_fill(1, array[72])
+        from generate_series(1, 100) as n on conflict do nothing"""
+    )
+    await connection.close()
+    best = 10.0
+    for _ in range(5):
+        reader = Reader("main", adapter, None)
+        began = time.perf_counter()
+        reading = await reader.read()
+        best = min(best, time.perf_counter() - began)
+        assert reading is not None
+        assert len(reading.totals) == 100
     assert best < 0.5
 
 

@@ -112,7 +112,10 @@ class _Sum:
         self._runs.add(runs)
 
     def tally(self) -> Tally:
-        return Tally(*self._counts, self._waits.counts(), self._runs.counts())
+        succeeded, failed, retried, cancelled = self._counts
+        return Tally(
+            succeeded, failed, retried, cancelled, self._waits.counts(), self._runs.counts()
+        )
 
 
 def _wider(width: int, count: int) -> int | None:
