@@ -140,3 +140,27 @@ def test_a_warning_of_an_outage_is_said_once_a_minute_and_counted(
         ("down", 9),
     ]
     assert len(capture.entries) == 10 + len(outage)
+
+
+def test_what_was_folded_is_told_when_the_minute_is_over_and_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    capture, now = LogCapture(), [1_000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    log = FoldingLog(structlog.wrap_logger(None, processors=[capture]))
+    for _ in range(10):
+        log.warning("claim.failed", error="down")
+    log.tick()
+    assert len(capture.entries) == 1
+    now[0] += FOLDED_FOR
+    log.tick()
+    log.tick()
+    log.warning("claim.failed", error="down")
+    log.warning("claim.failed", error="down")
+    log.close()
+    assert [(line["event"], line.get("more"), line.get("seconds")) for line in capture.entries] == [
+        ("claim.failed", None, None),
+        ("log.folded", 9, FOLDED_FOR),
+        ("claim.failed", None, None),
+        ("log.folded", 1, 0),
+    ]

@@ -11,18 +11,25 @@ from asyncjobs.cli.finding import Query, understood
 from asyncjobs.cli.opened import (
     NOTHING_DONE,
     AdapterOption,
+    DsnOption,
     JsonOption,
     Opened,
+    SchemaOption,
+    Source,
     YesOption,
     confirm,
     print_json,
     run_opened,
 )
+from asyncjobs.cli.progress import progress_of
+from asyncjobs.clock import check_wait
 from asyncjobs.errors import ConfigError
 from asyncjobs.filters import JobFilter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+
+    from asyncjobs.storage.admin import AdminStorage, OnBatch
 
 DryOption = Annotated[bool, typer.Option("--dry-run", help="Only say how many are meant.")]
 
@@ -34,10 +41,12 @@ def retry(
     dry_run: DryOption = False,
     yes: YesOption = False,
     adapter: AdapterOption = None,
+    dsn: DsnOption = None,
+    schema: SchemaOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Let jobs run again now: failed, cancelled and succeeded ones, and those that wait."""
-    _act(ctx, adapter, query, "Retry", lambda opened, where: opened.later.retry(where),
+    _act(ctx, Source(adapter, dsn, schema), query, "Retry", _retry,
          dry_run=dry_run, yes=yes, as_json=as_json)  # fmt: skip
 
 
@@ -51,11 +60,14 @@ def cancel(
     dry_run: DryOption = False,
     yes: YesOption = False,
     adapter: AdapterOption = None,
+    dsn: DsnOption = None,
+    schema: SchemaOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Cancel jobs that have not ended."""
-    _act(ctx, adapter, query, "Cancel",
-         lambda opened, where: opened.later.cancel(where, interrupt=interrupt),
+    _act(ctx, Source(adapter, dsn, schema), query, "Cancel",
+         lambda storage, where, on_batch: storage.cancel(
+             where, interrupt=interrupt, on_batch=on_batch),
          dry_run=dry_run, yes=yes, as_json=as_json)  # fmt: skip
 
 
@@ -66,10 +78,13 @@ def delete(
     dry_run: DryOption = False,
     yes: YesOption = False,
     adapter: AdapterOption = None,
+    dsn: DsnOption = None,
+    schema: SchemaOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Remove jobs that do not run, with all that is stored of them."""
-    _act(ctx, adapter, query, "Delete", lambda opened, where: opened.later.delete(where),
+    _act(ctx, Source(adapter, dsn, schema), query, "Delete",
+         lambda storage, where, on_batch: storage.delete(where, on_batch=on_batch),
          dry_run=dry_run, yes=yes, as_json=as_json)  # fmt: skip
 
 
@@ -87,15 +102,22 @@ def reschedule(
     dry_run: DryOption = False,
     yes: YesOption = False,
     adapter: AdapterOption = None,
+    dsn: DsnOption = None,
+    schema: SchemaOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Set the time of jobs that wait for theirs, or for a worker."""
-    moment = None if at is None else moment_of(at)
-    if (wait is None) == (moment is None):
+    if (wait is None) == (at is None):
         raise ConfigError("give either --wait or --at")
-    _act(ctx, adapter, query, "Reschedule",
-         lambda opened, where: opened.later.reschedule(where, wait=wait, wait_until=moment),
+    seconds, moment = check_wait(wait, None if at is None else moment_of(at), is_required=True)
+    _act(ctx, Source(adapter, dsn, schema), query, "Reschedule",
+         lambda storage, where, on_batch: storage.reschedule(
+             where, wait=seconds, wait_until=moment, on_batch=on_batch),
          dry_run=dry_run, yes=yes, as_json=as_json)  # fmt: skip
+
+
+async def _retry(storage: AdminStorage, where: JobFilter, on_batch: OnBatch) -> int:
+    return (await storage.retry(where, on_batch=on_batch)).jobs
 
 
 def moment_of(text: str) -> datetime:
@@ -113,10 +135,10 @@ def moment_of(text: str) -> datetime:
 
 def _act(
     ctx: typer.Context,
-    adapter: str | None,
+    source: Source,
     query: Sequence[str] | None,
     verb: str,
-    do: Callable[[Opened, JobFilter], Awaitable[int]],
+    do: Callable[[AdminStorage, JobFilter, OnBatch], Awaitable[int]],
     *,
     dry_run: bool,
     yes: bool,
@@ -137,10 +159,11 @@ def _act(
             return 0
         if where != JobFilter(ids=where.ids):  # not only numbers that somebody typed
             confirm(f"{verb} {told} jobs?", yes=yes)
-        done = await do(opened, where)
+        with progress_of(verb, count.jobs, quiet=as_json) as on_batch:
+            done = await do(opened.storage.admin, where, on_batch)
         print_json({"jobs": done}) if as_json else print(
             f"{verb.lower()}: {done:,} job{'' if done == 1 else 's'}"
         )
         return 0 if done else NOTHING_DONE
 
-    run_opened(ctx, adapter, action)
+    run_opened(ctx, source, action)

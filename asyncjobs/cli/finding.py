@@ -13,8 +13,11 @@ from rich.text import Text
 from asyncjobs.cli.opened import (
     NOTHING_DONE,
     AdapterOption,
+    DsnOption,
     JsonOption,
     Opened,
+    SchemaOption,
+    Source,
     plain,
     print_json,
     print_table,
@@ -64,9 +67,12 @@ def _one_word(word: str) -> str:
 
 def list_jobs(
     ctx: typer.Context,
+    *,
     query: Query = None,
     limit: Annotated[int, typer.Option(help="How many at most.", min=1, max=1_000)] = 20,
     adapter: AdapterOption = None,
+    dsn: DsnOption = None,
+    schema: SchemaOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List jobs: newest first; available ones in the order in which they run."""
@@ -91,13 +97,16 @@ def list_jobs(
             print("no such jobs")
         return 0
 
-    run_opened(ctx, adapter, show)
+    run_opened(ctx, Source(adapter, dsn, schema), show)
 
 
 def show(
     ctx: typer.Context,
+    *,
     job_id: Annotated[int, typer.Argument(metavar="ID", help="The job's number.")],
     adapter: AdapterOption = None,
+    dsn: DsnOption = None,
+    schema: SchemaOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show all that is stored of one job. Exits with 1 if there is nothing."""
@@ -114,7 +123,7 @@ def show(
             _show(record, redaction)
         return 0
 
-    run_opened(ctx, adapter, look)
+    run_opened(ctx, Source(adapter, dsn, schema), look)
 
 
 def job_as_json(record: JobRecord, redaction: Redaction) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -12,14 +11,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from asyncjobs import settings
 from asyncjobs.cli.runner import run
-from asyncjobs.errors import ConfigError
+from asyncjobs.cli.target import Target
+from asyncjobs.errors import AppNotFoundError, ConfigError
+from asyncjobs.manager import JobManager
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from asyncjobs.cli.settings import Settings
-    from asyncjobs.manager import JobManager
     from asyncjobs.scheduler import Scheduler
     from asyncjobs.storage.protocol import Storage
 
@@ -29,15 +30,32 @@ NOTHING_DONE = 1
 AdapterOption = Annotated[
     str | None, typer.Option("--adapter", help="Which adapter.", show_default="the only one")
 ]
+DsnOption = Annotated[
+    str | None,
+    typer.Option("--dsn", help="Ask this database, without importing an app.", show_default=False),
+]
+SchemaOption = Annotated[
+    str | None,
+    typer.Option("--schema", help="The schema that --dsn is for.", show_default="asyncjobs"),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
+class Source(NamedTuple):
+    """Where the jobs are that a command is about, as far as that was typed."""
+
+    adapter: str | None = None
+    dsn: str | None = None
+    schema: str | None = None
+
+
 class Opened(NamedTuple):
-    """An app whose adapters are open."""
+    """An app whose adapters are open; or a database, as a manager without any job."""
 
     jobs: JobManager
     later: Scheduler
+    has_app: bool = True
 
     @property
     def storage(self) -> Storage:
@@ -54,25 +72,50 @@ def only_adapter(jobs: JobManager) -> str:
 
 
 def run_opened(
-    ctx: typer.Context, adapter: str | None, action: Callable[[Opened], Awaitable[int | None]]
+    ctx: typer.Context,
+    source: Source,
+    action: Callable[[Opened], Awaitable[int | None]],
+    *,
+    needs_app: bool = False,
 ) -> None:
-    """Do *action* with the app, and exit with what it returns."""
-    settings: Settings = ctx.obj
-    settings.configure_logging()
-    jobs = settings.reference().load()
+    """Do *action* with the app, or with the database alone, and exit with what it returns."""
+    options: Settings = ctx.obj
+    options.configure_logging()
+    jobs, has_app = manager_of(options, source, needs_app=needs_app)
 
     async def main() -> int:
-        async with _opened(jobs, adapter) as opened:
-            return await action(opened) or 0
+        adapter = only_adapter(jobs) if source.adapter is None else source.adapter
+        later = jobs.create_scheduler(adapter=adapter)
+        async with jobs:
+            return await action(Opened(jobs, later, has_app)) or 0
 
     raise typer.Exit(run(main()))
 
 
-@contextlib.asynccontextmanager
-async def _opened(jobs: JobManager, adapter: str | None) -> AsyncIterator[Opened]:
-    later = jobs.create_scheduler(adapter=only_adapter(jobs) if adapter is None else adapter)
-    async with jobs:
-        yield Opened(jobs, later)
+def manager_of(
+    options: Settings, source: Source, *, needs_app: bool = False
+) -> tuple[JobManager, bool]:
+    """Return the app's manager, or with --dsn, or without an app, one of that database alone.
+
+    Also returns whether it is the app's. Raises ConfigError, AppNotFoundError.
+    """
+    is_app_named = settings.find("app", options.app) is not None
+    is_database_known = settings.find("database_url", source.dsn) is not None
+    if source.dsn is None and (needs_app or is_app_named or not is_database_known):
+        if source.schema is not None:
+            raise ConfigError("--schema goes with --dsn; the app's adapters have their own")
+        try:
+            return options.reference().load(), True
+        except AppNotFoundError as error:
+            if needs_app or is_app_named:
+                raise
+            raise AppNotFoundError(
+                f"{error}. Or name a database: by --dsn, or by ASYNCJOBS_DATABASE_URL"
+            ) from None
+    if source.adapter is not None:
+        raise ConfigError("--adapter is for an app, of which there is none here")
+    storages = Target.find(options, dsn=source.dsn, schema=source.schema).storages
+    return JobManager(adapters=storages), False
 
 
 def confirm(question: str, *, yes: bool) -> None:

@@ -13,8 +13,11 @@ from rich.text import Text
 from asyncjobs.cli.opened import (
     NOTHING_DONE,
     AdapterOption,
+    DsnOption,
     JsonOption,
     Opened,
+    SchemaOption,
+    Source,
     print_json,
     print_table,
     run_opened,
@@ -23,6 +26,7 @@ from asyncjobs.cli.top import screen
 from asyncjobs.errors import ConfigError
 from asyncjobs.glance.glance import Glance
 from asyncjobs.glance.words import relative
+from asyncjobs.limits import check_key
 
 if TYPE_CHECKING:
     from asyncjobs.schedule_types import Schedule
@@ -34,7 +38,14 @@ KeyOption = Annotated[
 ]
 
 
-def status(ctx: typer.Context, adapter: AdapterOption = None, as_json: JsonOption = False) -> None:
+def status(
+    ctx: typer.Context,
+    *,
+    adapter: AdapterOption = None,
+    dsn: DsnOption = None,
+    schema: SchemaOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Show how it stands, once: pace, queues, workers, pauses, and what is wrong.
 
     Exits with 1 if something is bad, so that a script can ask.
@@ -63,41 +74,62 @@ def status(ctx: typer.Context, adapter: AdapterOption = None, as_json: JsonOptio
                 Console().print(Text(f"paused: {pause.kind} {pause.name}", style="yellow"))
         return NOTHING_DONE if is_bad else 0
 
-    run_opened(ctx, adapter, look)
+    run_opened(ctx, Source(adapter, dsn, schema), look)
 
 
 def pause(
     ctx: typer.Context,
+    *,
     queue: QueueOption = None,
     job: JobOption = None,
     key: KeyOption = None,
     adapter: AdapterOption = None,
+    dsn: DsnOption = None,
+    schema: SchemaOption = None,
 ) -> None:
     """Let no more jobs of a queue, a name or a concurrency key start; those that run go on."""
 
     async def action(opened: Opened) -> int:
-        changed = await opened.later.pause(queue=queue, job=job, key=key)
+        if opened.has_app:
+            changed = await opened.later.pause(queue=queue, job=job, key=key)
+        else:
+            changed = await opened.storage.limits.pause(_lane(queue, job, key))
         print("paused" if changed else "it was paused already")
         return 0
 
-    run_opened(ctx, adapter, action)
+    run_opened(ctx, Source(adapter, dsn, schema), action)
 
 
 def resume(
     ctx: typer.Context,
+    *,
     queue: QueueOption = None,
     job: JobOption = None,
     key: KeyOption = None,
     adapter: AdapterOption = None,
+    dsn: DsnOption = None,
+    schema: SchemaOption = None,
 ) -> None:
     """End a pause."""
 
     async def action(opened: Opened) -> int:
-        changed = await opened.later.resume(queue=queue, job=job, key=key)
+        if opened.has_app:
+            changed = await opened.later.resume(queue=queue, job=job, key=key)
+        else:
+            changed = await opened.storage.limits.resume(_lane(queue, job, key))
         print("resumed" if changed else "it was not paused")
         return 0
 
-    run_opened(ctx, adapter, action)
+    run_opened(ctx, Source(adapter, dsn, schema), action)
+
+
+def _lane(queue: str | None, job: str | None, key: str | None) -> str:
+    # Without an app nobody knows which queues and jobs there are.
+    if [queue, job, key].count(None) != 2:
+        raise ConfigError("give one of --queue, --job and --key")
+    if key is not None:
+        return f"key:{check_key(key)}"
+    return f"job:{job}" if queue is None else f"queue:{queue}"
 
 
 def schedules(
@@ -114,6 +146,8 @@ def schedules(
         str | None, typer.Option(help="Switch this one off.", show_default=False)
     ] = None,
     adapter: AdapterOption = None,
+    dsn: DsnOption = None,
+    schema: SchemaOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List what recurs: when next, and how it went. Or switch one, or run it now."""
@@ -134,7 +168,7 @@ def schedules(
             _print_schedules(await known.list(), as_json=as_json)
         return 0
 
-    run_opened(ctx, adapter, action)
+    run_opened(ctx, Source(adapter, dsn, schema), action)
 
 
 def _print_schedules(found: list[Schedule], *, as_json: bool) -> None:

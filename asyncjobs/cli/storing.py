@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from asyncjobs.cli.acting import moment_of
-from asyncjobs.cli.opened import AdapterOption, JsonOption, Opened, print_json, run_opened
+from asyncjobs.cli.opened import AdapterOption, JsonOption, Opened, Source, print_json, run_opened
 from asyncjobs.errors import ArgumentError, ConfigError, StoredArgumentsError
 from asyncjobs.job import JobCall
 
@@ -59,7 +59,7 @@ def enqueue(
             print(f"job {stored.id}{known}: {stored.state}")
         return 0
 
-    run_opened(ctx, adapter, action)
+    run_opened(ctx, Source(adapter), action, needs_app=True)
 
 
 def _call(job: Job[..., Any], given: dict[str, Any] | list[Any]) -> JobCall[Any]:

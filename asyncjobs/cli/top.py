@@ -10,7 +10,15 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from asyncjobs.cli.opened import only_adapter, plain
+from asyncjobs.cli.opened import (
+    AdapterOption,
+    DsnOption,
+    SchemaOption,
+    Source,
+    manager_of,
+    only_adapter,
+    plain,
+)
 from asyncjobs.cli.runner import on_signals, run
 from asyncjobs.errors import ConfigError, StorageError
 from asyncjobs.glance.glance import Glance
@@ -28,11 +36,12 @@ LINES = 15
 
 def top(
     ctx: typer.Context,
+    *,
     period: Annotated[str, typer.Option(help="now (15 minutes), hour, day or week.")] = "hour",
     every: Annotated[float, typer.Option(help="Seconds between two looks.", min=0.2)] = 1.0,
-    adapter: Annotated[
-        str | None, typer.Option(help="Which adapter to show.", show_default="the only one")
-    ] = None,
+    adapter: AdapterOption = None,
+    dsn: DsnOption = None,
+    schema: SchemaOption = None,
 ) -> None:
     """Show what is going on, until Ctrl-C: pace, queues, workers, failures.
 
@@ -42,7 +51,7 @@ def top(
     settings.configure_logging()
     if period not in PERIODS:
         raise ConfigError(f"--period must be of {', '.join(PERIODS)}, got {period!r}")
-    jobs = settings.reference().load()
+    jobs, _ = manager_of(settings, Source(adapter, dsn, schema))
     raise typer.Exit(
         run(_show(jobs, only_adapter(jobs) if adapter is None else adapter, period, every))
     )

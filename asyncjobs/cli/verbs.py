@@ -103,6 +103,11 @@ VERBS: Mapping[str, Verb] = {
         "Show all that is stored of one job. Exits with 1 if there is nothing.",
         "asyncjobs show 4711",
     ),
+    "logs": Verb(
+        "following:logs", LOOK,
+        "Tell what happened to jobs, on all machines: stored, started, raised, failed, ...",
+        "asyncjobs logs queue:email --follow --traceback",
+    ),
     "doctor": Verb(
         "doctor:doctor", LOOK,
         "Look for what is wrong, and say what it means and what to do.",
@@ -148,6 +153,11 @@ VERBS: Mapping[str, Verb] = {
         "List what recurs: when next, and how it went. Or switch one, or run it now.",
         "asyncjobs schedules --run nightly_report",
     ),
+    "limits": Verb(
+        "limits:limits", ACT,
+        "List the limits of jobs and queues. Or set one, until the code declares another value.",
+        "asyncjobs limits queue:email --concurrency 5 --rate 100 --per 60",
+    ),
     "enqueue": Verb(
         "storing:enqueue", ACT,
         "Store a call of a job, checked as by the app itself, and print its id.",
@@ -162,6 +172,11 @@ VERBS: Mapping[str, Verb] = {
         "database:clear", DATABASE,
         "Remove all jobs: waiting, running and finished ones.",
         "asyncjobs clear --yes",
+    ),
+    "prune": Verb(
+        "prune:prune", DATABASE,
+        "Remove jobs that ended and whose time to be kept is over, now.",
+        "asyncjobs prune --older-than 30d --dry-run",
     ),
     "bench": Verb(
         "bench:bench", DATABASE,

@@ -1,13 +1,14 @@
 """What people and their tools ask of a storage: to find jobs, and to act on many of them.
 
 An action takes the jobs that fit its filter, and whose state allows it, in batches: each batch
-is taken or not as a whole, and jobs that are stored meanwhile are not met.
+is taken or not as a whole, and jobs that are stored meanwhile are not met. *on_batch* is told
+after each of how many jobs the action came in time, so far.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from asyncjobs.errors import ConfigError
 
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 MAX_PAGE = 1_000
 COUNTED = 10_000
 """Up to how many jobs are counted one by one."""
+
+OnBatch: TypeAlias = "Callable[[int], None]"
+
+
+def ignore(count: int) -> None:
+    """Be told of a batch, and do nothing."""
 
 
 class Page(NamedTuple):
@@ -65,12 +72,17 @@ class AdminStorage(Protocol):
         """Return how many jobs fit: exactly up to *most*, and otherwise about."""
         ...
 
-    async def cancel(self, where: JobFilter, *, interrupt: bool) -> int:
+    async def cancel(self, where: JobFilter, *, interrupt: bool, on_batch: OnBatch = ignore) -> int:
         """Cancel the jobs that fit, as `Storage.cancel` does, and return how many."""
         ...
 
     async def retry(
-        self, where: JobFilter, *, args: Json | None = None, unique_key: str | None = None
+        self,
+        where: JobFilter,
+        *,
+        args: Json | None = None,
+        unique_key: str | None = None,
+        on_batch: OnBatch = ignore,
     ) -> Retried:
         """Make the jobs that fit available now, unless they are or they run.
 
@@ -80,12 +92,17 @@ class AdminStorage(Protocol):
         ...
 
     async def reschedule(
-        self, where: JobFilter, *, wait: float | None = None, wait_until: datetime | None = None
+        self,
+        where: JobFilter,
+        *,
+        wait: float | None = None,
+        wait_until: datetime | None = None,
+        on_batch: OnBatch = ignore,
     ) -> int:
         """Set the time of the waiting jobs that fit, and return how many."""
         ...
 
-    async def delete(self, where: JobFilter) -> int:
+    async def delete(self, where: JobFilter, *, on_batch: OnBatch = ignore) -> int:
         """Remove the jobs that fit and do not run, and return how many."""
         ...
 

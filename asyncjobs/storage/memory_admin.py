@@ -13,6 +13,7 @@ from asyncjobs.storage.admin import (
     Page,
     Retried,
     cursor_after,
+    ignore,
     read_cursor,
 )
 from asyncjobs.types import JobState
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from asyncjobs.filters import JobFilter
+    from asyncjobs.storage.admin import OnBatch
     from asyncjobs.storage.memory_rows import Row
     from asyncjobs.storage.memory_table import Table
     from asyncjobs.types import Json
@@ -71,13 +73,18 @@ class MemoryAdmin:
         check_whole("most", most, 0, 10_000_000)
         return Count(len(self._fitting(where)), True)
 
-    async def cancel(self, where: JobFilter, *, interrupt: bool) -> int:
+    async def cancel(self, where: JobFilter, *, interrupt: bool, on_batch: OnBatch = ignore) -> int:
         """Cancel jobs; see `AdminStorage.cancel`."""
         ids = [row.id for row in self._fitting(where)]
-        return len(await self._cancel(ids, interrupt=interrupt))
+        return _told(on_batch, len(await self._cancel(ids, interrupt=interrupt)))
 
     async def retry(
-        self, where: JobFilter, *, args: Json | None = None, unique_key: str | None = None
+        self,
+        where: JobFilter,
+        *,
+        args: Json | None = None,
+        unique_key: str | None = None,
+        on_batch: OnBatch = ignore,
     ) -> Retried:
         """Let jobs run now; see `AdminStorage.retry`."""
         held_by, touched = None, []
@@ -95,10 +102,15 @@ class MemoryAdmin:
                 self._table.place(row, self._table.clock())
             touched.append(row)
         self._table.wake(touched)
-        return Retried(len(touched), held_by)
+        return Retried(_told(on_batch, len(touched)), held_by)
 
     async def reschedule(
-        self, where: JobFilter, *, wait: float | None = None, wait_until: datetime | None = None
+        self,
+        where: JobFilter,
+        *,
+        wait: float | None = None,
+        wait_until: datetime | None = None,
+        on_batch: OnBatch = ignore,
     ) -> int:
         """Set the time of waiting jobs; see `AdminStorage.reschedule`."""
         run_at = wait_until or self._table.clock() + timedelta(seconds=wait or 0)
@@ -106,14 +118,20 @@ class MemoryAdmin:
         for row in rows:
             self._table.place(row, run_at)
         self._table.wake(rows)
-        return len(rows)
+        return _told(on_batch, len(rows))
 
-    async def delete(self, where: JobFilter) -> int:
+    async def delete(self, where: JobFilter, *, on_batch: OnBatch = ignore) -> int:
         """Remove jobs; see `AdminStorage.delete`."""
         rows = [row for row in self._fitting(where) if row.state is not JobState.RUNNING]
         for row in rows:
             self._table.drop(row)
-        return len(rows)
+        return _told(on_batch, len(rows))
 
     def _fitting(self, where: JobFilter) -> list[Row]:
         return [row for row in self._table.rows.values() if where.fits(row.record())]
+
+
+def _told(on_batch: OnBatch, count: int) -> int:
+    if count:
+        on_batch(count)
+    return count

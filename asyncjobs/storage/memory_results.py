@@ -66,19 +66,24 @@ class MemoryResults:
                 changed.append(row.id)
         self.tell(changed)
 
+    async def count_expired(
+        self, queues: Sequence[str], retain: float | None, most: int
+    ) -> tuple[int, int]:
+        """Count jobs whose time is over."""
+        retained = len(self._expired(self._retaining(), None)[:most])
+        if retain is None:
+            return retained, 0
+        age = timedelta(seconds=retain)
+        each = [self._expired(self._ended([queue]), age)[:most] for queue in queues]
+        return retained, sum(map(len, each))
+
     async def prune_retained(self, limit: int) -> int:
         """Remove jobs whose own time is over."""
-        ended = [row for row in self._rows.values() if row.finished_at and row.retain is not None]
-        return self._prune(ended, None, limit)
+        return self._prune(self._retaining(), None, limit)
 
     async def prune_ended(self, queues: Sequence[str], retain: float, limit: int) -> int:
         """Remove jobs that ended long ago."""
-        ended = [
-            row
-            for row in self._rows.values()
-            if row.finished_at and row.retain is None and row.job.queue in queues
-        ]
-        return self._prune(ended, timedelta(seconds=retain), limit)
+        return self._prune(self._ended(queues), timedelta(seconds=retain), limit)
 
     def tell(self, ids: Iterable[int]) -> None:
         """Tell listeners that jobs changed, if somebody watches them."""
@@ -87,12 +92,25 @@ class MemoryResults:
             self._on_signal(Signal(changed=watched))
 
     def _prune(self, ended: list[Row], retain: timedelta | None, limit: int) -> int:
-        now = self._clock()
-        over = [(_end(row, retain), row.id) for row in ended]
-        expired = sorted(one for one in over if one[0] <= now)[:limit]
+        expired = self._expired(ended, retain)[:limit]
         for _, number in expired:
             del self._rows[number]
         return len(expired)
+
+    def _retaining(self) -> list[Row]:
+        return [row for row in self._rows.values() if row.finished_at and row.retain is not None]
+
+    def _ended(self, queues: Sequence[str]) -> list[Row]:
+        return [
+            row
+            for row in self._rows.values()
+            if row.finished_at and row.retain is None and row.job.queue in queues
+        ]
+
+    def _expired(self, ended: list[Row], retain: timedelta | None) -> list[tuple[datetime, int]]:
+        now = self._clock()
+        over = [(_end(row, retain), row.id) for row in ended]
+        return sorted(one for one in over if one[0] <= now)
 
 
 def keep(row: Row, outcome: Outcome) -> None:

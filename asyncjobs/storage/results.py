@@ -37,6 +37,16 @@ class ResultStorage(Protocol):
         """Store how far jobs are that *worker* holds at these attempts; ignore others."""
         ...
 
+    async def count_expired(
+        self, queues: Sequence[str], retain: float | None, most: int
+    ) -> tuple[int, int]:
+        """Return how many jobs `prune_retained` and `prune_ended` would remove.
+
+        Those of each are counted up to *most*, of `prune_ended` in each queue; 0 of these
+        without *retain*.
+        """
+        ...
+
     async def prune_retained(self, limit: int) -> int:
         """Remove up to *limit* ended jobs whose `retain` is over, and return how many."""
         ...

@@ -16,7 +16,15 @@ import asyncpg
 
 from asyncjobs.config import check_whole
 from asyncjobs.errors import RowRefusedError, StorageUnavailableError
-from asyncjobs.storage.admin import COUNTED, MAX_PAGE, Count, Page, Retried, cursor_after
+from asyncjobs.storage.admin import (
+    COUNTED,
+    MAX_PAGE,
+    Count,
+    Page,
+    Retried,
+    cursor_after,
+    ignore,
+)
 from asyncjobs.storage.postgres.cursors import by_id, list_of
 from asyncjobs.storage.postgres.transactions import HOT_TIMEOUT, transaction
 from asyncjobs.types import JobRecord
@@ -26,6 +34,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from asyncjobs.filters import JobFilter
+    from asyncjobs.storage.admin import OnBatch
     from asyncjobs.storage.postgres.lanes import Lanes
     from asyncjobs.storage.postgres.statements import Statements
     from asyncjobs.types import Json
@@ -80,7 +89,7 @@ class Admin:
             return Count(found, True)
         return await self._estimate(where, least=found or 0)
 
-    async def cancel(self, where: JobFilter, *, interrupt: bool) -> int:
+    async def cancel(self, where: JobFilter, *, interrupt: bool, on_batch: OnBatch = ignore) -> int:
         """Cancel jobs; see `AdminStorage.cancel`."""
         count, states = 0, where.states
         async for ids in self._batches(where):
@@ -90,10 +99,16 @@ class Admin:
                     self._sql.cancel_jobs, some, interrupt, self._channel, states
                 )
                 count += len(rows)
+            on_batch(count)
         return count
 
     async def retry(
-        self, where: JobFilter, *, args: Json | None = None, unique_key: str | None = None
+        self,
+        where: JobFilter,
+        *,
+        args: Json | None = None,
+        unique_key: str | None = None,
+        on_batch: OnBatch = ignore,
     ) -> Retried:
         """Let jobs run now; see `AdminStorage.retry`."""
         count, held_by = 0, None
@@ -103,10 +118,16 @@ class Admin:
                     count += 1
                 else:
                     held_by = row["held_by"]
+            on_batch(count)
         return Retried(count, held_by)
 
     async def reschedule(
-        self, where: JobFilter, *, wait: float | None = None, wait_until: datetime | None = None
+        self,
+        where: JobFilter,
+        *,
+        wait: float | None = None,
+        wait_until: datetime | None = None,
+        on_batch: OnBatch = ignore,
     ) -> int:
         """Set the time of waiting jobs; see `AdminStorage.reschedule`."""
         when = (wait, wait_until)
@@ -116,13 +137,15 @@ class Admin:
                 self._sql.reschedule_jobs, ids, where.states, *when, self._channel
             )
             count += len(rows)
+            on_batch(count)
         return count
 
-    async def delete(self, where: JobFilter) -> int:
+    async def delete(self, where: JobFilter, *, on_batch: OnBatch = ignore) -> int:
         """Remove jobs; see `AdminStorage.delete`."""
         count = 0
         async for ids in self._batches(where):
             count += len(await self._lane.fetch(self._sql.delete_jobs, ids, where.states))
+            on_batch(count)
         return count
 
     async def _batches(self, where: JobFilter) -> AsyncIterator[list[int]]:

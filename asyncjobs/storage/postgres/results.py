@@ -55,6 +55,14 @@ class Results:
             self._channel,
         )
 
+    async def count_expired(
+        self, queues: Sequence[str], retain: float | None, most: int
+    ) -> tuple[int, int]:
+        """Count jobs whose time is over."""
+        arguments = [list(queues), retain, most]
+        [row] = await self._lanes.fleet.fetch(self._sql.count_expired, *arguments)
+        return row["retained"], row["ended"]
+
     async def prune_retained(self, limit: int) -> int:
         """Remove jobs whose own time is over."""
         [row] = await self._lanes.fleet.fetch(self._sql.prune_retained, limit)

@@ -77,6 +77,7 @@ class Statements:
     claim_jobs: str
     claim_queue: str
     clear_jobs: str
+    count_expired: str
     count_found: str
     count_jobs: str
     count_schedules: str

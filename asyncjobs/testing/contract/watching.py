@@ -161,6 +161,11 @@ class Watching:
             assert removed <= 2
             return removed
 
+        async def counted() -> bool:
+            return await storage.results.count_expired([], None, 10) == (5, 0)
+
+        assert await eventually(counted)
+        assert await storage.results.count_expired([], None, 3) == (3, 0)
         for left in (3, 1, 0):
             await eventually(pruned)
             assert len(await storage.get(ids_of(held))) == left
@@ -172,6 +177,15 @@ class Watching:
         ended = [Outcome(job.id, 1, "failed") for job in (plain, other, keeping)]
         await storage.finish(worker, ended)
         assert await storage.results.prune_ended(["default"], HOUR, 10) == 0
+        assert await storage.results.count_expired(["default"], HOUR, 10) == (0, 0)
+
+        async def counted() -> tuple[int, int] | None:
+            found = await storage.results.count_expired(["default", "email"], 0.01, 10)
+            return found if found == (0, 2) else None
+
+        assert await eventually(counted)
+        assert await storage.results.count_expired(["default", "email"], None, 10) == (0, 0)
+        assert await storage.results.count_expired(["other"], 0.01, 10) == (0, 0)
         removed = await eventually(lambda: storage.results.prune_ended(["default"], 0.01, 10))
         assert removed == 1
         ids = [plain.id, other.id, keeping.id, runs.id]

@@ -1,0 +1,137 @@
+"""``prune``: what workers remove by and by, removed now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from asyncjobs.cli.opened import (
+    NOTHING_DONE,
+    AdapterOption,
+    DsnOption,
+    JsonOption,
+    Opened,
+    SchemaOption,
+    Source,
+    YesOption,
+    confirm,
+    print_json,
+    run_opened,
+)
+from asyncjobs.cli.progress import progress_of
+from asyncjobs.config import check_retain
+from asyncjobs.errors import ConfigError
+from asyncjobs.glance.search import AGE, UNITS
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from asyncjobs.storage.protocol import Storage
+
+BATCH = 500
+"""Rows that one statement removes."""
+COUNTED = 1_000_000
+"""Up to how many jobs are counted."""
+UNUSED = 3_600.0
+"""Seconds without use after which the row of a lane goes."""
+
+
+def prune(
+    ctx: typer.Context,
+    *,
+    older_than: Annotated[
+        str | None,
+        typer.Option(
+            help="Also jobs that ended so long ago and say nothing of how long to keep them: "
+            "30d, 12h, 2w.",
+            show_default=False,
+        ),
+    ] = None,
+    queue: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--queue",
+            help="Those of --older-than in this queue. May be given again.",
+            show_default="all",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say how many are meant.")
+    ] = False,
+    yes: YesOption = False,
+    adapter: AdapterOption = None,
+    dsn: DsnOption = None,
+    schema: SchemaOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove jobs that ended and whose time to be kept is over, now.
+
+    Workers do it by themselves, about once a minute; this is for when none runs, or for rows
+    that nobody said how long to keep. What is no job and not needed any more goes too: keys of
+    unique jobs whose time is over, unused lanes, old statistics.
+    """
+    retain = None if older_than is None else _seconds(older_than)
+    if queue and retain is None:
+        raise ConfigError("--queue goes with --older-than")
+
+    async def action(opened: Opened) -> int:
+        storage = opened.storage
+        queues = queue or [each.queue for each in await storage.overview.queues()]
+        retained, ended = await storage.results.count_expired(queues, retain, COUNTED)
+        if dry_run:
+            if as_json:
+                print_json({"retained": retained, "ended": ended})
+            else:
+                print(_told(retained, ended, "would be removed", older_than))
+            return 0
+        if retained + ended:
+            confirm(f"Remove {retained + ended:,} jobs?", yes=yes)
+        with progress_of("Prune", retained + ended, quiet=as_json) as show:
+            removed = await _removed(storage.results.prune_retained, show)
+            old = 0
+            if retain is not None:
+                before, seconds = removed, retain
+                old = await _removed(
+                    lambda most: storage.results.prune_ended(queues, seconds, most),
+                    lambda count: show(before + count),
+                )
+        keys, lanes = await _tidy(storage)
+        if as_json:
+            print_json({"retained": removed, "ended": old, "keys": keys, "lanes": lanes})
+        else:
+            print(_told(removed, old, "removed", older_than))
+        return 0 if removed + old + keys + lanes else NOTHING_DONE
+
+    run_opened(ctx, Source(adapter, dsn, schema), action)
+
+
+def _seconds(text: str) -> float:
+    found = AGE.fullmatch(text.strip())
+    if found is None:
+        raise ConfigError(
+            f"--older-than must be a number with one of {', '.join(UNITS)}, as in 30d, got {text!r}"
+        )
+    return check_retain(int(found[1]) * UNITS[found[2]])
+
+
+async def _removed(remove: Callable[[int], Awaitable[int]], show: Callable[[int], None]) -> int:
+    total = 0
+    while count := await remove(BATCH):
+        total += count
+        show(total)
+    return total
+
+
+async def _tidy(storage: Storage) -> tuple[int, int]:
+    keys = await _removed(storage.maintenance.prune_keys, lambda _: None)
+    lanes = 0
+    while forgotten := await storage.limits.forget(UNUSED):
+        lanes += len(forgotten)
+    await storage.statistics.prune()
+    return keys, lanes
+
+
+def _told(retained: int, ended: int, what: str, older_than: str | None) -> str:
+    told = f"{what}: {retained:,} whose own time is over"
+    return told if older_than is None else f"{told}, {ended:,} that ended {older_than} ago or more"
