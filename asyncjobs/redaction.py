@@ -64,3 +64,7 @@ class Redaction:
                 for name, inner in value.items()
             }
         return [self.value(inner) for inner in value] if isinstance(value, list) else value
+
+    def result(self, value: Any) -> Any:
+        """Return what may be shown of what a job returned: nothing, where a function decides."""
+        return self.value(value) if self._shown is None else HIDDEN

@@ -22,10 +22,6 @@ class Redaction(redaction.Redaction):
         """Return what may be shown of the arguments of a stored job."""
         return self.arguments(record.name, arguments_of(record))
 
-    def result(self, value: Any) -> Any:
-        """Return what may be shown of what a job returned: nothing, where a function decides."""
-        return self.value(value) if self._shown is None else HIDDEN
-
 
 def arguments_of(record: JobRecord | Schedule) -> dict[str, Any]:
     """Return the stored arguments by name; what is no object has no names."""
