@@ -11,8 +11,11 @@ from rich.text import Text
 from asyncjobs.cli.opened import (
     NOTHING_DONE,
     AdapterOption,
+    DsnOption,
     JsonOption,
     Opened,
+    SchemaOption,
+    Source,
     plain,
     print_json,
     print_table,
@@ -57,6 +60,8 @@ def workers(
     resume: ResumeOption = None,
     stop: StopOption = None,
     adapter: AdapterOption = None,
+    dsn: DsnOption = None,
+    schema: SchemaOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the workers, and what each runs now. Or quiet, resume or stop some, by id.
@@ -80,7 +85,7 @@ def workers(
             _print(found)
         return 0 if any(worker.is_alive for worker in found) else NOTHING_DONE
 
-    run_opened(ctx, adapter, action)
+    run_opened(ctx, Source(adapter, dsn, schema), action)
 
 
 async def _wish(opened: Opened, wish: str, ids: Sequence[int], *, as_json: bool) -> int:
