@@ -29,8 +29,6 @@ if "CHAOS_GRACE" in os.environ:  # seconds: tests need not wait as long as peopl
     executor.CANCEL_GRACE = deadlines.STUCK_GRACE
 
 HOPELESS_ATTEMPTS = 3
-FEW = 3
-"""How many of `few_at_once` may run in one lane."""
 QUEUES = ["default", "urgent", "slow"]
 
 jobs = JobManager(
@@ -55,22 +53,6 @@ def write(kind: str) -> None:
     job = current_job()
     line = f"{kind} {job.id} {job.attempt} {os.getpid()} {time.monotonic_ns()}\n"
     os.write(record(), line.encode())
-
-
-def write_place(kind: str, place: int) -> None:
-    """Append a line of the same form with *place* instead of the attempt: see `turns`."""
-    line = f"{kind} {current_job().id} {place} {os.getpid()} {time.monotonic_ns()}\n"
-    os.write(record(), line.encode())
-
-
-@contextmanager
-def in_lane(place: int) -> Iterator[None]:
-    """Record that the job is in its lane."""
-    write_place("enter", place)
-    try:
-        yield
-    finally:
-        write_place("leave", place)
 
 
 @contextmanager
@@ -111,27 +93,6 @@ async def fragile(failures: int) -> None:
 async def hopeless() -> None:
     with recorded():
         raise ValueError("never")
-
-
-@jobs.job(concurrency_key="turn:{lane}", strict_order=True, backoff=lambda attempt, error: 0.1)
-async def in_turn(lane: int, place: int, failures: int) -> None:
-    with in_lane(place), recorded():
-        await asyncio.sleep(0.005)
-        if current_job().attempt <= failures:
-            raise ValueError("not yet")
-
-
-@jobs.job(queue="slow", concurrency_key="few:{lane}", concurrency=FEW)
-async def few_at_once(lane: int, place: int) -> None:
-    with in_lane(place), recorded():
-        await asyncio.sleep(0.02)
-
-
-@jobs.job(backoff=lambda attempt, error: 0.1)
-async def tick() -> None:
-    moment = current_job().tick
-    assert moment is not None
-    write_place("tick", round(moment.timestamp()))
 
 
 @jobs.job

@@ -8,9 +8,6 @@ checked as it is written:
 - exclusion: no attempt of a job begins before the last one ended, or its process was killed;
 - completeness: every call that was acknowledged ends, with as many attempts as its failures
   and the kills explain, neither more nor fewer;
-- lanes: of the jobs with a concurrency_key, no more run at once than it allows, those of a
-  lane in order never overtake, and no lane is stuck;
-- ticks: of a schedule with a tick each second, each has exactly one run;
 - at the end nothing is left in the table, which is no larger than it was at the beginning,
   and neither are the workers that were never killed.
 
@@ -36,7 +33,6 @@ import asyncpg
 import chaos_app
 import psutil
 from crew import Crew, Database
-from turns import LANE, Lanes, Ticks
 
 from asyncjobs import JobManager, PostgresAdapter
 from asyncjobs.storage.embedded import EmbeddedPostgres
@@ -62,10 +58,6 @@ WARM_UP = 0.2
 """The share of the time after which memory and table have their lasting size."""
 UNDONE_WITHIN = 60.0
 """Seconds after its last line within which a job may turn out not to have ended."""
-IN_TURN, FEW = (1, 2, 3), (4, 5)
-"""Lanes: those in order, and those of `chaos_app.FEW`."""
-FILL_LANES = 0.25
-"""Seconds between two jobs of a lane in order, and two pairs of another."""
 SETTLE = 120.0
 """Seconds for what is left at the end."""
 
@@ -189,8 +181,6 @@ class Soak:
         for job in chaos_app.jobs.registry:
             self.manager.registry.add(job)
         self.later: Scheduler = self.manager.create_scheduler(adapter="main")
-        widths = dict.fromkeys(IN_TURN, 1) | dict.fromkeys(FEW, chaos_app.FEW)
-        self.lanes, self.ticks = Lanes(widths, crew.deaths), Ticks()
         self.ending = asyncio.Event()
         self.veterans: list[psutil.Process] = []
         self.victims: list[Any] = []
@@ -212,11 +202,9 @@ class Soak:
             self.victims = [self._start_victim(group) for group in VICTIMS]
             await self.database.until("count(*) = $1 from asyncjobs.workers", self._workers())
             await self._measure_peak()
-            await self.later(chaos_app.tick(), every=1, catch_up="all", overlap="allow")
             async with anyio.create_task_group() as tasks:
                 for part in (
                     self._schedule,
-                    self._fill_lanes,
                     self._interfere,
                     self._kill,
                     self._check,
@@ -225,7 +213,6 @@ class Soak:
                     tasks.start_soon(part)
                 await asyncio.sleep(self.minutes * 60)
                 self.ending.set()
-            await self.later.schedules.remove("tick")
             await self._settle()
         return self._report()
 
@@ -280,17 +267,6 @@ class Soak:
         self.acknowledged += len(stored)
         return [job.id for job in stored]
 
-    async def _fill_lanes(self) -> None:
-        turn = 0
-        while not self.ending.is_set():
-            turn += 1
-            calls = [
-                chaos_app.in_turn(lane, lane * LANE + turn, int(turn % 20 == 0)) for lane in IN_TURN
-            ]
-            calls += [chaos_app.few_at_once(lane, lane * LANE + turn) for lane in 2 * FEW]
-            await self._store(calls)
-            await asyncio.sleep(FILL_LANES)
-
     async def _interfere(self) -> None:
         """Cancel calls that wait and jobs that run."""
         while not self.ending.is_set():
@@ -343,21 +319,8 @@ class Soak:
             *lines, self.rest = (self.rest + file.read()).split(b"\n")
             self.tail = file.tell()
         for line in lines:
-            self._take(line.decode())
+            self.books.take(line.decode())
         self.books.forget()
-
-    def _take(self, line: str) -> None:
-        kind, *numbers = line.split()
-        if kind not in {"enter", "leave", "tick"}:
-            self.books.take(line)
-            return
-        job, place, pid, at = map(int, numbers)
-        if kind == "enter":
-            self.lanes.enter(job, place, pid, at)
-        elif kind == "leave":
-            self.lanes.leave(job, place, pid)
-        else:
-            self.ticks.take(job, place)
 
     async def _sample(self) -> None:
         while not self.ending.is_set():
@@ -382,7 +345,6 @@ class Soak:
                 self.books.wrong.append(f"job {row['id']} is {row['state']} at the end: {life}")
         if left := self.books.unfinished():
             self.books.wrong.append(f"{len(left)} calls never ended: {left[:10]}")
-        self.books.wrong += self.lanes.wrong + self.ticks.wrong()
         if self.books.early:
             self.books.wrong.append(f"jobs that nobody stored ran: {[*self.books.early][:10]}")
 
@@ -422,7 +384,6 @@ class Soak:
             "calls acknowledged": f"{self.acknowledged:,}",
             "attempts that failed": f"{self.books.failed_attempts:,}",
             "cancelled, waiting or running": f"{self.cancelled:,}",
-            "runs in lanes, and ticks": f"{self.lanes.entered:,}, {len(self.ticks.runs):,}",
             "kills": f"{self.kills}",
             "attempts lost by them": f"{self.lost:,}",
             f"from kill to rescue, with a lease of {LEASE:g} s": (
