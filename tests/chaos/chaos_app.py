@@ -1,8 +1,4 @@
-"""The app whose workers the chaos tests kill, stop and starve.
-
-Every job writes a line when it begins and one when it ends to a record that is only ever
-appended to: what happened, whatever becomes of the process and of the database.
-"""
+"""The app whose workers the chaos tests kill, stop and starve. Its jobs record what happens."""
 
 from __future__ import annotations
 
@@ -11,15 +7,11 @@ import json
 import os
 import signal
 import time
-from contextlib import contextmanager
-from functools import cache
-from typing import TYPE_CHECKING
+
+from recording import recorded, write
 
 from asyncjobs import JobManager, PostgresAdapter, WorkerGroup, current_job
 from asyncjobs.worker import deadlines, executor, watch
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 if "CHAOS_ALONE" in os.environ:  # as on a machine of its own: nobody sees that a process is gone
     os.environ["ASYNCJOBS_HOST_ID"] = f"{os.environ['CHAOS_ALONE']} {os.getpid()}"
@@ -40,34 +32,6 @@ jobs = JobManager(
     ],
 )
 later = jobs.create_scheduler(adapter="main")
-
-
-@cache
-def record() -> int:
-    """Open the record, when the first job runs."""
-    return os.open(os.environ["CHAOS_RECORD"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-
-
-def write(kind: str) -> None:
-    """Append a line: what, job, attempt, process, and the system's monotonic clock."""
-    job = current_job()
-    line = f"{kind} {job.id} {job.attempt} {os.getpid()} {time.monotonic_ns()}\n"
-    os.write(record(), line.encode())
-
-
-@contextmanager
-def recorded() -> Iterator[None]:
-    """Record the beginning of a job, and how it ends."""
-    write("begin")
-    try:
-        yield
-    except asyncio.CancelledError:
-        write("cancelled")
-        raise
-    except BaseException:
-        write("failed")
-        raise
-    write("succeeded")
 
 
 @jobs.job
