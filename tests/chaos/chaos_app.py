@@ -10,7 +10,7 @@ import time
 
 from recording import recorded, write
 
-from asyncjobs import JobManager, PostgresAdapter, WorkerGroup, current_job
+from asyncjobs import JobManager, PostgresAdapter, Queue, WorkerGroup, current_job
 from asyncjobs.worker import deadlines, executor, watch
 
 if "CHAOS_ALONE" in os.environ:  # as on a machine of its own: nobody sees that a process is gone
@@ -21,7 +21,11 @@ if "CHAOS_GRACE" in os.environ:  # seconds: tests need not wait as long as peopl
     executor.CANCEL_GRACE = deadlines.STUCK_GRACE
 
 HOPELESS_ATTEMPTS = 3
-QUEUES = ["default", "urgent", "slow"]
+BACKOFF = 0.2
+"""Seconds from a failure to the next attempt."""
+IN_LANE, IN_QUEUE = 2, 12
+"""How many limited jobs run at once: of each lane, and in all."""
+QUEUES: list[str | Queue] = ["default", "urgent", "slow", Queue("narrow", concurrency=IN_QUEUE)]
 
 jobs = JobManager(
     adapters={"main": PostgresAdapter()},
@@ -46,17 +50,33 @@ async def nap(seconds: float) -> None:
         await asyncio.sleep(seconds)
 
 
-@jobs.job(queue="urgent", priority=1, backoff=lambda attempt, error: 0.2)
+@jobs.job(queue="urgent", priority=1, backoff=lambda attempt, error: BACKOFF)
 async def fragile(failures: int) -> None:
     with recorded():
         if current_job().attempt <= failures:
             raise ValueError("not yet")
 
 
-@jobs.job(max_attempts=HOPELESS_ATTEMPTS, backoff=lambda attempt, error: 0.2)
+@jobs.job(max_attempts=HOPELESS_ATTEMPTS, backoff=lambda attempt, error: BACKOFF)
 async def hopeless() -> None:
     with recorded():
         raise ValueError("never")
+
+
+@jobs.job(queue="narrow", concurrency_key="{lane}", concurrency=IN_LANE)
+async def limited(lane: int, seconds: float) -> None:
+    with recorded(lanes=f"key:{lane},queue:narrow"):
+        await asyncio.sleep(seconds)
+
+
+@jobs.job
+async def ticking(schedule: str) -> None:
+    tick = current_job().tick
+    assert tick is not None
+    moment = round(tick.timestamp() * 1_000)
+    late = time.time_ns() - moment * 1_000_000
+    with recorded(schedule=schedule, tick=moment, late=late):
+        await asyncio.sleep(0)
 
 
 @jobs.job

@@ -15,6 +15,27 @@ if TYPE_CHECKING:
 ENDS = ("succeeded", "failed", "cancelled")
 
 
+class Line(NamedTuple):
+    """What a job wrote."""
+
+    kind: str
+    """``begin``, or how it ended."""
+    job: int
+    attempt: int
+    pid: int
+    at: int
+    """Nanoseconds of the monotonic clock."""
+    facts: dict[str, str]
+    """What else the job said of itself."""
+
+    @classmethod
+    def parse(cls, text: str) -> Line:
+        """Read what `recording` wrote."""
+        kind, job, attempt, pid, at, *facts = text.split()
+        pairs = (fact.split("=", 1) for fact in facts)
+        return cls(kind, int(job), int(attempt), int(pid), int(at), dict(pairs))
+
+
 class Run(NamedTuple):
     """One attempt, as the job itself saw it. Times are nanoseconds of the monotonic clock."""
 
@@ -49,9 +70,8 @@ class Record:
         record = cls()
         open_runs: dict[tuple[int, int], Run] = {}
         lines = path.read_text().splitlines() if path.exists() else []
-        for line in lines:
-            kind, *numbers = line.split()
-            job, attempt, pid, at = map(int, numbers)
+        for text in lines:
+            kind, job, attempt, pid, at, _ = Line.parse(text)
             if kind == "begin":
                 run = open_runs[job, pid] = Run(job, attempt, pid, at, None, None)
                 record.runs[job].append(run)

@@ -24,17 +24,18 @@ def record() -> int:
     return os.open(os.environ["CHAOS_RECORD"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
 
-def write(kind: str) -> None:
-    """Append a line: what, job, attempt, process, and the system's monotonic clock."""
+def write(kind: str, **facts: object) -> None:
+    """Append a line: what, job, attempt, process, the system's monotonic clock, and *facts*."""
     job = current_job()
-    line = f"{kind} {job.id} {job.attempt} {os.getpid()} {time.monotonic_ns()}\n"
-    os.write(record(), line.encode())
+    words = [kind, job.id, job.attempt, os.getpid(), time.monotonic_ns()]
+    words += [f"{name}={fact}" for name, fact in facts.items()]
+    os.write(record(), f"{' '.join(map(str, words))}\n".encode())
 
 
 @contextmanager
-def recorded() -> Iterator[None]:
-    """Record the beginning of a job, and how it ends."""
-    write("begin")
+def recorded(**facts: object) -> Iterator[None]:
+    """Record the beginning of a job, with *facts* about it, and how it ends."""
+    write("begin", **facts)
     try:
         yield
     except asyncio.CancelledError:
