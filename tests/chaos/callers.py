@@ -74,7 +74,7 @@ class Callers:
         chosen = random.choices([*kinds], weights=[*kinds.values()], k=calls)
         await self.store([make() for make in chosen])
         for absolute in (False, True):
-            delayed = [app.quick(2) for _ in range(round(calls * 0.03))]
+            delayed = [app.quick(2) for _ in range(max(1, round(calls * 0.03)))]
             await self.store(delayed, delay=random.uniform(0.1, 5), absolute=absolute)
 
     async def store(

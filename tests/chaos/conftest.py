@@ -10,7 +10,7 @@ import pytest
 from crew import Crew, Database
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,8 +28,12 @@ async def database(durable_dsn: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def make_crew(tmp_path: Path, durable_dsn: str) -> Iterator[Callable[..., Crew]]:
-    """A function that makes a crew whose worker groups have the given options."""
+async def make_crew(tmp_path: Path, durable_dsn: str) -> AsyncIterator[Callable[..., Crew]]:
+    """A function that makes a crew whose worker groups have the given options.
+
+    Whatever the test was about, at its end no job has run twice at once, and none that was
+    stored is gone. So successful jobs must be kept.
+    """
     crews: list[Crew] = []
 
     def make(*groups: dict[str, Any]) -> Crew:
@@ -39,3 +43,8 @@ def make_crew(tmp_path: Path, durable_dsn: str) -> Iterator[Callable[..., Crew]]
     yield make
     for crew in crews:
         crew.end()
+    connection = await asyncpg.connect(durable_dsn)
+    rows = await Database(connection).rows()
+    await connection.close()
+    for crew in crews:
+        crew.judge(rows)

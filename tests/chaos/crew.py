@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import psutil
-from record import JobRow, Record
+from record import JobRow, Record, overlaps, unaccounted
 
 import asyncjobs
 from asyncjobs import PostgresAdapter
@@ -40,6 +40,8 @@ class Command:
 
     process: subprocess.Popen[bytes]
     log: Path
+    deaths: dict[int, int] = field(default_factory=dict)
+    """The crew's."""
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """Return the lines of log about *name*."""
@@ -54,6 +56,7 @@ class Command:
     async def ended(self) -> int:
         """Wait for the process's end, and return how it ended."""
         await until(lambda: self.process.poll() is not None, self.log.read_text)
+        self.deaths.setdefault(self.process.pid, time.monotonic_ns())
         return self.process.returncode
 
     def workers(self) -> list[psutil.Process]:
@@ -70,7 +73,10 @@ class Crew:
     groups: list[dict[str, Any]] = field(default_factory=lambda: [{}])
     commands: list[Command] = field(default_factory=list)
     deaths: dict[int, int] = field(default_factory=dict)
-    """When processes were killed, by the monotonic clock in nanoseconds."""
+    """When processes were killed or had ended, by the monotonic clock in nanoseconds."""
+    lapses: dict[int, int] = field(default_factory=dict)
+    """When the leases of processes that were stopped were over, likewise."""
+    acknowledged: set[int] = field(default_factory=set)
 
     @property
     def record_path(self) -> Path:
@@ -91,6 +97,20 @@ class Crew:
             "PYTHONDONTWRITEBYTECODE": "1",
             **more,
         }
+
+    async def store(
+        self, name: str, *, count: int = 1, queue: str = "default", **arguments: Any
+    ) -> list[int]:
+        """Store calls of a job of the chaos app, and return their ids."""
+        adapter = PostgresAdapter(self.dsn)
+        await adapter.open()
+        try:
+            new = NewJob(name, queue, 50, json.dumps(arguments))
+            ids = [stored.id for stored in await adapter.enqueue([new] * count)]
+        finally:
+            await adapter.close()
+        self.acknowledged.update(ids)
+        return ids
 
     def start(self, *arguments: str, **environment: str) -> Command:
         """Run ``asyncjobs`` with *arguments*."""
@@ -113,13 +133,19 @@ class Crew:
                 stdout=file,
                 stderr=file,
             )
-        self.commands.append(Command(process, log))
+        self.commands.append(Command(process, log, self.deaths))
         return self.commands[-1]
 
     def kill(self, pid: int) -> None:
         """Kill a worker, and note when."""
         self.deaths[pid] = time.monotonic_ns()
         os.kill(pid, signal.SIGKILL)
+
+    def judge(self, rows: list[JobRow]) -> None:
+        """Check what must be true of the record and the *rows*, whatever a test was about."""
+        record = self.record()
+        assert overlaps(record, deaths=self.deaths, lapses=self.lapses) == []
+        assert not unaccounted(record, rows, self.acknowledged)
 
     def end(self) -> None:
         """Kill everything that still runs."""
@@ -131,19 +157,6 @@ class Crew:
                         with suppress(psutil.NoSuchProcess):
                             each.kill()
             command.process.wait(PATIENCE)
-
-
-async def store(
-    dsn: str, name: str, *, count: int = 1, queue: str = "default", **arguments: Any
-) -> list[int]:
-    """Store calls of a job of the chaos app, and return their ids."""
-    adapter = PostgresAdapter(dsn)
-    await adapter.open()
-    try:
-        new = NewJob(name, queue, 50, json.dumps(arguments))
-        return [stored.id for stored in await adapter.enqueue([new] * count)]
-    finally:
-        await adapter.close()
 
 
 class Database:

@@ -118,6 +118,17 @@ def missing(record: Record, acknowledged: Collection[int]) -> set[int]:
     return set(acknowledged) - record.succeeded()
 
 
+def unaccounted(record: Record, rows: Iterable[JobRow], acknowledged: Collection[int]) -> set[int]:
+    """Return the jobs that were stored and are gone, or count as succeeded and have not."""
+    kept = {row.id: row.state for row in rows}
+    succeeded = record.succeeded()
+    return {
+        job
+        for job in acknowledged
+        if job not in kept or (kept[job] == "succeeded" and job not in succeeded)
+    }
+
+
 def miscounted(record: Record, rows: Iterable[JobRow]) -> list[tuple[JobRow, list[Run]]]:
     """Return the finished jobs whose attempts are not exactly what happened to them.
 

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from crew import HERE, ROOT, store, until
+from crew import HERE, ROOT, until
 from record import missing, overlaps
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ async def test_clocks_an_hour_off_change_nothing(
     }
     assert len(hours) == 2  # the clocks are off indeed
 
-    jobs = await store(crew.dsn, "quick", count=100, number=1)
-    jobs += await store(crew.dsn, "fragile", count=10, queue="urgent", failures=2)
+    jobs = await crew.store("quick", count=100, number=1)
+    jobs += await crew.store("fragile", count=10, queue="urgent", failures=2)
     future = await database.fetch(
         "insert into asyncjobs.jobs (position, run_at, state, name, queue, args) select "
         "number, now() + number * interval '0.3 seconds', 'scheduled', 'quick', 'default', "
@@ -59,7 +59,7 @@ async def test_clocks_an_hour_off_change_nothing(
     )
     await database.fetch("select pg_notify('asyncjobs_asyncjobs', '{\"due\": 0}')")
     jobs += [row["id"] for row in future]
-    naps = await store(crew.dsn, "nap", count=4, queue="slow", seconds=4)
+    naps = await crew.store("nap", count=4, queue="slow", seconds=4)
     await until(lambda: set(naps) <= set(crew.record().runs))
     [victim] = {run.pid for run in crew.record().all() if run.job == naps[0]}
     crew.kill(victim)

@@ -100,7 +100,7 @@ async def test_every_job_succeeds_and_is_counted_exactly_whatever_is_killed(
     make_crew: Any, database: Database, *, alone: bool
 ) -> None:
     crew: Crew = make_crew(GROUP, BYSTANDER)
-    acknowledged = await store(crew.dsn, JOBS)
+    acknowledged = crew.acknowledged = await store(crew.dsn, JOBS)
     assert len(acknowledged) == JOBS
     crew.start("work", **({"CHAOS_ALONE": "1"} if alone else {}))
     killer = Killer(crew, database)

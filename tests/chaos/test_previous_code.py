@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from crew import HERE, store, until
+from crew import HERE, until
 from previous import NoHistoryError, unpack_code_before
 from record import miscounted, missing, overlaps
 
@@ -37,6 +37,7 @@ ALL = [
     pytest.param(version, marks=[] if version == NEWEST else pytest.mark.long)
     for version in range(2, NEWEST + 1)
 ]
+pytestmark = pytest.mark.timeout(300)  # many processes start, one after the other
 ENDS = {
     "nap": "succeeded", "quick": "succeeded", "fragile": "succeeded", "hopeless": "failed",
     "delayed": "succeeded", "cancelled": "cancelled",
@@ -69,6 +70,7 @@ class Deploy:
         assert said["code"].startswith(str(self.older)) == older
         for kind, ids in said["ids"].items():
             self.ids.setdefault(kind, []).extend(ids)
+            self.crew.acknowledged.update(ids)
         knows: int = said["knows"]
         return knows
 
@@ -142,9 +144,9 @@ async def test_older_and_newer_code_work_side_by_side(deploy: Deploy, database: 
     }
     await database.until("count(*) = 4 from asyncjobs.workers")
     pids = {older: [worker.process.pid for worker in workers[older]] for older in workers}
-    deploy.ids["nap"] = await store(crew.dsn, "nap", count=60, seconds=1)  # some for everybody
-    for older in (True, False):
-        victim = pids[older][0]
+    deploy.ids["nap"] = await crew.store("nap", count=60, seconds=1)  # some for everybody
+    victims = {pids[True][0], pids[False][0]}
+    for victim in victims:
         await until(lambda pid=victim: pid in {run.pid for run in crew.record().all()})
         crew.kill(victim)
     async with anyio.create_task_group() as programs:
@@ -153,7 +155,7 @@ async def test_older_and_newer_code_work_side_by_side(deploy: Deploy, database: 
     await everything_ended(deploy, database)
     assert {run.pid for run in crew.record().all()} == {*pids[True], *pids[False]}
     lost = [row.id for row in await database.rows() if "WorkerLost" in (row.errors or "")]
-    assert {run.pid for job in lost for run in crew.record().runs[job]} >= crew.deaths.keys()
+    assert {run.pid for job in lost for run in crew.record().runs[job]} >= victims
 
 
 @pytest.mark.parametrize("deploy", ALL, indirect=True)
@@ -161,7 +163,7 @@ async def test_older_and_newer_code_rescue_what_the_other_had(
     deploy: Deploy, database: Database
 ) -> None:
     crew = deploy.crew
-    [job] = await store(crew.dsn, "endless")
+    [job] = await crew.store("endless")
     pids = []
     for older in (True, False, True):
         worker = deploy.start_worker(older=older, CHAOS_ALONE=f"{len(pids)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from record import JobRow, Record, miscounted, missing, overlaps
+from record import JobRow, Record, miscounted, missing, overlaps, unaccounted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +45,14 @@ def test_a_job_that_never_succeeded_is_missing(tmp_path: Path) -> None:
     assert missing(record, [7, 8, 9]) == {7, 8, 9}
     record = recorded(tmp_path, "begin 7 1 1 1", "succeeded 7 1 1 2")
     assert missing(record, [7]) == set()
+
+
+def test_a_job_that_is_gone_or_never_did_what_its_row_says_is_unaccounted(tmp_path: Path) -> None:
+    record = recorded(tmp_path, "begin 7 1 1 1", "succeeded 7 1 1 2", "begin 8 1 1 3")
+    row = JobRow(7, "quick", "succeeded", 1, None)
+    assert unaccounted(record, [row, row._replace(id=8, state="running")], [7, 8]) == set()
+    assert unaccounted(record, [row, row._replace(id=8)], [7, 8]) == {8}
+    assert unaccounted(record, [row], [7, 8]) == {8}
 
 
 def test_attempts_that_do_not_add_up_are_found(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
-from crew import store, until
+from crew import until
 
 from asyncjobs.storage.postgres.migrate import all_migrations
 from asyncjobs.storage.postgres.statements import Statements, for_schema
@@ -28,8 +28,8 @@ async def test_jobs_of_newer_code_wait_for_a_worker_that_knows_them(
     crew: Crew = make_crew(GROUP)
     older = crew.start_worker()
     await older.logged("worker.started")
-    jobs = await store(crew.dsn, "newer", count=30)
-    known = await store(crew.dsn, "quick", count=30, number=1)
+    jobs = await crew.store("newer", count=30)
+    known = await crew.store("quick", count=30, number=1)
     await database.until("count(*) = 30 from asyncjobs.jobs where state = 'scheduled'")
     await until(lambda: set(known) <= crew.record().succeeded())
     rows = [row for row in await database.rows() if row.id in jobs]
@@ -55,8 +55,8 @@ async def test_workers_of_both_kinds_run_everything(make_crew: Any, database: Da
     older, newer = crew.start_worker(), crew.start_worker(CHAOS_NEWER="1")
     for worker in (older, newer):
         await worker.logged("worker.started")
-    jobs = await store(crew.dsn, "newer", count=50)
-    jobs += await store(crew.dsn, "quick", count=50, number=1)
+    jobs = await crew.store("newer", count=50)
+    jobs += await crew.store("quick", count=50, number=1)
     await until(lambda: len(crew.record().succeeded()) >= 50)
     await database.until("not exists (select from asyncjobs.jobs where state = 'available')")
     os.kill(older.process.pid, signal.SIGTERM)
@@ -85,15 +85,15 @@ async def test_workers_do_all_they_can_on_an_older_schema(
 ) -> None:
     crew: Crew = make_crew(GROUP)
     first = crew.start_worker(CHAOS_ALONE="one")
-    [job] = await store(older_dsn, "endless")
-    [unknown] = await store(older_dsn, "newer")
+    [job] = await crew.store("endless")
+    [unknown] = await crew.store("newer")
     await until(lambda: job in crew.record().runs, first.log.read_text)
     await database.until("exists (select from asyncjobs.jobs where state = 'scheduled')")
     crew.kill(first.process.pid)
     second = crew.start_worker(CHAOS_ALONE="two", CHAOS_NEWER="1", CHAOS_GRACE="0.1")
     await until(lambda: len(crew.record().runs[job]) == 2, second.log.read_text)
     await until(lambda: unknown in crew.record().succeeded())
-    [thread] = await store(older_dsn, "threaded", seconds=600)
+    [thread] = await crew.store("threaded", seconds=600)
     await until(lambda: thread in crew.record().runs)
     os.kill(second.process.pid, signal.SIGTERM)
     assert await second.ended() == 0

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from crew import store, until
+from crew import until
 from record import overlaps
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ WAYS = {
 
 async def flooded(crew: Crew) -> list[int]:
     """Store jobs that do not end, and more quick ones than can run before the shutdown."""
-    endless = await store(crew.dsn, "endless", count=2)
-    await store(crew.dsn, "quick", count=FLOOD, number=1)
+    endless = await crew.store("endless", count=2)
+    await crew.store("quick", count=FLOOD, number=1)
     return endless
 
 
@@ -97,9 +97,9 @@ async def test_a_program_that_is_interrupted_as_it_shuts_down_counts_nothing(
 async def test_a_blocked_worker_ends_when_it_can(make_crew: Any, database: Database) -> None:
     crew: Crew = make_crew(GROUP)
     worker = crew.start_worker()
-    [blocking] = await store(crew.dsn, "blocking", seconds=2.5)
+    [blocking] = await crew.store("blocking", seconds=2.5)
     await worker.logged("loop.blocked")
-    endless = await store(crew.dsn, "endless", count=20)
+    endless = await crew.store("endless", count=20)
     await signalled(worker, INT, INT)
     assert worker.process.returncode == 0
     rows = {row.id: row for row in await database.rows()}
@@ -112,7 +112,7 @@ async def test_a_function_that_outlasts_the_shutdown_of_a_worker_costs_no_attemp
 ) -> None:
     crew: Crew = make_crew(GROUP)
     worker = crew.start_worker(CHAOS_GRACE="0.2")
-    [job] = await store(crew.dsn, "threaded", seconds=600)
+    [job] = await crew.store("threaded", seconds=600)
     await until(lambda: job in crew.record().runs)
     await signalled(worker, TERM)
     assert (await worker.logged("job.unstoppable"))["id"] == job
@@ -130,7 +130,7 @@ async def test_a_function_that_outlasts_its_worker_keeps_its_job_until_the_proce
 ) -> None:
     crew: Crew = make_crew(GROUP)
     command = crew.run(WAYS[way], CHAOS_GRACE="0.2", CHAOS_ALONE="one")
-    [job] = await store(crew.dsn, "threaded", seconds=5)
+    [job] = await crew.store("threaded", seconds=5)
     await until(lambda: job in crew.record().runs, command.log.read_text)
     os.kill(command.process.pid, INT)
     await until(lambda: "worker.stopped" in command.log.read_text(), command.log.read_text)
@@ -146,7 +146,7 @@ async def test_a_function_that_outlasts_its_worker_keeps_its_job_until_the_proce
 
 async def test_two_web_processes_work_and_end_together(make_crew: Any, database: Database) -> None:
     crew: Crew = make_crew(GROUP)
-    endless = await store(crew.dsn, "endless", count=10)
+    endless = await crew.store("endless", count=10)
     command = crew.run([*UVICORN, "--workers", "2", "chaos_web:app"])
     await until(lambda: set(crew.record().runs) == set(endless), command.log.read_text)
     pids = {run.pid for run in crew.record().all()}
@@ -162,7 +162,7 @@ async def test_a_web_process_that_reloads_gives_its_jobs_to_the_next(
     crew: Crew = make_crew(GROUP)
     source = crew.folder / "reloaded.py"
     source.write_text("from chaos_web import app\n")
-    endless = await store(crew.dsn, "endless", count=2)
+    endless = await crew.store("endless", count=2)
     command = crew.run([
         *UVICORN, "--reload", "--reload-dir", str(crew.folder), "--reload-include", "*.py",
         "reloaded:app",

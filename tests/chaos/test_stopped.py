@@ -7,7 +7,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any
 
-from crew import store, until
+from crew import until
 from record import missing, overlaps
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ LEASE, HEARTBEAT = 3.0, 0.5
 JOBS = 40
 
 
-async def store_naps(dsn: str) -> set[int]:
-    return set(await store(dsn, "nap", count=JOBS, queue="slow", seconds=0.3))
+async def store_naps(crew: Crew) -> set[int]:
+    return set(await crew.store("nap", count=JOBS, queue="slow", seconds=0.3))
 
 
 async def test_a_stopped_worker_that_goes_on_changes_nothing_and_works_again(
@@ -30,7 +30,7 @@ async def test_a_stopped_worker_that_goes_on_changes_nothing_and_works_again(
     })  # fmt: skip
     stopped = crew.start_worker(CHAOS_ALONE="one")
     await stopped.logged("worker.started")
-    acknowledged = await store_naps(crew.dsn)
+    acknowledged = await store_naps(crew)
     await until(lambda: len(crew.record().succeeded()) >= 10)
     pid = stopped.process.pid
     os.kill(pid, signal.SIGSTOP)
@@ -51,14 +51,15 @@ async def test_a_stopped_worker_that_goes_on_changes_nothing_and_works_again(
     await stopped.logged("lease.lost")
     await database.until("count(*) = 2 from asyncjobs.workers")
     assert {row.id: row for row in await database.rows()} == before
-    again = await store_naps(crew.dsn)
+    again = await store_naps(crew)
     await until(lambda: again <= crew.record().succeeded())
     await until(lambda: pid in {run.pid for run in crew.record().all() if run.job in again})
 
     record = crew.record()
     assert not missing(record, acknowledged | again)
     # A moment before others could run them its lease was over: the rescue comes first.
-    assert overlaps(record, deaths={}, lapses={pid: lapse - int(LEASE * 1e9)}) == []
+    crew.lapses[pid] = lapse - int(LEASE * 1e9)
+    assert overlaps(record, deaths={}, lapses=crew.lapses) == []
     rescued = {event["id"] for event in other.events("job.rescued")}
     assert rescued == held
     cut_off = {run.job for run in record.all() if run.pid == pid and run.how == "cancelled"}

@@ -8,7 +8,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from crew import store, until
+from crew import until
 from record import overlaps
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ async def test_a_job_that_blocks_the_loop_for_longer_than_the_lease_keeps_it(
 ) -> None:
     crew: Crew = make_crew(GROUP)
     first = crew.start_worker(CHAOS_ALONE="one")
-    [job] = await store(crew.dsn, "blocking", seconds=5)
+    [job] = await crew.store("blocking", seconds=5)
     await first.logged("loop.blocked")
     other = crew.start_worker(CHAOS_ALONE="two")
     await first.logged("loop.blocked", count=2)
@@ -58,7 +58,7 @@ async def test_a_job_that_does_not_end_is_recorded_and_its_slot_is_reported(
 ) -> None:
     crew: Crew = make_crew(GROUP)
     worker = crew.start_worker(CHAOS_GRACE=GRACE)
-    [job] = await store(crew.dsn, name, **STUCK[name])
+    [job] = await crew.store(name, **STUCK[name])
     line = await worker.logged("job.stuck")
     assert (line["job"], line["id"]) == (name, job)
     assert LINES[name] in line["stack"]
@@ -70,7 +70,7 @@ async def test_a_job_that_does_not_end_is_recorded_and_its_slot_is_reported(
     assert run.end is None
     assert worker.process.poll() is None  # nobody asked it to end
     if name != "blocking":
-        others = await store(crew.dsn, "quick", count=20, number=1)
+        others = await crew.store("quick", count=20, number=1)
         await until(lambda: set(others) <= crew.record().succeeded())
 
 
@@ -82,10 +82,10 @@ async def test_with_kill_stuck_the_process_is_replaced_and_nothing_else_is_lost(
     supervisor = crew.start("work", CHAOS_GRACE=GRACE)
     await until(lambda: len(supervisor.workers()) == 1)
     [first] = supervisor.workers()
-    napping = await store(crew.dsn, "nap", count=2, queue="slow", seconds=30)
-    ended = await store(crew.dsn, "quick", number=1)
+    napping = await crew.store("nap", count=2, queue="slow", seconds=30)
+    ended = await crew.store("quick", number=1)
     await until(lambda: {*napping, *ended} <= crew.record().runs.keys())
-    [job] = await store(crew.dsn, name, **STUCK[name])
+    [job] = await crew.store(name, **STUCK[name])
     died = await supervisor.logged("worker.died")
     assert died["exit_code"] == 70
     await supervisor.logged("worker.started", count=2)
@@ -107,7 +107,7 @@ async def test_a_stuck_job_that_may_be_tried_again_is_tried_when_its_process_has
 ) -> None:
     crew: Crew = make_crew({**GROUP, "kill_stuck": True})
     worker = crew.start_worker(CHAOS_GRACE=GRACE)
-    [job] = await store(crew.dsn, "stubborn_retried")
+    [job] = await crew.store("stubborn_retried")
     assert await worker.ended() == 70
     row = await database.row(job)
     assert (row.state, row.attempt) == ("scheduled", 1)
@@ -120,7 +120,7 @@ async def test_a_stuck_job_keeps_no_worker_from_its_shutdown(
 ) -> None:
     crew: Crew = make_crew({**GROUP, "shutdown_timeout": 600})
     worker = crew.start_worker(CHAOS_GRACE=GRACE)
-    await store(crew.dsn, "stubborn")
+    await crew.store("stubborn")
     await worker.logged("job.stuck")
     os.kill(worker.process.pid, signal.SIGTERM)
     assert await worker.ended() == 0

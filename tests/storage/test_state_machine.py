@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 FINAL = {"succeeded", "failed", "cancelled"}
 WORKERS = 3
 MANY = 100
+LEASE = 0.03
+"""Seconds of a worker that falls silent: time enough for its claim."""
 SOON = timedelta(seconds=10)
 
 
@@ -81,6 +83,22 @@ class World:
     def held_by(self, workers: Sequence[int]) -> set[int]:
         """Return the jobs that *workers* hold."""
         return {job for job, life in self.lives.items() if life.holder in workers}
+
+    def to_be_rescued(self, worker: int) -> set[int]:
+        """Return the jobs that run again when *worker* is found to be gone."""
+        return {job for job in self.held_by([worker]) if not self.lives[job].cancel_requested}
+
+    async def part_with(self, worker: int, *, died: bool) -> None:
+        """Note that *worker* is gone with what it held, and see that it can do nothing more."""
+        for job in self.held_by([worker]):
+            life = self.lives[job]
+            life.holder = None
+            is_lost = died and worker not in self.leaving
+            life.attempt -= not is_lost or life.losses == 1
+            life.errors += is_lost
+            life.losses += is_lost
+        assert (await self.storage.heartbeat(worker))[:2] == (False, [])
+        assert await self.storage.claim(worker, ["default", "email"], MANY) == []
 
 
 def check_life(life: Life, record: JobRecord) -> None:
@@ -236,22 +254,30 @@ class Replace(NamedTuple):
 
     async def run(self, world: World) -> None:
         gone = world.workers[self.worker]
-        held = world.held_by([gone])
         if self.dies:
-            expected = {job for job in held if not world.lives[job].cancel_requested}
+            expected = world.to_be_rescued(gone)
             assert {job.id for job in await world.storage.rescue([gone])} == expected
         else:
             await world.storage.deregister(gone)
-        for job in held:
-            life = world.lives[job]
-            life.holder = None
-            is_lost = self.dies and gone not in world.leaving
-            life.attempt -= not is_lost or life.losses == 1
-            life.errors += is_lost
-            life.losses += is_lost
-        assert (await world.storage.heartbeat(gone))[:2] == (False, [])
-        assert await world.storage.claim(gone, ["default", "email"], MANY) == []
+        await world.part_with(gone, died=self.dies)
         world.workers[self.worker] = await world.storage.register(a_worker(lease=3600))
+
+
+class Expire(NamedTuple):
+    """A worker comes, claims, and falls silent until its lease is over."""
+
+    limit: int
+
+    async def run(self, world: World) -> None:
+        silent = await world.storage.register(a_worker(lease=LEASE, host_id="elsewhere"))
+        world.workers.append(silent)
+        await Claim(WORKERS, ["default", "email"], self.limit).run(world)
+        expected = world.to_be_rescued(silent)
+        rescued: set[int] = set()
+        while await world.storage.local_workers("elsewhere"):
+            rescued |= {job.id for job in await world.storage.rescue([])}
+        assert rescued == expected
+        await world.part_with(world.workers.pop(), died=True)
 
 
 class Clear(NamedTuple):
@@ -261,7 +287,7 @@ class Clear(NamedTuple):
             life.holder, life.removed = None, True
 
 
-Step = Enqueue | Claim | Finish | Promote | Offer | Leave | Cancel | Replace | Clear
+Step = Enqueue | Claim | Finish | Promote | Offer | Leave | Cancel | Replace | Expire | Clear
 
 
 def living(world: World) -> list[Life]:
@@ -301,6 +327,7 @@ others = st.one_of(
     st.builds(Leave, workers),
     st.builds(Cancel, places, st.booleans()),
     st.builds(Replace, workers, st.booleans()),
+    st.builds(Expire, limits),
 )
 steps = st.one_of(enqueues, claims, claims, finishes, finishes, others)
 lives = st.builds(
