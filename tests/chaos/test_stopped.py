@@ -65,3 +65,25 @@ async def test_a_stopped_worker_that_goes_on_changes_nothing_and_works_again(
     cut_off = {run.job for run in record.all() if run.pid == pid and run.how == "cancelled"}
     assert cut_off <= held
     assert {row.attempt for row in await database.rows() if row.id in held} == {2}
+
+
+async def test_a_stopped_worker_cancels_what_it_ran_when_it_hears_of_that(
+    make_crew: Any, database: Database
+) -> None:
+    crew: Crew = make_crew({"lease": LEASE, "heartbeat_interval": HEARTBEAT})
+    stopped = crew.start_worker(CHAOS_ALONE="one")
+    [job] = await crew.store("endless")
+    await until(lambda: job in crew.record().runs)
+    pid = stopped.process.pid
+    os.kill(pid, signal.SIGSTOP)
+    crew.lapses[pid] = time.monotonic_ns()
+    crew.start_worker(CHAOS_ALONE="two")
+    await until(lambda: len(crew.record().runs[job]) == 2)
+    os.kill(pid, signal.SIGCONT)
+    await until(lambda: crew.record().runs[job][0].how == "cancelled")
+    await stopped.logged("lease.lost")
+    await database.until("count(*) = 2 from asyncjobs.workers")
+    first, second = crew.record().runs[job]
+    assert (first.pid, second.how) == (pid, None)
+    row = await database.row(job)
+    assert (row.state, row.attempt) == ("running", 2)
