@@ -69,9 +69,10 @@ class Record:
         """Return what has been written so far."""
         record = cls()
         open_runs: dict[tuple[int, int], Run] = {}
-        lines = path.read_text().splitlines() if path.exists() else []
-        for text in lines:
-            kind, job, attempt, pid, at, _ = Line.parse(text)
+        text = path.read_text() if path.exists() else ""
+        lines = text[: text.rfind("\n") + 1].splitlines()  # the last may be half written
+        for line in lines:
+            kind, job, attempt, pid, at, _ = Line.parse(line)
             if kind == "begin":
                 run = open_runs[job, pid] = Run(job, attempt, pid, at, None, None)
                 record.runs[job].append(run)

@@ -27,6 +27,13 @@ def test_two_runs_at_once_are_found(tmp_path: Path) -> None:
         assert (earlier.pid, later.pid) == (100, 200)
 
 
+def test_a_line_that_is_half_written_is_left_for_later(tmp_path: Path) -> None:
+    path = tmp_path / "record"
+    path.write_text("begin 7 1 100 10\nsucceed")
+    [run] = Record.read(path).all()
+    assert run.how is None
+
+
 def test_runs_one_after_the_other_are_none(tmp_path: Path) -> None:
     lines = ["begin 7 1 100 10", "failed 7 1 100 15", "begin 7 2 100 16", "begin 7 3 200 30"]
     assert overlaps(recorded(tmp_path, *lines), deaths={100: 29}) == []
