@@ -22,13 +22,32 @@ def migrate(
         str | None,
         typer.Option(help="The schema that --sql is for.", show_default="asyncjobs"),
     ] = None,
+    after: Annotated[
+        int | None,
+        typer.Option(
+            help="The version that --sql begins after, for a database that has it.",
+            show_default="0",
+        ),
+    ] = None,
+    one_statement: Annotated[
+        bool,
+        typer.Option(
+            "--one-statement",
+            help="Print the SQL as one statement without begin and commit, as Alembic needs it.",
+        ),
+    ] = False,
 ) -> None:
     """Create or update the tables of the app's adapters. Running it again does nothing."""
     if sql:
-        print(migration_script(schema or "asyncjobs"), end="")
+        script = migration_script(
+            schema or "asyncjobs", after=after or 0, one_statement=one_statement
+        )
+        print(script, end="")
         return
     if schema is not None:
         raise ConfigError("--schema goes with --sql; otherwise each PostgresAdapter has its own")
+    if after is not None or one_statement:
+        raise ConfigError("--after and --one-statement go with --sql; otherwise what lacks is done")
     settings: Settings = ctx.obj
     settings.configure_logging()
     for adapter, steps in asyncio.run(settings.reference().load().migrate()).items():

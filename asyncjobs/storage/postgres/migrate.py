@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from asyncjobs.config import check_whole
 from asyncjobs.errors import MigrationChangedError, NotMigratedError, SchemaTooNewError
 from asyncjobs.storage.postgres.capabilities import EVERYTHING, Capabilities, probe
 from asyncjobs.storage.postgres.failures import UNAVAILABLE, translated
@@ -42,6 +43,8 @@ COLLISIONS = (
 )
 CHECK = 2_000
 """Milliseconds between two looks of the server whether the one who migrates is still there."""
+OUTER, INNER = "$asyncjobs_migrate$", "$asyncjobs_steps$"
+"""Quotes that no migration has inside of it."""
 NEEDS = re.compile(r"^-- needs: (\d+)$", re.MULTILINE)
 
 
@@ -183,16 +186,33 @@ def check_version(schema: str, found: int, needs: int) -> None:
         raise SchemaTooNewError(schema, found, needs, known)
 
 
-def migration_script(schema: str = "asyncjobs") -> str:
-    """Return all migrations as one script for psql, for people who apply SQL by hand."""
+def migration_script(
+    schema: str = "asyncjobs", *, after: int = 0, one_statement: bool = False
+) -> str:
+    """Return all migrations later than the version *after* as one script for psql.
+
+    With *one_statement* it is a single statement without a transaction of its own, which every
+    driver sends as it is: for Alembic and other tools that begin and commit by themselves.
+
+    Raises ConfigError if there is no version *after*.
+    """
     check_schema(schema)
-    record = 'insert into :"schema".migrations (version, name, checksum, needs)\nvalues'
-    parts = ["begin isolation level read committed;"]
-    parts.append(f"select pg_advisory_xact_lock({_lock_key(schema)});")
-    for step in all_migrations():
-        values = f"({step.version}, '{step.name}', '{step.checksum}', {step.needs});"
-        parts += [for_schema(step.text.rstrip(), schema), for_schema(f"{record} {values}", schema)]
-    return "\n\n".join([*parts, "commit;\n"])
+    check_whole("after", after, 0, all_migrations()[-1].version)
+    lock = f"pg_advisory_xact_lock({_lock_key(schema)});"
+    steps = "\n\n".join(_with_its_record(step) for step in all_migrations() if step.version > after)
+    begin, end = "begin isolation level read committed;\n\nselect", "commit;"
+    if one_statement:
+        begin, end = f"do {OUTER} begin\nperform", f"end {OUTER};"
+        steps = f"execute {INNER}\n{steps}\n{INNER};"
+    return for_schema(f"{begin} {lock}\n\n{steps}\n\n{end}\n", schema)
+
+
+def _with_its_record(step: Migration) -> str:
+    return (
+        f"{step.text.rstrip()}\n\n"
+        'insert into :"schema".migrations (version, name, checksum, needs)\n'
+        f"values ({step.version}, '{step.name}', '{step.checksum}', {step.needs});"
+    )
 
 
 def _lock_key(schema: str) -> int:
