@@ -9,6 +9,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+import tomllib
 import venv
 import zipfile
 from dataclasses import dataclass
@@ -133,6 +134,16 @@ def test_the_wheel_is_published_under_its_own_name_with_the_command(wheel: Path)
     assert metadata["Requires-Python"] == ">=3.11"
     assert "asyncjobs = asyncjobs.cli:main" in commands
     assert metadata.get_payload() == (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_extra_all_has_every_other_extra() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+
+    [everything] = extras["all"]
+    name, _, named = everything.removesuffix("]").partition("[")
+    assert name == project["name"]
+    assert sorted(named.split(",")) == sorted(set(extras) - {"all"})
 
 
 def test_the_sdist_has_what_a_packager_needs(sdist: Path) -> None:
