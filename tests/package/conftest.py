@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from pythons import interpreter
 
 ROOT = Path(__file__).parents[2]
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".*_cache", "__pycache__", "dist", "build")
@@ -80,11 +81,12 @@ class Environment:
 
 def make_environment(folder: Path, python: str) -> Environment:
     """Make an empty environment for *python*, a version. Skips if there is none of it."""
-    folder.mkdir()
-    command = [UV, "venv", "--quiet", "--no-project", "--python", python, folder / "venv"]
-    done = subprocess.run(command, env=OUTSIDE, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
+    program = interpreter(python)
+    if program is None:
         pytest.skip(f"there is no Python {python} here")
+    folder.mkdir()
+    command = [UV, "venv", "--quiet", "--no-project", "--python", program, folder / "venv"]
+    subprocess.run(command, env=OUTSIDE, check=True)
     (folder / "app.py").write_text(APP)
     return Environment(folder, python)
 

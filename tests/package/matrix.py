@@ -19,10 +19,11 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from pythons import PYTHONS, interpreter
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "build" / "matrix"
 UV = Path(sys.executable).with_name("uv")
-PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 MAIN = [
     *("tests", "examples"),
     *(f"--ignore=tests/{name}" for name in ("chaos", "processes", "typing", "test_build.py")),
@@ -49,7 +50,15 @@ class Run:
     def install(self) -> None:
         """Make the environment."""
         folder = FOLDER / self.name
-        uv("venv", "--quiet", "--clear", "--no-project", "--python", self.python, str(folder))
+        uv(
+            "venv",
+            "--quiet",
+            "--clear",
+            "--no-project",
+            "--python",
+            program(self.python),
+            str(folder),
+        )
         pip = ("pip", "install", "--quiet", "--python", str(folder), "--editable", ".[all]")
         if self.lowest:
             bounds = FOLDER / f"{self.name}.txt"
@@ -91,15 +100,21 @@ def lowest_versions(python: str) -> str:
     names = {re.split(r"[^\w-]", each)[0].replace("_", "-").lower() for each in named}
     resolved = uv(
         *("pip", "compile", "--quiet", "--no-header", "--no-annotate"),
-        *("--resolution", "lowest-direct", "--python", python, "--all-extras", "pyproject.toml"),
+        *(
+            "--resolution",
+            "lowest-direct",
+            "--python",
+            program(python),
+            "--all-extras",
+            "pyproject.toml",
+        ),
     )
     return "\n".join(line for line in resolved.splitlines() if line.split("==")[0] in names) + "\n"
 
 
-def is_here(python: str) -> bool:
-    """Whether this machine has that version."""
-    find = [UV, "python", "find", "--no-project", python]
-    return subprocess.run(find, env=OUTSIDE, capture_output=True, check=False).returncode == 0
+def program(python: str) -> str:
+    """Return the path of a version that this machine has."""
+    return str(interpreter(python))
 
 
 def main() -> None:
@@ -112,7 +127,7 @@ def main() -> None:
     given = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
     wanted = given.python or PYTHONS
-    found = [python for python in wanted if is_here(python)]
+    found = [python for python in wanted if interpreter(python)]
     runs = [] if given.only_lowest else [Run(python) for python in found]
     runs += [Run(found[0], lowest=True)]
     runs += [Run(found[0], postgres=folder.absolute()) for folder in given.postgres]

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from conftest import OUTSIDE, ROOT, make_environment
+from pythons import PYTHONS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.timeout(600)
 
-PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 IMPORT_BOUND = 0.15
 """Seconds that `import asyncjobs` may take."""
 MEASURE = """
