@@ -272,9 +272,11 @@ async def test_a_process_that_dies_is_noticed_though_what_it_started_lives(
     bench = await make_process_bench()
     path = tmp_path / "pid"
     stored = await bench.later(process_jobs.leave_one_behind(str(path)))
-    async with bench.working():
-        record = await bench.until(stored.id, "failed")
-    psutil.Process(int(path.read_text())).kill()
+    try:
+        async with bench.working():
+            record = await bench.until(stored.id, "failed")
+    finally:
+        psutil.Process(int(await until_written(path))).kill()
     assert "ProcessDiedError" in record.errors
 
 
