@@ -18,7 +18,7 @@ from asyncjobs import hooks
 from asyncjobs.context import enter_worker
 from asyncjobs.errors import AttemptsExhaustedError, ExpiredError
 from asyncjobs.types import EXPIRED
-from asyncjobs.worker import afterwards, outcome, suspects
+from asyncjobs.worker import outcome, suspects
 from asyncjobs.worker.attempt import Attempt
 from asyncjobs.worker.deadlines import Deadlines
 from asyncjobs.worker.job_log import JobLog
@@ -269,7 +269,7 @@ class Executor:
             if attempt.timer is not None:
                 attempt.timer.cancel()
             if attempt.around is not None:
-                await self._run_hooks(attempt, attempt.around, failure, result, stored)
+                await self.reporter.report_after_hooks(attempt, failure, result, stored)
             elif not attempt.reported:
                 self.reporter.report(attempt, failure, stored)
         finally:  # a log line that cannot be written must not cost the slot
@@ -288,19 +288,6 @@ class Executor:
             del self.running[attempt.row.id]
         self._fill()
         self._on_room()
-
-    async def _run_hooks(
-        self,
-        attempt: Attempt,
-        around: hooks.Around,
-        failure: BaseException | None,
-        result: Any,
-        stored: Json | None,
-    ) -> None:
-        if not attempt.reported:
-            decision = self.reporter.decide(attempt, failure)
-            await afterwards.run_hooks(attempt, around, decision, result, self._log)
-            self.reporter.publish(attempt, decision, stored)
 
     def _give_back(self, attempt: Attempt) -> None:
         attempt.interruption = attempt.interruption or Interruption.SHUTDOWN

@@ -80,6 +80,21 @@ class Reporter:
         else:
             self.publish(attempt, self.decide(attempt, failure))
 
+    async def report_after_hooks(
+        self,
+        attempt: Attempt,
+        failure: BaseException | None,
+        returned: Any,
+        result: Json | None,
+    ) -> None:
+        """Do the same after the hooks around *attempt*, which hear what it *returned*."""
+        if not attempt.reported:
+            decision = self.decide(attempt, failure)
+            if attempt.around is not None:
+                around = attempt.around
+                await afterwards.run_hooks(attempt, around, decision, returned, self._log)
+            self.publish(attempt, decision, result)
+
     def decide(self, attempt: Attempt, failure: BaseException | None) -> Decision:
         """Return what the end of *attempt* means. What we interrupted has our reason's outcome."""
         if _is_committed(attempt) or (failure is None and attempt.interruption is None):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -29,11 +30,12 @@ from asyncjobs.worker.promoter import Promoter
 from asyncjobs.worker.reconciler import Reconciler
 from asyncjobs.worker.registration import Registration
 from asyncjobs.worker.rescuer import Rescuer
+from asyncjobs.worker.shutdown import Shutdown
 from asyncjobs.worker.ticker import Ticker
 from asyncjobs.worker.waiting import outlast
 from asyncjobs.worker.watch import LoopWatch
 from asyncjobs.worker.wishes import Wishes
-from asyncjobs.worker.workload import Meters, Workload
+from asyncjobs.worker.workload import Meters, Workload, workload_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -42,9 +44,6 @@ if TYPE_CHECKING:
     from asyncjobs.placing import Placer
     from asyncjobs.registry import JobRegistry
     from asyncjobs.storage.protocol import Storage
-
-RECORD_TIMEOUT = 10.0
-"""Seconds at shutdown to record what ended. What cannot be recorded is rescued and runs again."""
 
 
 class Worker:
@@ -71,8 +70,7 @@ class Worker:
         self.name = name
         self._log = FoldingLog(log.bind(worker=name))
         self._registry = registry
-        self._force, self._stop, self._is_stuck = asyncio.Event(), asyncio.Event(), False
-        self._all_ended = False
+        self._stop, self._is_stuck = asyncio.Event(), False
         self._main: asyncio.Task[None] | None = None
         self._reconciler = Reconciler(storage, self._log)
         self._bookkeeper = Bookkeeper(storage, self._log)
@@ -150,12 +148,21 @@ class Worker:
         lag, kills = self._meters.loop_lag, group.kill_stuck
         watch = LoopWatch(self._executor, self._finisher, self._log, kill_stuck=kills, lag=lag)
         self._lease = Lease(storage, beat, self._log, on_answer=on_heartbeat, watch=watch)
+        self._shutdown = Shutdown(
+            self._executor,
+            self._finisher,
+            self._bookkeeper,
+            self._lease,
+            self._log,
+            timeout=group.shutdown_timeout,
+            is_torn_down=self._is_torn_down,
+        )
         self._rescuer = Rescuer(
             storage,
             self._lease,
             group.heartbeat_interval,
             self._log,
-            reconcile=self._reconcile,
+            reconcile=partial(self._reconciler.run, self._claimer, self._executor, self._finisher),
             on_rescued=self._bookkeeper.note_rescued,
         )
         self._cancellations = Cancellations(
@@ -192,17 +199,7 @@ class Worker:
         """What it does at this moment; None while it is not at work."""
         if self._main is None or self._main.done():
             return None
-        executor = self._executor
-        return Workload(
-            self.name,
-            self._group.label,
-            slots=self._group.concurrency,
-            running=len(executor.running),
-            buffered=executor.buffered,
-            unrecorded=len(self._finisher),
-            started=executor.started,
-            meters=self._meters,
-        )
+        return workload_of(self.name, self._group, self._executor, self._finisher, self._meters)
 
     async def run(
         self,
@@ -225,7 +222,7 @@ class Worker:
         except asyncio.CancelledError:
             if main.cancelled():
                 raise
-            self._force.set()
+            self._shutdown.hurry()
             stop.set()
             self._claimer.wake()
             await outlast([main])
@@ -243,19 +240,12 @@ class Worker:
                 anyio.create_task_group() as services,
             ):
                 heart.start_soon(self._lease.run)
-                for service in (
-                    self._ear.run,
-                    self._promoter.run,
-                    self._crontab.run,
-                    self._admitter.run,
-                    self._pauses.run,
-                    self._rescuer.run,
-                    self._bookkeeper.run,
-                    self._keeper.progress.run,
-                    self._maintenance.run,
-                    self._ticker.run,
-                ):
-                    services.start_soon(service)
+                for part in (
+                    self._ear, self._promoter, self._crontab, self._admitter, self._pauses,
+                    self._rescuer, self._bookkeeper, self._keeper.progress, self._maintenance,
+                    self._ticker,
+                ):  # fmt: skip
+                    services.start_soon(part.run)
                 services.start_soon(self._wake_at, stop)
                 if burst:
                     services.start_soon(self._burst.run, stop)
@@ -264,35 +254,14 @@ class Worker:
                 finally:
                     services.start_soon(self._registration.note_stopping)
                     with anyio.CancelScope(shield=True):
-                        await self._wind_down()
+                        await self._shutdown.run()
                 services.cancel_scope.cancel()
                 heart.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
-                await self._registration.end(all_ended=self._all_ended)
+                await self._registration.end(all_ended=self._shutdown.all_ended)
         if self._is_stuck:
             raise WorkerStuckError(self.name)
-
-    async def _wind_down(self) -> None:
-        self._log.info("worker.stopping", running=len(self._executor.running))
-        try:
-            if self._is_torn_down():
-                self._force.set()
-            await self._end_jobs()
-        except asyncio.CancelledError:
-            # asyncio.run ends by cancelling every task, ours and those of the jobs, once.
-            self._force.set()
-            await self._end_jobs()
-            raise
-        finally:
-            if not self._all_ended:
-                self._lease.linger(self._executor.still_runs)
-
-    async def _end_jobs(self) -> None:
-        ended = await self._executor.wind_down(self._group.shutdown_timeout, self._force)
-        recorded = await self._finisher.drain(RECORD_TIMEOUT)
-        self._all_ended = ended and recorded
-        await self._bookkeeper.flush()
 
     def _on_registered(self, worker: int) -> None:
         self._finisher.begin(worker)
@@ -300,9 +269,6 @@ class Worker:
         self._maintenance.worker = worker
         self._crontab.begin(worker)
         self._claimer.look()
-
-    async def _reconcile(self) -> None:
-        await self._reconciler.run(self._claimer, self._executor, self._finisher)
 
     async def _wake_at(self, stop: asyncio.Event) -> None:
         await stop.wait()

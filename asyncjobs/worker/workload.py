@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from asyncjobs.metering import DURATIONS, SIZES, Meter
+
+if TYPE_CHECKING:
+    from asyncjobs.config import WorkerGroup
+    from asyncjobs.worker.executor import Executor
+    from asyncjobs.worker.finisher import Finisher
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +43,19 @@ class Workload(NamedTuple):
     started: int
     """Attempts so far."""
     meters: Meters
+
+
+def workload_of(
+    name: str, group: WorkerGroup, executor: Executor, finisher: Finisher, meters: Meters
+) -> Workload:
+    """Return what the worker *name* does at this moment."""
+    return Workload(
+        name,
+        group.label,
+        slots=group.concurrency,
+        running=len(executor.running),
+        buffered=executor.buffered,
+        unrecorded=len(finisher),
+        started=executor.started,
+        meters=meters,
+    )
