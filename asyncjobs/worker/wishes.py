@@ -32,7 +32,10 @@ class Wishes:
         if answer.quiet is not self.quiet:
             self.quiet = answer.quiet
             running = len(self._executor.running)
-            self._log.info("worker.quiet" if self.quiet else "worker.resumed", running=running)
+            if self.quiet:
+                self._log.info("worker.quiet", running=running)
+            else:
+                self._log.info("worker.resumed", running=running)
             self._executor.rest(self.quiet)
             self._claimer.look()
         if answer.stop and not self.stop:

@@ -59,7 +59,7 @@ select number, now(), 'succeeded', 'note', 'default', '{}', 'nightly',
     timestamptz '2026-01-01 00:00:00+00' + number * interval '1 minute'
 from generate_series(1, 20000) as number
 """
-WORKER = ("w", "*", ["default"], "h", "h", 1, 1.0, 3600.0)
+WORKER = ("w", "*", ["default"], "h", "h", 1, 1.0, 3600.0, "1.0", 10, False)
 INDEXES = {
     "claim_queue": {"jobs_available"},
     "claim_jobs": {"jobs_available"},
