@@ -7,7 +7,7 @@ both, every line of the record is judged at once:
 - exclusion: no attempt begins before the last one has ended, or its process was killed;
 - counting: an attempt has the number that the failures and the losses before it explain;
 - delays: no attempt begins before its time, be that of the call or of the retry;
-- limits: never more in a lane at once than it admits;
+- limits: never more in a lane at once than it admits, and none overtakes where order is strict;
 - schedules: each tick has one job, which does not begin before it;
 
 and at the end completeness: every call that was acknowledged has ended, every tick has run.
@@ -104,6 +104,8 @@ class Books:
     """By schedule, the job of each tick."""
     in_lanes: dict[str, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))
     """By lane, what runs there and in which process."""
+    turns: dict[str, int] = field(default_factory=dict)
+    """By lane of strict order, the turn of its last attempt."""
     runs_in_lanes: Counter[str] = field(default_factory=Counter)
     most_in_lanes: Counter[str] = field(default_factory=Counter)
     failed_attempts: int = 0
@@ -202,6 +204,8 @@ class Books:
         life.lanes = tuple(filter(None, line.facts.get("lanes", "").split(",")))
         for lane in life.lanes:
             self._enter(lane, line)
+            if "turn" in line.facts:
+                self._take_turn(lane, int(line.facts["turn"]))
 
     def _enter(self, lane: str, line: Line) -> None:
         inside = self.in_lanes[lane]
@@ -213,6 +217,12 @@ class Books:
         self.most_in_lanes[lane] = max(self.most_in_lanes[lane], len(inside))
         if len(inside) > self.limits.get(lane, len(inside)):
             self.wrong.append(f"{len(inside)} run in {lane} at once: {sorted(inside)}")
+
+    def _take_turn(self, lane: str, turn: int) -> None:
+        last = self.turns.get(lane, turn)
+        if turn < last:
+            self.wrong.append(f"turn {turn} of {lane} begins after turn {last}")
+        self.turns[lane] = turn
 
     def _is_dead(self, pid: int, at: int) -> bool:
         return self.deaths.get(pid, at + 1) <= at

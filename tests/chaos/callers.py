@@ -22,8 +22,14 @@ if TYPE_CHECKING:
 PAUSE = 0.05
 """Seconds between two mixtures."""
 LANES = 20
-LIMITS = {f"key:{lane}": chaos_app.IN_LANE for lane in range(LANES)} | {
-    "queue:narrow": chaos_app.IN_QUEUE
+IN_TURN = 5
+"""Lanes of one, in strict order."""
+EACH_TURN = 0.25
+"""Seconds between two turns of each of them."""
+LIMITS = {
+    **{f"key:{lane}": chaos_app.IN_LANE for lane in range(LANES)},
+    **{f"key:turn:{lane}": 1 for lane in range(IN_TURN)},
+    "queue:narrow": chaos_app.IN_QUEUE,
 }
 
 
@@ -50,6 +56,15 @@ class Callers:
             lanes = (random.randrange(LANES) for _ in range(size))
             await self.store([chaos_app.limited(lane, random.uniform(0, 0.02)) for lane in lanes])
             await asyncio.sleep(1)
+
+    async def store_turns(self) -> None:
+        """Store what must not overtake, and fails now and then."""
+        turn = 0
+        while not self.ending.is_set():
+            turn += 1
+            fails = int(turn % 20 == 0)
+            await self.store([chaos_app.in_turn(lane, turn, fails) for lane in range(IN_TURN)])
+            await asyncio.sleep(EACH_TURN)
 
     async def cancel(self) -> None:
         """Cancel calls that wait and jobs that run."""
@@ -95,12 +110,13 @@ class Callers:
         elif delay:
             options["wait"] = delay
         stored = await self.later.many(calls, **options)
-        fragile, hopeless = chaos_app.fragile.name, chaos_app.hopeless.name
+        hopeless = chaos_app.hopeless.name
+        failing = {hopeless, chaos_app.fragile.name, chaos_app.in_turn.name}
         for job in stored:
             life = Life(
                 stored_at=called_at,
                 not_before=called_at + int(delay * SECOND) if delay else 0,
-                backoff=chaos_app.BACKOFF if job.name in {fragile, hopeless} else 0.0,
+                backoff=chaos_app.BACKOFF if job.name in failing else 0.0,
                 attempts=chaos_app.HOPELESS_ATTEMPTS if job.name == hopeless else None,
                 may_be_cancelled=may_be_cancelled,
             )

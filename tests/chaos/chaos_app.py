@@ -69,6 +69,14 @@ async def limited(lane: int, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
 
+@jobs.job(concurrency_key="turn:{lane}", strict_order=True, backoff=lambda attempt, error: BACKOFF)
+async def in_turn(lane: int, turn: int, failures: int) -> None:
+    with recorded(lanes=f"key:turn:{lane}", turn=turn):
+        await asyncio.sleep(0.005)
+        if current_job().attempt <= failures:
+            raise ValueError("not yet")
+
+
 @jobs.job
 async def ticking(schedule: str) -> None:
     tick = current_job().tick

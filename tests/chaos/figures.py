@@ -75,7 +75,8 @@ class Figures:
 
     def _rows(self, books: Books) -> dict[str, str]:
         rescues = self.rescues or [0.0]
-        keys = [lane for lane in books.runs_in_lanes if lane.startswith("key:")]
+        turns = sum(n for lane, n in books.runs_in_lanes.items() if lane.startswith("key:turn:"))
+        keys = [lane for lane in books.runs_in_lanes if lane.removeprefix("key:").isdigit()]
         runs = sum(books.runs_in_lanes[lane] for lane in keys)
         most = max((books.most_in_lanes[lane] for lane in keys), default=0)
         ticks = sum(len(ticks) for ticks in books.ticks.values())
@@ -91,6 +92,7 @@ class Figures:
             "runs in lanes": f"{runs:,} in {len(keys)}, at most {most} at once in each "
             f"({chaos_app.IN_LANE} admitted), {books.most_in_lanes['queue:narrow']} in their "
             f"queue ({chaos_app.IN_QUEUE} admitted)",
+            "turns, in strict order": f"{turns:,}",
             "ticks": f"{ticks:,} of {len(books.ticks)} schedules",
             "kills": f"{self.kills}",
             "attempts lost by them": f"{self.lost:,}",

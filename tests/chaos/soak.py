@@ -97,7 +97,9 @@ class Soak:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self.callers.store_mixtures, self.rate)
                 tasks.start_soon(self.callers.store_crowds, self.rate)
-                for part in (self.callers.cancel, self._kill, self._check, self._sample):
+                tasks.start_soon(self.callers.store_turns)
+                tasks.start_soon(self.callers.cancel)
+                for part in (self._kill, self._check, self._sample):
                     tasks.start_soon(part)
                 await asyncio.sleep(self.minutes * 60)
                 self.ending.set()

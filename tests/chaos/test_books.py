@@ -163,6 +163,14 @@ def test_a_lane_has_room_again_when_one_ends_or_is_killed() -> None:
     assert limited(*begin).most_in_lanes == {"key:a": 3}
 
 
+def test_a_turn_that_was_overtaken_is_found() -> None:
+    first, second = "begin 1 1 100 {} lanes=key:a turn=1", "begin 2 1 100 {} lanes=key:a turn=2"
+    failed = ["failed 1 1 100 3", "begin 1 2 100 4 lanes=key:a turn=1", "succeeded 1 2 100 5"]
+    assert limited(first.format(2), *failed, second.format(6)).wrong == []
+    books = limited(second.format(2), "succeeded 2 1 100 3", first.format(4))
+    assert said(books) == "turn 1 of key:a begins after turn 2"
+
+
 def tick_of(job: int, tick: int, *, attempt: int = 1, late: int = 5) -> str:
     """Return the line of a run of the schedule s."""
     return f"begin {job} {attempt} 100 {attempt * 5} schedule=s tick={tick} late={late}"
