@@ -9,7 +9,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from asyncjobs.errors import StorageError
+from asyncjobs.errors import AsyncJobsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +68,7 @@ class Cancellations:
         worker, asked_at = self._claimer.worker, time.monotonic()
         try:
             answer = await self._storage.heartbeat(worker)
-        except StorageError as error:  # the next heartbeat asks again
+        except AsyncJobsError as error:  # the next heartbeat asks again
             self._log.warning("heartbeat.failed", error=str(error))
         else:
             self._on_answer(worker, answer, asked_at)

@@ -50,7 +50,7 @@ class Registration:
         self._storage, self._registry, self._log = storage, registry, log
         self._name, self._group, self._queues = name, group, list(queues)
         self._executor, self._bookkeeper, self._on_begin = executor, bookkeeper, on_begin
-        self._wishes, self._is_stopping = wishes, False
+        self._wishes, self._is_stopping, self._is_over = wishes, False, False
         self._worker = 0
         self._again: asyncio.Task[None] | None = None
 
@@ -91,6 +91,7 @@ class Registration:
 
         What still runs here must not be given to others before this process has ended.
         """
+        self._is_over = True
         try:
             if all_ended:
                 await self._storage.deregister(self._worker)
@@ -111,7 +112,7 @@ class Registration:
         if answer.alive:
             self._wishes.hear(answer, asked_at)
             self._executor.renew(asked_at + self._group.lease)
-        elif self._again is None:
+        elif self._again is None and not self._is_over:  # else it was asked before our end
             self._log.error("lease.lost", running=len(self._executor.running))
             self._executor.abandon()
             self._again = asyncio.get_running_loop().create_task(self._begin_again())

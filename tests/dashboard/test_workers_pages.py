@@ -96,7 +96,7 @@ async def test_a_worker_is_told_with_what_it_runs(site: Site, browser: httpx.Asy
         assert re.search(r"Last heartbeat \d[\d.]* \w+ ago", words)
         assert f'href="./jobs/{job.id}">long</a>' in text
         go_on.set()
-    assert "No worker runs." in (await browser.get("/workers")).text
+    await eventually(browser, "/workers", "No worker runs.")
 
 
 async def test_a_worker_is_quieted_after_a_question_and_resumed(

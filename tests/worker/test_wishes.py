@@ -243,6 +243,33 @@ async def test_a_worker_that_lost_its_lease_stays_quiet(make_bench: Callable[...
         gate.open.set()
 
 
+async def test_an_answer_that_comes_after_the_end_registers_nobody(
+    make_bench: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench: Bench = await make_bench(**NEVER)
+    asked, ended, answered = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    heartbeat = bench.storage.heartbeat
+
+    async def late(worker: int) -> Heartbeat:
+        asked.set()
+        await ended.wait()
+        answered.set()
+        return await heartbeat(worker)
+
+    async with bench.working():
+        worker = await the_worker(bench.later)
+        monkeypatch.setattr(bench.storage, "heartbeat", late)
+        await bench.later.workers.quiet(worker.id)
+        await asked.wait()
+    ended.set()
+    with anyio.fail_after(PATIENCE):
+        await answered.wait()
+    for _ in range(20):
+        assert await bench.later.workers.list() == []
+        await asyncio.sleep(0)
+    assert "lease.lost" not in [line["event"] for line in bench.log]
+
+
 async def test_a_restarted_worker_is_not_quiet(make_bench: Callable[..., Any]) -> None:
     bench: Bench = await make_bench(**NEVER)
     async with bench.working():
