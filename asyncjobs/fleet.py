@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+from asyncjobs.interrupts import second_interrupt_ignored
 from asyncjobs.worker.delays import growing_delays
 from asyncjobs.worker.waiting import outlast
 
@@ -57,7 +58,8 @@ async def _gather(tasks: Sequence[asyncio.Task[None]], stops: Sequence[asyncio.E
     except asyncio.CancelledError:
         for task in tasks:
             task.cancel()
-        await outlast(tasks)
+        with second_interrupt_ignored():
+            await outlast(tasks)
         raise
 
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from asyncjobs.settings.catalogue import Owner
+
 KUBERNETES = re.compile(
     r"(_SERVICE_HOST|_SERVICE_PORT(_\w+)?|_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$"
 )
@@ -143,7 +145,8 @@ def _known_variables() -> Iterator[str]:
 def _file(path: Path, changed: int) -> Source:
     source, where = Source(), f"{path} [tool.asyncjobs"
     table = dict(tool_table(path))
-    groups, tables = table.pop("groups", {}), {name: table.pop(name, {}) for name in TABLES}
+    groups = table.pop("groups", {})
+    tables: dict[Owner, Any] = {name: table.pop(name, {}) for name in TABLES}
     for name, inner in (("groups", groups), *tables.items()):
         if not isinstance(inner, Mapping):
             raise ConfigError(f"{where}] {name} must be a table, got {inner!r}")
