@@ -88,6 +88,7 @@ class JobManager(Showing):
         self._stack = contextlib.AsyncExitStack()
         self._entered = 0
         self._entering = asyncio.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
         check_manager(self)
 
     @overload
@@ -148,6 +149,7 @@ class JobManager(Showing):
             adapter=adapter,
             queue_limits=self.queue_limits,
         )
+        scheduler.use_loop(self._loop)
         self.schedulers.append(scheduler)
         return scheduler
 
@@ -160,8 +162,9 @@ class JobManager(Showing):
                         await storage.open()
                         stack.push_async_callback(storage.close)
                     self._stack = stack.pop_all()
+                self._loop = asyncio.get_running_loop()
                 for scheduler in self.schedulers:
-                    scheduler.use_loop(asyncio.get_running_loop())
+                    scheduler.use_loop(self._loop)
             self._entered += 1
         return self
 
@@ -174,6 +177,7 @@ class JobManager(Showing):
         """Store what is still being gathered, and close the adapters."""
         self._entered -= 1
         if self._entered == 0:
+            self._loop = None
             for scheduler in self.schedulers:
                 await scheduler.close()
                 scheduler.use_loop(None)

@@ -78,6 +78,19 @@ async def test_a_plain_def_schedules_from_its_thread(bench: Any) -> None:
         bench.later.from_thread(second("x"))
 
 
+async def test_a_scheduler_that_an_open_manager_makes_is_used_from_threads_too() -> None:
+    jobs = JobManager(adapters={"main": MemoryAdapter()})
+
+    @jobs.job
+    async def work() -> None: ...
+
+    async with jobs:
+        later = jobs.create_scheduler(adapter="main")
+        assert (await asyncio.to_thread(later.from_thread, work())).is_new
+    with pytest.raises(NotOpenError):
+        later.from_thread(work())
+
+
 def test_scheduling_from_a_thread_needs_an_open_manager() -> None:
     jobs = JobManager(adapters={"main": MemoryAdapter()})
     later = jobs.create_scheduler(adapter="main")
