@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -144,6 +145,13 @@ def test_the_extra_all_has_every_other_extra() -> None:
     name, _, named = everything.removesuffix("]").partition("[")
     assert name == project["name"]
     assert sorted(named.split(",")) == sorted(set(extras) - {"all"})
+
+
+def test_the_readme_says_what_every_extra_brings() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    _, _, table = (ROOT / "README.md").read_text(encoding="utf-8").partition("| extra | brings |")
+    told = re.findall(r"^\| `(\w+)` \|", table.split("\n\n")[0], re.MULTILINE)
+    assert sorted(told) == sorted(extras["optional-dependencies"])
 
 
 def test_the_sdist_has_what_a_packager_needs(sdist: Path) -> None:
