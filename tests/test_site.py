@@ -43,6 +43,11 @@ def test_the_navigation_leads_to_pages_that_exist(site: ModuleType) -> None:
     assert missing == set()
 
 
+def test_every_page_is_in_the_navigation(site: ModuleType) -> None:
+    pages = {path.relative_to(site.LAID_OUT).as_posix() for path in site.LAID_OUT.rglob("*.md")}
+    assert pages - navigation(site) == set()
+
+
 def test_the_reference_has_all_that_is_public(site: ModuleType) -> None:
     pages = (site.LAID_OUT / "docs" / "reference").glob("*.md")
     told = {name for page in pages for name in re.findall(r"^::: (\S+)$", page.read_text(), re.M)}
