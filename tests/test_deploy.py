@@ -264,7 +264,7 @@ LATER = """
 from alembic import op
 
 revision = "later"
-down_revision = "asyncjobs_0011"
+down_revision = "asyncjobs_0014"
 branch_labels = depends_on = None
 
 
@@ -283,8 +283,8 @@ def alembic(tmp_path: Path) -> Any:
     """A function that runs Alembic, in a project with the revision of the page."""
     versions = tmp_path / "migrations" / "versions"
     versions.mkdir(parents=True)
-    (versions / "asyncjobs_0011.py").write_text(shown("asyncjobs_0011.py"))
-    (versions / "asyncjobs_0011.sql").write_text(printed(tmp_path))
+    (versions / "asyncjobs_0014.py").write_text(shown("asyncjobs_0014.py"))
+    (versions / "asyncjobs_0014.sql").write_text(printed(tmp_path))
     (versions / "later.py").write_text(LATER.replace("BROKEN", ""))
 
     def call(driver: str, dsn: str, *words: str) -> subprocess.CompletedProcess[str]:
