@@ -49,6 +49,11 @@ from asyncjobs import (
 from asyncjobs.definition import DefinitionOptions, JobOptions
 from asyncjobs.options import LaterOptions
 from asyncjobs.schedules import OWN_OPTIONS
+from asyncjobs.storage.postgres.listener import PROBE_INTERVAL, PROBE_TIMEOUT
+from asyncjobs.storage.postgres.source import LANES
+from asyncjobs.worker.cancellations import INTERVAL
+from asyncjobs.worker.deadlines import STUCK_GRACE
+from asyncjobs.worker.process import STUCK_EXIT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -498,6 +503,27 @@ def cells_of(table: str) -> Iterator[list[str]]:
 
 def default_of(cell: str) -> object:
     return NOTHING if cell == "required" else ast.literal_eval(cell.strip("`"))
+
+
+FIGURES = [
+    ("concepts.md", r"sends itself a notification every (\d+) seconds", PROBE_INTERVAL),
+    ("reliability.md", r"sends itself a notification every (\d+) s and waits", PROBE_INTERVAL),
+    ("reliability.md", r"waits (\d+) s for it", PROBE_TIMEOUT),
+    ("database.md", r"borrows up to (\d+) connections", LANES),
+    ("deploy.md", r"borrows at most (\d+)", LANES),
+    ("exactly-once.md", r"beyond the (\d+) that are kept", LANES),
+    ("control.md", r"looks every ([\d.]+) s as long as", INTERVAL),
+    ("database.md", r"looks every ([\d.]+) s, by a heartbeat", INTERVAL),
+    ("workers.md", r"runs on (\d+) s after its cancellation is reported", STUCK_GRACE),
+    ("workers.md", r"exit code (\d+), for `asyncjobs work`", STUCK_EXIT),
+    ("cli.md", r"\| (\d+) \| `worker`, in a group with `kill_stuck`", STUCK_EXIT),
+]
+
+
+@pytest.mark.parametrize(("page", "told", "real"), FIGURES)
+def test_the_figures_that_the_pages_tell_are_the_codes(page: str, told: str, real: float) -> None:
+    [figure] = re.findall(told, text_of(DOCS / page))
+    assert float(figure) == real
 
 
 def error_classes() -> dict[str, type[Exception]]:
