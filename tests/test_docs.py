@@ -317,6 +317,16 @@ async def test_the_grants_suffice_to_schedule_and_to_work(dsn: str) -> None:
             assert await jobs.clear() == 1
 
 
+async def test_the_page_on_the_database_has_every_table(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    names = "select tablename from pg_tables where schemaname = 'asyncjobs'"
+    real = {row["tablename"] for row in await connection.fetch(names)}
+    await connection.close()
+    _, _, table = text_of(DOCS / "database.md").partition("| table | holds |")
+    told = re.findall(r"^\| `(\w+)` \|", table.split("\n\n")[0], re.MULTILINE)
+    assert sorted(told) == sorted(real)
+
+
 async def test_pruning_removes_only_old_rows_that_ended(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     insert = """insert into asyncjobs.jobs (position, run_at, state, name, queue, args, finished_at)
