@@ -263,3 +263,60 @@ async def insert_worker(dsn: str, name: str, version: str | None = None) -> int:
     finally:
         await connection.close()
     return int(number)
+
+
+CREW = """
+with crew as (
+    insert into asyncjobs.workers (name, worker_group, queues, host, host_id, pid,
+        process_started, lease, version, concurrency, quiet_at)
+    select 'w.' || lpad(n::text, 3, '0'), 'crew', array['email'], 'web-' || n % 7, 'h', n, 1,
+        '1 hour', '1.0', 20, case when n % 100 = 0 then now() end
+    from generate_series(1, 300) as n
+    returning id
+)
+insert into asyncjobs.jobs (position, run_at, state, name, queue, args, attempt, attempted_at,
+    locked_by)
+select 1, now(), 'running', 'send_mail', 'email', '{}', 1, now(), crew.id
+from crew, generate_series(1, 20)
+"""
+"""Three hundred workers with all hands full; three of them are quiet."""
+
+
+async def test_hundreds_of_busy_workers_come_page_by_page(
+    site: Site, browser: httpx.AsyncClient, dsn: str
+) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(CREW)
+    ids = [row["id"] for row in await connection.fetch(
+        "select id from asyncjobs.workers order by name"
+    )]  # fmt: skip
+    await connection.close()
+    seen, path = [], "/workers"
+    while path:
+        answer = await browser.get(path)
+        seen += [int(number) for number in re.findall(r'id="worker-(\d+)"', answer.text)]
+        links = re.findall(r'rel="next" href="([^"]+)"', answer.text)
+        path = str(answer.url.join(unescape(links[0]))) if links else ""
+    assert seen == ids
+    for page in ("/", "/workers", "/workers?page=2"):
+        answer = await browser.get(page)
+        total = int(answer.headers["content-length"])
+        for link in set(re.findall(r'(?:href|src)="([^"]*static[^"]*)"', answer.text)):
+            total += int((await browser.get(answer.url.join(link))).headers["content-length"])
+        assert total < 100_000, page
+    assert "and 280 more workers" in plain((await browser.get("/")).text)
+
+    async def shown(query: str) -> list[int]:
+        text = (await browser.get(f"/workers?{query}")).text
+        return [int(number) for number in re.findall(r'id="worker-(\d+)"', text)]
+
+    assert await shown("state=quiet") == [ids[99], ids[199], ids[299]]
+    assert await shown("q=W.30") == [ids[299]]
+    assert len(await shown("q=web-3")) == 25
+    assert await shown("q=web-3&state=silent") == []
+    assert ids[151] in await shown(f"worker={ids[151]}")
+    assert (await shown("page=99"))[-1] == ids[-1]
+    for wrong in ("page=x", "page=-1", "worker=x", "state=odd", "q=%00"):
+        assert (await browser.get(f"/workers?{wrong}")).status_code == 400
+    done = await act(browser, "quiet", ids[151])
+    assert f'id="worker-{ids[151]}"' in await told_after(browser, done)

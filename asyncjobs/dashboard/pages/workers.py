@@ -1,9 +1,10 @@
-"""The workers: what each does, and what can be wished of it."""
+"""The workers, page by page: what each does, and what can be wished of it."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
@@ -11,15 +12,21 @@ from starlette.routing import Route
 
 from asyncjobs.dashboard.actions import Actions, known_worker
 from asyncjobs.dashboard.guard import identity_of
-from asyncjobs.dashboard.pages.forms import field, read_form, see_other
+from asyncjobs.dashboard.pages.forms import field, read_form, see_other, text_of
 from asyncjobs.dashboard.render import desk_of, page
+from asyncjobs.storage.overview import WorkerState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from asyncjobs.storage.overview import WorkerStatus
+
+PAGE = 25
+"""Workers on a page."""
+STATES = get_args(WorkerState)
 ASKED = {
     "quiet": (
         "Quiet",
@@ -46,11 +53,24 @@ SAID = {
 
 async def show(request: Request) -> Response:
     """List the workers."""
+    given = request.query_params
+    text, state = text_of(given, "q"), _state(given)
+    workers = await desk_of(request).glance.workers.get()
+    found = _found(workers, text, state)
+    last = max(1, -(-len(found) // PAGE))
+    number = min(_place(given, found), last)
     return page(
         request,
         "workers.html",
-        workers=await desk_of(request).glance.workers.get(),
-        said=_said(request.query_params),
+        workers=found[(number - 1) * PAGE : number * PAGE],
+        found=len(found),
+        number=number,
+        last=last,
+        text=text,
+        state=state,
+        counts=Counter(worker.state for worker in workers),
+        states=STATES,
+        said=_said(given),
     )
 
 
@@ -72,7 +92,7 @@ async def confirm(request: Request) -> Response:
         warning=warning + running,
         to="workers/act",
         fields={"action": action, "id": worker.id},
-        back="../workers",
+        back=_address(worker.id),
         is_danger=action == "stop",
     )
 
@@ -85,13 +105,51 @@ async def act(request: Request) -> Response:
     if action not in {"quiet", "resume", "stop"}:
         raise HTTPException(400, f"There is nothing called {action!r} to wish of a worker.")
     done = await actions.wish(action, number)
-    return see_other(f"../workers?{urlencode({'said': action, 'n': int(done)})}")
+    return see_other(_address(number, said=action, n=int(done)))
+
+
+def _found(workers: Sequence[WorkerStatus], text: str, state: str | None) -> Sequence[WorkerStatus]:
+    wanted = text.casefold()
+    return [
+        worker
+        for worker in workers
+        if (state is None or worker.state == state)
+        and any(
+            wanted in said.casefold()
+            for said in (worker.name, worker.group, worker.host, *worker.queues)
+        )
+    ]
+
+
+def _place(given: Mapping[str, str], found: Sequence[WorkerStatus]) -> int:
+    """Return which page is asked for, or has the worker that is; the first, if none has it."""
+    if "worker" in given:
+        number = _whole(given, "worker", "The id of a worker")
+        places = (place for place, worker in enumerate(found) if worker.id == number)
+        return next(places, 0) // PAGE + 1
+    return max(1, _whole(given, "page", "A page")) if "page" in given else 1
+
+
+def _state(given: Mapping[str, str]) -> str | None:
+    state = given.get("state") or None
+    if state not in {None, *STATES}:
+        raise HTTPException(400, f"A worker is {', '.join(STATES)}, not {state!r}.")
+    return state
+
+
+def _address(worker: int, **said: Any) -> str:
+    """Return the address of the page that has a worker, from a page below."""
+    return f"../workers?{urlencode({'worker': worker} | said)}#worker-{worker}"
 
 
 def _id_of(given: Any) -> int:
-    text = field(given, "id")
+    return _whole(given, "id", "The id of a worker")
+
+
+def _whole(given: Any, name: str, what: str) -> int:
+    text = field(given, name)
     if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise HTTPException(400, "The id of a worker is a whole number.")
+        raise HTTPException(400, f"{what} is a whole number.")
     return int(text)
 
 
