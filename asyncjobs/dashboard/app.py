@@ -17,6 +17,7 @@ from asyncjobs.dashboard import api
 from asyncjobs.dashboard.dependency import PARENT
 from asyncjobs.dashboard.desk import Desk
 from asyncjobs.dashboard.guard import Guard, path_of
+from asyncjobs.dashboard.roots import root_within
 from asyncjobs.dashboard.headers import SafeHeaders
 from asyncjobs.dashboard.pages import job, jobs, lanes, overview, queues, schedules, workers
 from asyncjobs.dashboard.render import STATIC, page
@@ -110,6 +111,8 @@ class Dashboard(Starlette):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; see `by_dependency` for the app around this one."""
         scope[PARENT] = scope.get("app")
+        if scope["type"] == "http":
+            scope["root_path"] = root_within(scope)
         await super().__call__(scope, receive, send)
 
 

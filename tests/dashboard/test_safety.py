@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import fastapi
+import httpx
 import pytest
 from fastapi.responses import RedirectResponse
 from starlette.routing import Route
@@ -211,6 +212,26 @@ async def test_links_hold_behind_a_proxy_that_takes_a_prefix_away(site: Site) ->
             text = (await browser.get(path)).text
             assert f'href="{up}workers"' in text
             assert 'href="/' not in text
+
+
+@pytest.mark.parametrize("prefix", ["/jobs", "/a/b/jobs"])
+@pytest.mark.parametrize("root", ["/x", "/x/y"])
+@pytest.mark.parametrize("is_cut", [True, False], ids=["cut", "whole"])
+async def test_links_hold_under_a_root_path(
+    site: Site, prefix: str, root: str, is_cut: bool
+) -> None:
+    app = fastapi.FastAPI()
+    app.mount(prefix, site.jobs.dashboard(auth=lambda _: Identity("Ada")))
+    transport = httpx.ASGITransport(app, root_path=root)
+    below = prefix if is_cut else root + prefix
+    async with httpx.AsyncClient(transport=transport, base_url="http://example.org") as browser:
+        for path in ("/", "/workers", "/queues/lanes", "/api/workers"):
+            answer = await browser.get(below + path)
+            assert answer.status_code == 200, path
+            for link in set(re.findall(r'(?:href|src)="([^"#]+)"', answer.text)):
+                url = answer.url.join(link.replace("&amp;", "&"))
+                assert (await browser.get(url)).status_code == 200, link
+        assert (await browser.get(below + "/nothing")).status_code == 404
 
 
 def test_a_manager_with_several_adapters_has_to_say_which() -> None:
