@@ -22,10 +22,10 @@ from asyncjobs.cli.opened import (
 from asyncjobs.cli.runner import on_signals, run
 from asyncjobs.errors import ConfigError, StorageError
 from asyncjobs.glance.glance import Glance
-from asyncjobs.glance.overview import PERIODS, Overview
+from asyncjobs.glance.overview import PERIODS, Line, Overview
 from asyncjobs.glance.words import count_of, duration, number, plural, rate
 from asyncjobs.manager import JobManager
-from asyncjobs.storage.overview import COUNTED
+from asyncjobs.storage.overview import COUNTED, Depth
 
 if TYPE_CHECKING:
     from asyncjobs.cli.settings import Settings
@@ -94,7 +94,7 @@ def screen(overview: Overview) -> Group:
     return Group(
         Panel(_headline(overview), title="asyncjobs"),
         _lines(overview),
-        _depths(overview),
+        _queues(overview),
         _workers(overview),
         _findings(overview),
     )
@@ -116,21 +116,35 @@ def _headline(overview: Overview) -> Text:
 def _lines(overview: Overview) -> Table:
     table = _table("job", "queue", "ended>", "failed>", "wait p50>", "p95>", "run p50>", "p95>")
     for line in overview.lines[:LINES]:
-        table.add_row(
-            plain(line.name), plain(line.queue), number(line.ended),
-            Text(number(line.failed), style="red" if line.failed else ""),
-            duration(line.wait_half), duration(line.wait_most),
-            duration(line.run_half), duration(line.run_most),
-        )  # fmt: skip
+        table.add_row(plain(line.name), plain(line.queue), *_ended(line))
     return table
 
 
-def _depths(overview: Overview) -> Table:
-    table = _table("queue", "waiting>", "oldest>")
-    for depth in overview.depths:
-        waiting = count_of(depth.available, COUNTED)
-        table.add_row(plain(depth.queue), waiting, duration(depth.waited))
+def _queues(overview: Overview) -> Table:
+    table = _table(
+        "queue", "waiting>", "oldest>", "ended>", "failed>", "wait p50>", "p95>", "run p50>", "p95>"
+    )
+    depths = {depth.queue: depth for depth in overview.depths}
+    lines = {line.queue: line for line in overview.queues}
+    for queue in sorted({*depths, *lines}):
+        table.add_row(plain(queue), *_waiting(depths.get(queue)), *_ended(lines.get(queue)))
     return table
+
+
+def _waiting(depth: Depth | None) -> tuple[str, str]:
+    if depth is None:
+        return "0", duration(None)
+    return count_of(depth.available, COUNTED), duration(depth.waited)
+
+
+def _ended(line: Line | None) -> tuple[str | Text, ...]:
+    if line is None:
+        return "0", "0", *[duration(None)] * 4
+    return (
+        number(line.ended), Text(number(line.failed), style="red" if line.failed else ""),
+        duration(line.wait_half), duration(line.wait_most),
+        duration(line.run_half), duration(line.run_most),
+    )  # fmt: skip
 
 
 def _workers(overview: Overview) -> Table:

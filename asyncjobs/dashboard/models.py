@@ -153,11 +153,10 @@ class PageAnswer(BaseModel):
     """So much was looked at that the page ends before it is full."""
 
 
-class LineAnswer(BaseModel):
-    """What became of one job name in one queue; durations in seconds."""
+class QueueLineAnswer(BaseModel):
+    """What became of the jobs of a queue; durations in seconds."""
 
     queue: str
-    name: str
     ended: int
     failed: int
     retried: int
@@ -165,6 +164,12 @@ class LineAnswer(BaseModel):
     wait_most: float | None
     run_half: float | None
     run_most: float | None
+
+
+class LineAnswer(QueueLineAnswer):
+    """What became of one job name in one queue."""
+
+    name: str
 
 
 class ChartAnswer(BaseModel):
@@ -200,6 +205,7 @@ class OverviewAnswer(BaseModel):
     retried: int
     chart: ChartAnswer
     jobs: list[LineAnswer]
+    queues: list[QueueLineAnswer]
     findings: list[FindingAnswer]
 
 
@@ -243,5 +249,6 @@ def overview_answer(overview: Overview) -> OverviewAnswer:
         retried=overview.retried,
         chart=ChartAnswer(**overview.chart._asdict()),
         jobs=[LineAnswer(**line._asdict()) for line in overview.lines],
+        queues=[QueueLineAnswer(**line._asdict()) for line in overview.queues],
         findings=[FindingAnswer(**finding._asdict()) for finding in overview.findings],
     )

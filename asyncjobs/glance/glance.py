@@ -17,6 +17,7 @@ from asyncjobs.glance.overview import (
     chart_of,
     lines_of,
     pace_of,
+    queue_lines_of,
 )
 from asyncjobs.glance.queues import views_of
 from asyncjobs.glance.sparks import HOUR, WEEK, spark_of
@@ -74,7 +75,7 @@ class Glance:
 
     async def overview(self, period: str) -> Overview:
         """Return how things stand, over one of `PERIODS`."""
-        lines = await self._lines[period].get()
+        lines, queues = await self._lines[period].get()
         workers, depths = await self.workers.get(), await self.depths.get()
         recent, spans = await self._spans["now"].get(), await self._spans[period].get()
         now = datetime.now(UTC)
@@ -87,6 +88,7 @@ class Glance:
             retried=sum(line.retried for line in lines),
             chart=chart_of(spans, PERIODS[period], now),
             lines=lines[:LINES],
+            queues=queues[:LINES],
             depths=depths,
             workers=workers,
             findings=findings(
@@ -176,5 +178,6 @@ class Glance:
     async def _read_spans(self, period: Period) -> list[Span]:
         return await self.storage.statistics.spans(period.width, period.spans)
 
-    async def _read_lines(self, period: Period) -> list[Line]:
-        return lines_of(await self.storage.statistics.tallies(period.width, period.spans))
+    async def _read_lines(self, period: Period) -> tuple[list[Line], list[Line]]:
+        tallies = await self.storage.statistics.tallies(period.width, period.spans)
+        return lines_of(tallies), queue_lines_of(tallies)

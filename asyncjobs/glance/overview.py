@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from asyncjobs.statistics import percentile
+from asyncjobs.statistics import Tally, percentile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from asyncjobs.glance.findings import Finding
-    from asyncjobs.statistics import Span, Tally
+    from asyncjobs.statistics import Span
     from asyncjobs.storage.overview import Depth, WorkerStatus
 
 LINES = 50
@@ -40,10 +40,11 @@ PERIODS = {
 
 
 class Line(NamedTuple):
-    """What became of one job name in one queue. Durations are seconds."""
+    """What became of one job name in one queue, or of a whole queue. Durations are seconds."""
 
     queue: str
     name: str
+    """Of the job; nothing for the whole queue."""
     ended: int
     """Attempts that ended, however."""
     failed: int
@@ -83,6 +84,8 @@ class Overview:
     retried: int
     chart: Chart
     lines: Sequence[Line]
+    queues: Sequence[Line]
+    """The busiest, in which anything ended."""
     depths: Sequence[Depth]
     workers: Sequence[WorkerStatus]
     findings: Sequence[Finding]
@@ -128,6 +131,14 @@ def lines_of(tallies: dict[tuple[str, str], Tally]) -> list[Line]:
     """Return a line for each queue and name, the busiest first."""
     lines = [_line(queue, name, tally) for (queue, name), tally in tallies.items()]
     return sorted(lines, key=lambda line: (-line.ended, line.queue, line.name))
+
+
+def queue_lines_of(tallies: dict[tuple[str, str], Tally]) -> list[Line]:
+    """Return a line for each queue, the busiest first."""
+    found: dict[tuple[str, str], Tally] = {}
+    for (queue, _), tally in tallies.items():
+        found.setdefault((queue, ""), Tally()).add(tally)
+    return lines_of(found)
 
 
 def pace_of(spans: Sequence[Span], now: datetime) -> float:

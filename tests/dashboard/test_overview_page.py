@@ -12,8 +12,8 @@ import anyio
 import pytest
 
 from asyncjobs import PostgresAdapter
-from asyncjobs.glance.overview import PERIODS, chart_of, pace_of
-from asyncjobs.statistics import Span
+from asyncjobs.glance.overview import PERIODS, chart_of, pace_of, queue_lines_of
+from asyncjobs.statistics import Span, Tally, bound_of, class_of
 from tests.dashboard.sites import Site, make_manager
 
 if TYPE_CHECKING:
@@ -58,6 +58,23 @@ async def test_what_workers_did_is_counted(site: Site, browser: httpx.AsyncClien
         [chart] = re.findall(r"data-chart='([^']+)'", text)
         told = json.loads(chart)
         assert (sum(told["succeeded"]), sum(told["failed"])) == (3, 1)
+        api = (await browser.get(f"/api/overview?period={period}")).json()
+        assert [(line["queue"], line["ended"], line["failed"]) for line in api["queues"]] == [
+            ("email", 3, 0), ("default", 1, 1),
+        ]  # fmt: skip
+        assert all(line["run_most"] > 0 for line in api["queues"])
+        [table] = re.findall(r'id="queues-title".*?</table>', text, re.DOTALL)
+        assert table.index(">email</a>") < table.index(">default</a>")
+
+
+def test_a_queue_is_as_fast_as_its_jobs_together() -> None:
+    quick, slow = Tally(succeeded=3), Tally(succeeded=1, failed=1)
+    quick.runs[class_of(0.01)] += 3
+    slow.runs[class_of(8.0)] += 2
+    lines = queue_lines_of({("a", "quick"): quick, ("a", "slow"): slow, ("b", "slow"): slow})
+    assert [(line.queue, line.ended, line.failed) for line in lines] == [("a", 5, 1), ("b", 2, 1)]
+    assert lines[0].run_half == bound_of(class_of(0.01))
+    assert lines[0].run_most == bound_of(class_of(8.0))
 
 
 async def test_what_waits_and_what_runs_is_told(site: Site, browser: httpx.AsyncClient) -> None:
