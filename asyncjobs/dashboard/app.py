@@ -17,10 +17,10 @@ from asyncjobs.dashboard import api
 from asyncjobs.dashboard.dependency import PARENT
 from asyncjobs.dashboard.desk import Desk
 from asyncjobs.dashboard.guard import Guard, path_of
-from asyncjobs.dashboard.roots import root_within
 from asyncjobs.dashboard.headers import SafeHeaders
 from asyncjobs.dashboard.pages import job, jobs, lanes, overview, queues, schedules, workers
 from asyncjobs.dashboard.render import STATIC, page
+from asyncjobs.dashboard.roots import root_within
 from asyncjobs.errors import AsyncJobsError, ConfigError, NotOpenError, StorageError
 from asyncjobs.glance.redaction import Redact, Redaction
 
