@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 READY_TIMEOUT = 60.0
 """Seconds until the app answers."""
 PORT_TRIES = 20
-ASYNCJOBS = ("-m", "asyncjobs", "--app", "app.jobs:jobs")
+ASYNCJOBS = ("-m", "asyncjobs", "--app", "app.traffic:jobs")
 
 started = time.monotonic()
 

@@ -21,7 +21,6 @@ from app.database import create_pool
 from app.forms import SignUp
 from app.jobs import (
     gather_places,
-    jobs,
     later,
     make_avatar,
     send_tips,
@@ -30,6 +29,7 @@ from app.jobs import (
 )
 from app.progress import load_steps
 from app.settings import settings
+from app.traffic import jobs
 from app.users import User
 from asyncjobs.integrations.starlette import job_events
 

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from visitor import look_until
 
 if TYPE_CHECKING:
     from visitor import Visitor
@@ -61,6 +62,29 @@ async def test_the_dashboard_shows_the_jobs_of_the_demo(visitor: Visitor, email:
     await visitor.wait_for_job(user_page, "sync_to_crm")
 
     assert ">sync_to_crm</a>" in await visitor.read("/dashboard/jobs?q=name:sync_to_crm")
+
+
+async def test_the_dashboard_is_full_of_what_goes_on_by_itself(visitor: Visitor) -> None:
+    async def look() -> tuple[list[str], bool]:
+        schedules, queues, workers, failed = [
+            await visitor.read(f"/dashboard/{path}")
+            for path in ("schedules", "queues", "workers", "jobs?q=attempt:>1%20name:price_trip")
+        ]
+        missing = [
+            what
+            for what, is_there in (
+                ("the schedules", ">let_travellers_ask</a>" in schedules),
+                ("when one runs", "Monday through Friday" in schedules),
+                ("the limits", "2 starts a second" in queues),
+                ("a lane", "partner:" in queues),
+                ("both workers", workers.count('class="card worker"') == 2),
+                ("what failed", "PartnerError" in failed),
+            )
+            if not is_there
+        ]
+        return missing, not missing
+
+    await look_until("the dashboard shows all that it can", look)
 
 
 async def test_a_job_that_fails_twice_shows_both_errors_and_then_success(
