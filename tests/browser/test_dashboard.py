@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse
 from starlette.routing import Mount, Route
 
 from asyncjobs import JobManager, PostgresAdapter, WorkerGroup
+from asyncjobs.statistics import Tally
 from tests.dashboard.sites import served
 
 if TYPE_CHECKING:
@@ -86,6 +87,37 @@ class Shop:
             return ids
 
         return apart(insert())
+
+    def spoil(self) -> None:
+        """Put scripts wherever a job, a worker and the counts hold texts of others."""
+        errors = [
+            {
+                "attempt": 1, "at": "2030-01-01T00:00:00+00:00", "error": f"class{EVIL}",
+                "message": f"message{EVIL}",
+                "traceback": f'  File "{EVIL}.py", line 1, in f\n    frame{EVIL}',
+            }
+        ]  # fmt: skip
+
+        async def change() -> None:
+            connection = await asyncpg.connect(self.dsn)
+            await connection.execute(
+                "update asyncjobs.jobs set tags = array[$1::text], extra = $2::text::jsonb,"
+                " errors = $3::text::jsonb, result = $4::text::jsonb, queue = $5",
+                f"tag{EVIL}", json.dumps({"meta": {"meta": f"meta{EVIL}"}}), json.dumps(errors),
+                json.dumps(f"result{EVIL}"), EVIL,
+            )  # fmt: skip
+            await connection.execute(
+                "insert into asyncjobs.workers (name, worker_group, queues, host, host_id, pid,"
+                " process_started, lease, version)"
+                " values ($1, $1, array[$1], $1, $1, 1, 1, '1 hour', $1)",
+                EVIL,
+            )
+            await connection.close()
+            tally = Tally(succeeded=1, failed=1)
+            async with JobManager(adapters={"main": PostgresAdapter(self.dsn)}) as jobs:
+                await jobs.adapters["main"].statistics.record({(EVIL, EVIL): tally})
+
+        apart(change())
 
     def states(self) -> dict[int, str]:
         """The state of each job, by the database's word."""
@@ -293,14 +325,28 @@ def test_moments_are_in_the_readers_zone(idle: Shop, pages: Any) -> None:
 
 def test_scripts_that_others_stored_do_not_run(idle: Shop, page: Page) -> None:
     ids = idle.store((EVIL, "failed", {EVIL: EVIL}), (EVIL, "available", {"a": EVIL}))
+    idle.spoil()
     page.on("dialog", lambda dialog: pytest.fail(dialog.message))
     address = idle.address
-    paths = ["", "jobs", *[f"jobs/{number}" for number in ids], f"jobs/{ids[0]}/edit", "workers"]
-    for path in paths:
+    for path in (
+        "", "jobs", *[f"jobs/{number}" for number in ids], f"jobs/{ids[0]}/edit", "workers",
+        "schedules", "queues", "queues/lanes",
+    ):  # fmt: skip
         page.goto(f"{address}/jobs/{path}")
-        if path.startswith("jobs"):
+        if path not in {"schedules", "queues/lanes"}:
             expect(page.get_by_text("onerror").first).to_be_attached()
         assert page.evaluate("window.hit") is None
+    page.goto(f"{address}/jobs/jobs/{ids[0]}")
+    main = page.locator("main")
+    for what in ("tag", "message", "class", "frame", "result", "meta"):
+        expect(main).to_contain_text(f"{what}<img src=x onerror=")
+    page.goto(f"{address}/jobs/jobs")
+    box = page.get_by_label("Search jobs")
+    box.press_sequentially("name:")
+    expect(page.get_by_role("option").first).to_contain_text("onerror")
+    page.get_by_role("link", name="tag<img").first.click()
+    expect(page.locator("tbody tr")).to_have_count(2)
+    assert page.evaluate("window.hit") is None
 
 
 def test_a_page_of_somebody_else_can_do_nothing(idle: Shop, page: Page) -> None:
