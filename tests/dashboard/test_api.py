@@ -6,6 +6,7 @@ import asyncio
 import re
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
@@ -16,6 +17,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from starlette.routing import Route
 
 from asyncjobs import PostgresAdapter
 from asyncjobs.dashboard import Identity
@@ -173,6 +175,21 @@ SCHEMA = schemathesis.openapi.from_dict(document("Jobs", OPERATIONS))
 DESCRIBED = {found.ok().label: found.ok() for found in SCHEMA.get_all_operations()}
 
 
+BUSY = """
+with worker as (
+    insert into asyncjobs.workers (id, name, worker_group, queues, host, host_id, pid,
+        process_started, lease, version, concurrency, quiet_at)
+    overriding system value
+    values (1, 'w', 'g', '{email}', 'h', 'h', 1, 1, '1 hour', '1.0', 5, now()),
+        (2, 'old', 'g', '{}', 'h', 'h', 1, 1, '1 s', null, null, null)
+)
+insert into asyncjobs.jobs (position, run_at, state, name, queue, args, attempt, attempted_at,
+    locked_by)
+values (1, now(), 'running', 'send_mail', 'email', '{}', 1, now(), 1)
+"""
+"""A worker that runs a job, and one of an earlier version that is silent."""
+
+
 async def store_some(dsn: str) -> None:
     jobs, later = make_manager(PostgresAdapter(dsn))
     async with jobs:
@@ -182,6 +199,9 @@ async def store_some(dsn: str) -> None:
         await later(jobs.registry["send_mail"](7), cron="@daily", name="0")
         await later.pause(key="0")
         await jobs.adapters["main"].limits.declare([Limit("job:divide", 2)])
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(BUSY)
+    await connection.close()
 
 
 @pytest.fixture(scope="module")
@@ -223,3 +243,17 @@ async def test_the_document_is_served_and_names_every_route(api: httpx.AsyncClie
         re.sub(r"{(\w+):int}", r"{\1}", operation.path) for operation in OPERATIONS
     }
     assert found["paths"]["/jobs"]["get"]["responses"]["200"]
+
+
+async def test_whatever_is_served_below_api_is_described_and_sent_nonsense(site: Site) -> None:
+    served = {
+        (method, re.sub(r"{(\w+):int}", r"{\1}", route.path.removeprefix("/api")))
+        for route in site.jobs.dashboard().routes
+        if isinstance(route, Route) and route.path.startswith("/api/")
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+    described = {(found.method.upper(), found.path) for found in DESCRIBED.values()}
+    assert served - described == {("GET", "/openapi.json")}
+    assert described <= served
+    for noun in ("workers", "schedules", "queues", "lanes", "limits"):
+        assert any(path.startswith(f"/{noun}") for _, path in described), noun
