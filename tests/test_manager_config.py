@@ -139,7 +139,7 @@ def test_a_manager_of_ones_own_may_take_more_options() -> None:
 
 
 def test_the_signature_still_names_the_options() -> None:
-    names = ["adapters", "queues", "workers", "logger", "carry", "worker_lifespan"]
+    names = ["adapters", "queues", "workers", "logger", "carry", "worker_lifespan", "redact"]
 
     assert list(inspect.signature(JobManager).parameters) == names
 

@@ -68,7 +68,7 @@ async def test_what_follows_a_cancelled_transaction_is_committed(
 async def test_workers_are_registered_and_gone_after_a_cancelled_rescue(
     adapter: PostgresAdapter, outside: asyncpg.Connection
 ) -> None:
-    info = this_process("w", group="g", queues=["default"], lease=60.0)
+    info = this_process("w", group="g", queues=["default"], lease=60.0, concurrency=1, quiet=False)
     for turns in TURNS:
         await cancel_after(turns, adapter.rescue([]))
         worker = await adapter.register(info)

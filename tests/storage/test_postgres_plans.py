@@ -282,6 +282,10 @@ async def test_every_statement_of_the_hot_path_is_looked_at() -> None:
         # of dashboards, looked at beside a million rows by test_postgres_overview
         "count_schedules", "find_schedules", "read_history", "read_lanes", "read_limits",
         "read_queue_states", "read_runs", "sample_queue_states",
+        # of metrics, looked at there too
+        "read_enqueued", "read_lateness", "read_totals",
+        # of the row of one worker
+        "note_stopping", "quiet_worker", "resume_worker", "stop_worker",
         # of schedules, which are few
         "declare_schedules", "due_schedules", "get_schedules", "lock_schedule",
         "lock_schedules", "note_runs", "plan_schedule", "put_schedule", "record_declarations",

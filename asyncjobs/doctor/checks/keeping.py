@@ -29,7 +29,7 @@ PILE = 100_000
 async def failures(exam: Examination) -> AsyncIterator[Finding]:
     """How many jobs failed for good in the last hour, and which."""
     ended, failed = 0, Counter[str]()
-    for row in await exam.rows(exam.statements.read_durations, *HOUR):
+    for row in await exam.rows(exam.statements.read_durations, *HOUR, None):
         ended += row["succeeded"] + row["failed"] + row["cancelled"]
         failed[row["name"]] += row["failed"]
     total = failed.total()
