@@ -5,8 +5,8 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check
 
-# Tests at once. Each waits for the database most of the time.
-JOBS ?= auto
+# Tests at once: each waits for the database, or for a time to pass, most of the time.
+JOBS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
 # What becomes root, where we are not.
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
