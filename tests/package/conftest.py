@@ -17,7 +17,8 @@ LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".*_cache", "__pycache__", "d
 UV = Path(sys.executable).with_name("uv")
 """It downloads no Python: those that are there are used."""
 OUTSIDE = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"} | {
-    "UV_PYTHON_DOWNLOADS": "never"
+    "UV_PYTHON_DOWNLOADS": "never",
+    "UV_NATIVE_TLS": "true",  # the certificates that the machine trusts, as pip takes them
 }
 APP = """
 import os
