@@ -29,6 +29,7 @@ class Bookkeeper:
     def __init__(self, storage: Storage, log: Any) -> None:
         self._storage, self._log = storage, log
         self._tallies: dict[tuple[str, str], Tally] = {}
+        self._flushing = asyncio.Lock()
         self._failing = False
         self.clock_offset = 0.0
         """Seconds that the storage's clock is ahead of this machine's."""
@@ -79,15 +80,16 @@ class Bookkeeper:
 
     async def flush(self) -> None:
         """Tell the storage what was counted; keep it if that does not answer."""
-        tallies, self._tallies = self._tallies, {}
-        try:
-            await self._storage.statistics.record(tallies)
-            self._failing = False
-        except StorageError as error:
-            self._take_back(tallies)
-            if not self._failing:
-                self._log.warning("statistics.delayed", error=str(error))
-            self._failing = True
+        async with self._flushing:  # the last one waits for one under way, which ends with us
+            tallies, self._tallies = self._tallies, {}
+            try:
+                await self._storage.statistics.record(tallies)
+                self._failing = False
+            except StorageError as error:
+                self._take_back(tallies)
+                if not self._failing:
+                    self._log.warning("statistics.delayed", error=str(error))
+                self._failing = True
 
     def _take_back(self, tallies: dict[tuple[str, str], Tally]) -> None:
         for key, tally in tallies.items():

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.timeout(300)  # ten thousand jobs write a row each, on busy machines too
 LEASE, HEARTBEAT = 2.0, 0.5
 JOBS = 10_000
 

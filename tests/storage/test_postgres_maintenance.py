@@ -120,7 +120,10 @@ async def test_a_bloated_index_is_told_of_and_rebuilt_where_that_is_allowed(
     assert "Mended:" in mended.report
     after = await sizes(connection)
     assert all(after[name] < before[name] / 10 for name in found)
-    assert await storage.maintenance.ailments() == []
+    with anyio.fail_after(60):
+        while await storage.maintenance.ailments():  # autovacuum was at the table just then
+            await connection.execute("update asyncjobs.maintenance set due_at = now()")
+            await look_after(storage, mends=True)
 
 
 async def test_dead_rows_are_told_of_and_removed(
