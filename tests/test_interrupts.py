@@ -26,6 +26,7 @@ async def main():
         print("ended", signal.getsignal(signal.SIGINT).__class__.__name__, flush=True)
         raise
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started us may ignore it
 asyncio.run(main())
 """
 

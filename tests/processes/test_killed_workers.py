@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.timeout(300)  # ten thousand jobs write a row each, on busy machines too
+pytestmark = pytest.mark.timeout(300)  # each job writes a row, on busy machines too
 LEASE, HEARTBEAT = 2.0, 0.5
-JOBS = 10_000
+JOBS = 5_000
 
 APP = f"""
 import asyncio, os, sys
