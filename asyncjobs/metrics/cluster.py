@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncjobs.metrics import catalogue
 from asyncjobs.statistics import Tally
 from asyncjobs.types import JobState
+from asyncjobs.version import installed_version
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -45,7 +45,7 @@ def write_cluster(
         return
     sheet.gauge(catalogue.READ_SECONDS, reading.seconds, adapter)
     server = "" if reading.health is None else reading.health.version
-    sheet.gauge(catalogue.INFO, 1, adapter, _version(), server)
+    sheet.gauge(catalogue.INFO, 1, adapter, installed_version() or "", server)
     queues = {*known.queues, *(one.queue for one in reading.queues)}
     _write_queues(sheet, adapter, reading, queues)
     _write_totals(sheet, adapter, reading, known.jobs)
@@ -98,7 +98,7 @@ def _write_schedules(sheet: Sheet, adapter: str, reading: Reading) -> None:
 def _write_workers(sheet: Sheet, adapter: str, reading: Reading, groups: Collection[str]) -> None:
     silences: dict[str, list[tuple[float, bool]]] = {group: [] for group in groups}
     for worker in reading.workers:
-        told = worker.silent, worker.silent <= worker.lease
+        told = worker.silent, worker.is_alive
         silences.setdefault(worker.group, []).append(told)
     for group, found in sorted(silences.items()):
         alive = sum(is_alive for _, is_alive in found)
@@ -128,10 +128,3 @@ def _write_health(sheet: Sheet, adapter: str, reading: Reading) -> None:
     sheet.gauge(catalogue.CONNECTIONS, health.connections, adapter)
     sheet.gauge(catalogue.CONNECTIONS_LIMIT, health.most_connections, adapter)
     sheet.gauge(catalogue.NOTIFY_USAGE, health.queue_usage, adapter)
-
-
-def _version() -> str:
-    try:
-        return version("asyncjobs-pg")
-    except PackageNotFoundError:
-        return ""

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from opentelemetry.trace import StatusCode
 
-from asyncjobs.integrations.opentelemetry.scope import NAME
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -21,6 +19,8 @@ if TYPE_CHECKING:
 
 Attributes: TypeAlias = "dict[str, str | int | float | bool]"
 
+NAME = "asyncjobs"
+"""Who says it is that traces and measures."""
 SYSTEM = "messaging.system"
 OPERATION_NAME = "messaging.operation.name"
 OPERATION_TYPE = "messaging.operation.type"

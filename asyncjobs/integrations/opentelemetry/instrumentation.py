@@ -9,11 +9,12 @@ from opentelemetry.trace import get_tracer
 
 from asyncjobs.errors import ConfigError
 from asyncjobs.integrations.opentelemetry.attempts import AttemptTracing
+from asyncjobs.integrations.opentelemetry.attributes import NAME
 from asyncjobs.integrations.opentelemetry.carriage import continue_trace
 from asyncjobs.integrations.opentelemetry.enqueueing import EnqueueTracing
 from asyncjobs.integrations.opentelemetry.metrics import JobMetrics
-from asyncjobs.integrations.opentelemetry.scope import NAME, version
 from asyncjobs.manager import JobManager
+from asyncjobs.version import installed_version
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
@@ -45,7 +46,7 @@ def instrument(
     """
     if not isinstance(jobs, JobManager):
         raise ConfigError(f"instrument takes a JobManager, got {jobs!r}")
-    tracer = get_tracer(NAME, version(), tracer_provider)
+    tracer = get_tracer(NAME, installed_version() or "", tracer_provider)
     metrics = JobMetrics(meter_provider)
     if known := _instrumented.get(jobs):
         enqueueing, attempts = known

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from opentelemetry.metrics import get_meter
 
 from asyncjobs.integrations.opentelemetry import attributes as named
-from asyncjobs.integrations.opentelemetry.scope import NAME, version
+from asyncjobs.version import installed_version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ class JobMetrics:
     """What is counted and measured of the jobs of one manager."""
 
     def __init__(self, provider: MeterProvider | None) -> None:
-        meter = get_meter(NAME, version(), provider)
+        meter = get_meter(named.NAME, installed_version() or "", provider)
         self._sent = meter.create_counter(
             "messaging.client.sent.messages", "{message}", "Jobs that were to be stored."
         )
