@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from asyncjobs.metering import Meter
     from asyncjobs.metrics.catalogue import Metric
 
+F = TypeVar("F", GaugeMetricFamily, CounterMetricFamily, HistogramMetricFamily)
+
 CLASSES = (20, 24, 28, 32, 34, 36, 38, 40, 42, 44, 46, 48, 50, 52, 56, 60, 64, 68)
 """Of the 72 classes of durations those that are told: a millisecond to 4.5 hours, each twice as
 long as the one before from 60 ms to a minute, and four times beyond."""
@@ -41,21 +43,11 @@ class Sheet(Collector):
 
     def gauge(self, metric: Metric, value: float, *labels: str) -> None:
         """Add a value of *metric*."""
-        family = self._families.get(metric)
-        if family is None:
-            family = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
-            self._families[metric] = family
-        assert isinstance(family, GaugeMetricFamily)
-        family.add_metric(labels, value)
+        self._family(metric, GaugeMetricFamily).add_metric(labels, value)
 
     def counter(self, metric: Metric, value: float, *labels: str) -> None:
         """Add a value of *metric*."""
-        family = self._families.get(metric)
-        if family is None:
-            family = CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
-            self._families[metric] = family
-        assert isinstance(family, CounterMetricFamily)
-        family.add_metric(labels, value)
+        self._family(metric, CounterMetricFamily).add_metric(labels, value)
 
     def durations(
         self, metric: Metric, classes: Sequence[int], seconds: float, *labels: str
@@ -79,16 +71,18 @@ class Sheet(Collector):
         total: float,
         labels: Sequence[str],
     ) -> None:
-        family = self._families.get(metric)
-        if family is None:
-            family = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
-            self._families[metric] = family
-        assert isinstance(family, HistogramMetricFamily)
         buckets, sofar = [], 0
         for bound, count in zip((*bounds, float("inf")), counts, strict=True):
             sofar += count
             buckets.append((_text(bound), sofar))
-        family.add_metric(labels, buckets, total)
+        self._family(metric, HistogramMetricFamily).add_metric(labels, buckets, total)
+
+    def _family(self, metric: Metric, kind: type[F]) -> F:
+        family = self._families.get(metric)
+        if family is None:
+            family = self._families[metric] = kind(metric.name, metric.help, labels=metric.labels)
+        assert isinstance(family, kind)
+        return family
 
 
 def _text(bound: float) -> str:
