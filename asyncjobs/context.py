@@ -161,7 +161,6 @@ class JobContext:
 
 
 _state: ContextVar[Mapping[str, Any]] = ContextVar("asyncjobs_worker_state", default={})  # noqa: B039 - nobody changes it
-_worker: ContextVar[str] = ContextVar("asyncjobs_worker", default="")
 _current: ContextVar[tuple[Callable[[], JobContext], int, object]] = ContextVar(
     "asyncjobs_current_job"
 )
@@ -183,11 +182,8 @@ def current_job() -> JobContext:
 
 def log_facts() -> dict[str, Any]:
     """Return `JobContext.log_facts` of the job that runs here; nothing outside of jobs."""
-    try:
-        describe, _, _ = _current.get()
-    except LookupError:
-        return {}
-    return describe().log_facts
+    found = _current.get(None)
+    return {} if found is None else found[0]().log_facts
 
 
 def enter_job(describe: Callable[[], JobContext], job_id: int, storage: object) -> None:
@@ -203,16 +199,6 @@ def parent_in(storage: object) -> int | None:
     """Return the id of the job that runs here; None if none does, or one of another storage."""
     found = _current.get(None)
     return None if found is None or found[2] is not storage else found[1]
-
-
-def worker_name() -> str:
-    """Return the name of the worker that the running job is in."""
-    return _worker.get()
-
-
-def enter_worker(name: str) -> None:
-    """Make *name* the worker of the jobs that are started from this context."""
-    _worker.set(name)
 
 
 def enter_state(state: Mapping[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from asyncjobs.context import JobContext, worker_name
+from asyncjobs.context import JobContext
 from asyncjobs.worker.outcome import Interruption
 from asyncjobs.worker.shield import Shield
 from asyncjobs.worker.stacks import stack_of_task, stack_of_thread
@@ -128,7 +128,7 @@ class Attempt:
                 extra=row.extra,
                 on_progress=self._keeper.progress.put,
                 shield=self._shielded,
-                worker=worker_name(),
+                worker=self._keeper.worker,
                 begin=None if self.job.runs_in_thread else self._begin,
             )
         return self._context

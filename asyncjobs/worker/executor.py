@@ -15,7 +15,6 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs import hooks
-from asyncjobs.context import enter_worker
 from asyncjobs.errors import AttemptsExhaustedError, ExpiredError
 from asyncjobs.types import EXPIRED
 from asyncjobs.worker import outcome, suspects
@@ -81,7 +80,6 @@ class Executor:
         self._closing = False
         self.is_resting = False
         self._context = contextvars.copy_context()
-        self._context.run(enter_worker, worker)
         self.running: dict[int, Attempt] = {}
         self._suspects = Suspects(self.running)
         self._unknown = UnknownNames(log)

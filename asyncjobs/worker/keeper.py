@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class Keeper:
-    """Completes the outcomes of one worker. *max_result* is in bytes."""
+    """Completes the outcomes of the worker named *worker*. *max_result* is in bytes."""
 
-    def __init__(self, progress: ProgressWriter, *, max_result: int) -> None:
-        self.progress, self._max_result = progress, max_result
+    def __init__(self, progress: ProgressWriter, *, worker: str, max_result: int) -> None:
+        self.progress, self.worker, self._max_result = progress, worker, max_result
         self._watched: set[int] = set()
 
     @property

@@ -74,7 +74,8 @@ class Worker:
         self._main: asyncio.Task[None] | None = None
         self._reconciler = Reconciler(storage, self._log)
         self._bookkeeper = Bookkeeper(storage, self._log)
-        self._keeper = Keeper(ProgressWriter(storage, self._log), max_result=group.max_result)
+        progress = ProgressWriter(storage, self._log)
+        self._keeper = Keeper(progress, worker=name, max_result=group.max_result)
         self._admitter = Admitter(storage, group.sleep_delay, self._log, on_ready=self._on_admitted)
         look = self._admitter.look
         beat, on_pauses = group.heartbeat_interval, self._on_pauses
