@@ -23,18 +23,13 @@ from asyncjobs.cli.progress import progress_of
 from asyncjobs.config import check_retain
 from asyncjobs.errors import ConfigError
 from asyncjobs.glance.search import AGE, UNITS
+from asyncjobs.pruning import forget_lanes, in_batches
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from asyncjobs.storage.protocol import Storage
 
-BATCH = 500
-"""Rows that one statement removes."""
 COUNTED = 1_000_000
 """Up to how many jobs are counted."""
-UNUSED = 3_600.0
-"""Seconds without use after which the row of a lane goes."""
 
 
 def prune(
@@ -88,13 +83,13 @@ def prune(
         if retained + ended:
             confirm(f"Remove {retained + ended:,} jobs?", yes=yes)
         with progress_of("Prune", retained + ended, quiet=as_json) as show:
-            removed = await _removed(storage.results.prune_retained, show)
+            removed = await in_batches(storage.results.prune_retained, on_batch=show)
             old = 0
             if retain is not None:
                 before, seconds = removed, retain
-                old = await _removed(
+                old = await in_batches(
                     lambda most: storage.results.prune_ended(queues, seconds, most),
-                    lambda count: show(before + count),
+                    on_batch=lambda count: show(before + count),
                 )
         keys, lanes = await _tidy(storage)
         if as_json:
@@ -115,19 +110,9 @@ def _seconds(text: str) -> float:
     return check_retain(int(found[1]) * UNITS[found[2]])
 
 
-async def _removed(remove: Callable[[int], Awaitable[int]], show: Callable[[int], None]) -> int:
-    total = 0
-    while count := await remove(BATCH):
-        total += count
-        show(total)
-    return total
-
-
 async def _tidy(storage: Storage) -> tuple[int, int]:
-    keys = await _removed(storage.maintenance.prune_keys, lambda _: None)
-    lanes = 0
-    while forgotten := await storage.limits.forget(UNUSED):
-        lanes += len(forgotten)
+    keys = await in_batches(storage.maintenance.prune_keys)
+    lanes = await forget_lanes(storage)
     await storage.statistics.prune()
     return keys, lanes
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import anyio
 
 from asyncjobs.errors import StorageError
+from asyncjobs.pruning import forget_lanes, in_batches
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -24,12 +25,8 @@ LOOK = 30.0
 """Seconds between two looks of one worker for what is due, more or less."""
 MINUTE, FEW_MINUTES, HOUR = 60.0, 300.0, 3_600.0
 """Seconds after which tasks are due again."""
-BATCH = 500
-"""Rows that one statement removes."""
 PAUSE = 0.1
 """Seconds between two such statements: whoever has much to remove leaves room for the jobs."""
-UNUSED = 3_600.0
-"""Seconds without use after which a lane's row is removed."""
 LAST_WORD = 2.0
 """Seconds at shutdown to say that a task was not done to its end."""
 
@@ -145,11 +142,7 @@ class Maintenance:
         return await _in_batches(self._storage.maintenance.prune_keys)
 
     async def _prune_lanes(self) -> Result:
-        total = 0
-        while forgotten := await self._storage.limits.forget(UNUSED):
-            total += len(forgotten)
-            await asyncio.sleep(PAUSE)
-        return Result(total)
+        return Result(await forget_lanes(self._storage, pause=PAUSE))
 
     async def _look_after_tables(self) -> Result:
         ailments = await self._storage.maintenance.ailments()
@@ -170,11 +163,7 @@ class Maintenance:
 
 
 async def _in_batches(prune: Callable[[int], Awaitable[int]]) -> Result:
-    total = 0
-    while (removed := await prune(BATCH)) == BATCH:
-        total += removed
-        await asyncio.sleep(PAUSE)
-    return Result(total + removed)
+    return Result(await in_batches(prune, pause=PAUSE))
 
 
 def _advice(ailments: Sequence[Ailment]) -> str:
