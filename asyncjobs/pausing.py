@@ -69,10 +69,18 @@ def lane_to_pause(
     """
     if [queue, job, key].count(None) != 2:
         raise ConfigError("give one of queue=, job= and key=")
-    if queue is not None:
-        if queue not in queues:
-            raise UnknownQueueError(queue, queues)
-        return f"queue:{queue}"
+    if queue is not None and queue not in queues:
+        raise UnknownQueueError(queue, queues)
     if job is not None:
-        return f"job:{job.name if isinstance(job, Job) else registry[job].name}"
-    return f"key:{check_key(key)}"
+        job = job.name if isinstance(job, Job) else registry[job].name
+    return lane_of(queue, job, key)
+
+
+def lane_of(queue: str | None, job: str | None, key: str | None) -> str:
+    """Return the lane of a queue, a job's name or a key, known or not.
+
+    Raises ConcurrencyKeyError.
+    """
+    if queue is not None:
+        return f"queue:{queue}"
+    return f"job:{job}" if job is not None else f"key:{check_key(key)}"

@@ -26,7 +26,7 @@ from asyncjobs.cli.top import screen
 from asyncjobs.errors import ConfigError
 from asyncjobs.glance.glance import Glance
 from asyncjobs.glance.words import relative
-from asyncjobs.limits import check_key
+from asyncjobs.pausing import lane_of
 
 if TYPE_CHECKING:
     from asyncjobs.schedule_types import Schedule
@@ -127,9 +127,7 @@ def _lane(queue: str | None, job: str | None, key: str | None) -> str:
     # Without an app nobody knows which queues and jobs there are.
     if [queue, job, key].count(None) != 2:
         raise ConfigError("give one of --queue, --job and --key")
-    if key is not None:
-        return f"key:{check_key(key)}"
-    return f"job:{job}" if queue is None else f"queue:{queue}"
+    return lane_of(queue, job, key)
 
 
 def schedules(
