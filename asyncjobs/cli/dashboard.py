@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from asyncjobs import settings
 from asyncjobs.cli.runner import run
-from asyncjobs.cli.secret import secret_of
+from asyncjobs.cli.secret import secret_of, values_of
 from asyncjobs.cli.serving import LOOPBACK, address_of, listen, serve
 from asyncjobs.errors import ConfigError
 
@@ -90,12 +89,7 @@ def dashboard(
 
 
 def _values(typed: Mapping[str, Any]) -> dict[str, Any]:
-    given = {name: value for name, value in typed.items() if value is not None}
-    found = settings.resolve_all("dashboard", given, origin=settings.COMMAND_LINE)
-    said = {name: each.value for name, each in found.items()}
-    if given.get("password_file") is not None:
-        said["password"] = None  # what was typed, before what is always there
-    return {**DEFAULTS, **said}
+    return values_of("dashboard", "password", typed, DEFAULTS)
 
 
 def _auth(user: str, secret: str | None) -> Any:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from asyncjobs import settings
 from asyncjobs.cli.runner import run
-from asyncjobs.cli.secret import secret_of
+from asyncjobs.cli.secret import secret_of, values_of
 from asyncjobs.cli.serving import LOOPBACK, address_of, listen, serve, served
 from asyncjobs.errors import ConfigError
 
@@ -135,12 +134,7 @@ async def _telling(jobs: "JobManager", app: Any, host: str, port: int) -> AsyncI
 
 
 def _values(typed: Mapping[str, Any]) -> dict[str, Any]:
-    given = {name: value for name, value in typed.items() if value is not None}
-    found = settings.resolve_all("metrics", given, origin=settings.COMMAND_LINE)
-    said = {name: each.value for name, each in found.items()}
-    if given.get("token_file") is not None:
-        said["token"] = None  # what was typed, before what is always there
-    return {**DEFAULTS, **said}
+    return values_of("metrics", "token", typed, DEFAULTS)
 
 
 def _app(jobs: "JobManager", values: Mapping[str, Any], *, cluster: bool, process: bool) -> Any:
