@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asyncjobs.config import check_whole
+from asyncjobs.filters import MAX_ID
 
 if TYPE_CHECKING:
     from asyncjobs.storage.overview import WorkerStatus
     from asyncjobs.storage.protocol import Storage
-
-MAX_ID = 2**63 - 1
 
 
 class Workers:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from asyncjobs.types import JobState
+from asyncjobs.types import FINAL, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 LOOKED_AT = 200
 """Jobs of each kind that one look sees."""
-FINAL = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
 KNOWN = 100_000
 """Happenings that are remembered, so that none is told twice."""
 
