@@ -5,7 +5,6 @@ from __future__ import annotations
 import email
 import os
 import re
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from publishing import build
 
 from asyncjobs.storage.postgres.migrate import all_migrations, migration_script
 
@@ -24,7 +24,6 @@ pytestmark = [pytest.mark.xdist_group("build"), pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parents[1]
 SQL_FILES = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("sql/**/*.sql")}
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".*_cache", "__pycache__", "dist", "build")
 APP = """
 import os
 from asyncjobs import JobManager, PostgresAdapter, WorkerGroup
@@ -76,12 +75,7 @@ class Installation:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with the wheel and the sdist; the wheel is built from the sdist."""
-    folder = tmp_path_factory.mktemp("build")
-    tree = shutil.copytree(ROOT, folder / "tree", ignore=LEFT_OUT)
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder / "out", tree]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder / "out"
+    return build(tmp_path_factory.mktemp("build"))
 
 
 @pytest.fixture(scope="module")

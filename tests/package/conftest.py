@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from publishing import build
 from pythons import interpreter
 
 ROOT = Path(__file__).parents[2]
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".*_cache", "__pycache__", "dist", "build")
 UV = Path(sys.executable).with_name("uv")
 """It downloads no Python: those that are there are used."""
 OUTSIDE = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"} | {
@@ -95,12 +94,7 @@ def make_environment(folder: Path, python: str) -> Environment:
 @pytest.fixture(scope="session")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with the wheel and the sdist; the wheel is built from the sdist."""
-    folder = tmp_path_factory.mktemp("dist")
-    tree = shutil.copytree(ROOT, folder / "tree", ignore=LEFT_OUT)
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder / "dist", tree]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder / "dist"
+    return build(tmp_path_factory.mktemp("dist"))
 
 
 @pytest.fixture(scope="session")
