@@ -37,6 +37,11 @@ def test_durations_have_two_digits_that_count(seconds: float | None, text: str) 
     assert words.duration(seconds) == text
 
 
+def test_what_a_terminal_would_obey_is_made_visible_and_numbers_stay() -> None:
+    assert words.printable(f"{words.number(1_809)} dead") == "1\u202f809 dead"
+    assert words.printable("a\x1b[2J\n\u2028\ud800b") == r"a\x1b[2J\n\u2028\ud800b"
+
+
 def test_numbers_are_grouped_and_bounded() -> None:
     assert words.number(1_234_567) == "1\u202f234\u202f567"
     assert words.count_of(10_000, 10_000) == "10\u202f000+"

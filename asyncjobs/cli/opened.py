@@ -15,6 +15,7 @@ from asyncjobs import settings
 from asyncjobs.cli.runner import run
 from asyncjobs.cli.target import Target
 from asyncjobs.errors import AppNotFoundError, ConfigError
+from asyncjobs.glance.words import printable
 from asyncjobs.manager import JobManager
 
 if TYPE_CHECKING:
@@ -139,9 +140,8 @@ def _as_json(value: Any) -> Any:
 
 
 def plain(text: object, *, style: str = "") -> Text:
-    """Return *text*, stored by anybody; whatever a terminal would obey made visible."""
-    shown = "".join(one if one.isprintable() else repr(one)[1:-1] for one in str(text))
-    return Text(shown, style=style)
+    """Return *text*, stored by anybody, as `printable` has it."""
+    return Text(printable(text), style=style)
 
 
 def print_table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:

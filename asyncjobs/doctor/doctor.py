@@ -24,9 +24,10 @@ from asyncjobs.doctor.checks.schema import migrations, privileges
 from asyncjobs.doctor.checks.vacuum import autovacuum, dead_rows, holders
 from asyncjobs.doctor.checks.work import leases, pauses, queues, unregistered
 from asyncjobs.doctor.examination import Examination
-from asyncjobs.doctor.finding import Finding, bad, good, note, printable
+from asyncjobs.doctor.finding import Finding, bad, good, note
 from asyncjobs.doctor.hosts import hosts
 from asyncjobs.errors import AsyncJobsError, ConfigError, DatabaseNotConfiguredError
+from asyncjobs.glance.words import printable
 from asyncjobs.settings import CODE, mask_dsn
 from asyncjobs.storage.postgres import PostgresAdapter
 from asyncjobs.storage.postgres.capabilities import probe

@@ -52,11 +52,3 @@ def worst(findings: Iterable[Finding]) -> Level:
         if LEVELS.index(finding.level) > LEVELS.index(found):
             found = finding.level
     return found
-
-
-def printable(text: object) -> str:
-    """Return *text* on one line, and without what a terminal would obey."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in str(text)
-    )

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from asyncjobs.doctor.finding import Finding, bad, good, note, printable, warning
+from asyncjobs.doctor.finding import Finding, bad, good, note, warning
 from asyncjobs.errors import ConfigError
+from asyncjobs.glance.words import printable
 from asyncjobs.settings import mask_dsn
 from asyncjobs.storage.postgres.failures import UNAVAILABLE
 from asyncjobs.storage.postgres.hosts import HOST_TIMEOUT, Host, several_hosts

@@ -112,3 +112,11 @@ def relative(at: datetime, now: datetime) -> str:
 
 def _two_digits(value: float) -> str:
     return f"{value:.1f}" if value < 9.95 else f"{value:.0f}"
+
+
+def printable(text: object) -> str:
+    """Return *text*, stored by anybody, on one line; what a terminal would obey made visible."""
+    return "".join(
+        one if one.isprintable() or one == THIN else one.encode("unicode_escape").decode()
+        for one in str(text)
+    )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asyncjobs.doctor.finding import Finding, bad, good, printable, warning
-from asyncjobs.glance.words import size
+from asyncjobs.doctor.finding import Finding, bad, good, warning
+from asyncjobs.glance.words import printable, size
 from asyncjobs.storage.postgres import maintenance
 from asyncjobs.storage.postgres.statements import for_schema
 

@@ -6,8 +6,8 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from asyncjobs.doctor.finding import Finding, bad, good, printable, warning
-from asyncjobs.glance.words import count_of, duration, number, plural, share
+from asyncjobs.doctor.finding import Finding, bad, good, warning
+from asyncjobs.glance.words import count_of, duration, number, plural, printable, share
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

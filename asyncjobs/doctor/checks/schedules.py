@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from zoneinfo import available_timezones
 
 from asyncjobs.cron import zone_named
-from asyncjobs.doctor.finding import Finding, bad, good, printable, warning
+from asyncjobs.doctor.finding import Finding, bad, good, warning
 from asyncjobs.errors import UnknownTimezoneError
-from asyncjobs.glance.words import duration, plural
+from asyncjobs.glance.words import duration, plural, printable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from asyncjobs.doctor.finding import Finding, bad, good, printable, warning
-from asyncjobs.glance.words import plural
+from asyncjobs.doctor.finding import Finding, bad, good, warning
+from asyncjobs.glance.words import plural, printable
 from asyncjobs.storage.postgres.migrate import REQUIRED_VERSION, all_migrations
 from asyncjobs.storage.postgres.statements import for_schema
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asyncjobs.doctor.finding import Finding, bad, good, note, printable, warning
-from asyncjobs.glance.words import duration, number, size
+from asyncjobs.doctor.finding import Finding, bad, good, note, warning
+from asyncjobs.glance.words import duration, number, printable, size
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from asyncjobs.doctor.finding import Finding, bad, good, note, printable, warning
-from asyncjobs.glance.words import count_of, duration, number, plural, quoted
+from asyncjobs.doctor.finding import Finding, bad, good, note, warning
+from asyncjobs.glance.words import count_of, duration, number, plural, printable, quoted
 from asyncjobs.storage.overview import COUNTED, Depth
 
 if TYPE_CHECKING:
