@@ -400,7 +400,8 @@ async def test_nobody_waits_longer_than_the_manager_is_open(make_bench: Any) -> 
 async def test_kept_jobs_are_pruned_by_the_workers(
     make_bench: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {"LOOK": 0.05, "MINUTE": 0.05, "BATCH": 3, "PAUSE": 0.001}.items():
+    monkeypatch.setattr("asyncjobs.pruning.BATCH", 3)
+    for name, value in {"LOOK": 0.05, "MINUTE": 0.05, "PAUSE": 0.001}.items():
         monkeypatch.setattr(f"asyncjobs.worker.maintenance.{name}", value)
     bench = await make_bench(retain=1.0)
 
