@@ -180,8 +180,11 @@ class Actions:
         result: dict[str, Any] = {}
         try:
             yield result
-        except AsyncJobsError as error:
+        except (AsyncJobsError, HTTPException) as error:
             log.warning("dashboard.refused", error=str(error))
+            raise
+        except Exception:
+            log.error("dashboard.failed", exc_info=True)
             raise
         finally:
             self._desk.glance.changed()

@@ -16,10 +16,10 @@ from starlette.staticfiles import StaticFiles
 from asyncjobs.dashboard import api
 from asyncjobs.dashboard.dependency import PARENT
 from asyncjobs.dashboard.desk import Desk
-from asyncjobs.dashboard.guard import Guard, path_of
+from asyncjobs.dashboard.guard import IDENTITY, Guard, path_of, tries
 from asyncjobs.dashboard.headers import SafeHeaders
 from asyncjobs.dashboard.pages import job, jobs, lanes, overview, queues, schedules, workers
-from asyncjobs.dashboard.render import STATIC, page
+from asyncjobs.dashboard.render import STATIC, desk_of, page
 from asyncjobs.dashboard.roots import root_within
 from asyncjobs.errors import AsyncJobsError, ConfigError, NotOpenError, StorageError
 from asyncjobs.glance.redaction import Redact, Redaction
@@ -40,6 +40,7 @@ PLAINLY = {
     "closed storage": "The app that this is mounted in has not opened its JobManager.",
 }
 """What the page of refusal says at length."""
+DENIED = (401, 403)
 FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -128,6 +129,16 @@ class Files(StaticFiles):
 
 def refuse(request: Request, status: int, problem: str) -> Response:
     """Return the page that says why there is no other; programs get it as JSON."""
+    if status in DENIED and tries(request):
+        known = request.scope.get(IDENTITY)
+        desk_of(request).manager.logger.warning(
+            "dashboard.denied",
+            who=known and known.name,
+            client=request.client and request.client.host,
+            method=request.method,
+            path=path_of(request.scope),
+            error=PLAINLY.get(problem, problem),
+        )
     if path_of(request.scope).startswith("/api/"):
         return JSONResponse({"error": PLAINLY.get(problem, problem)}, status)
     return page(request, "refused.html", status, problem=problem)

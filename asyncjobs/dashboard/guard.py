@@ -100,6 +100,11 @@ def path_of(scope: Scope) -> str:
     return path[len(root) :] if root and path.startswith(root + "/") else path
 
 
+def tries(request: Request) -> bool:
+    """Return whether *request* changes something, or says who asks: not only looks by."""
+    return request.method not in READING or "authorization" in request.headers
+
+
 def foreign(request: Request) -> str | None:
     """Return why *request* is not one of our own pages', or None.
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import fastapi
 import httpx
 import pytest
+import structlog
 from fastapi.responses import RedirectResponse
 from starlette.routing import Route
 
 from asyncjobs import ConfigError, JobManager, MemoryAdapter, UnknownAdapterError
 from asyncjobs.dashboard import Identity, by_dependency, hash_password, password
+from asyncjobs.dashboard.actions import Actions
 from tests.dashboard.sites import Site, make_manager
 
 if TYPE_CHECKING:
@@ -144,6 +146,62 @@ async def test_the_apps_own_dependency_decides(site: Site) -> None:
         assert "<strong>ada</strong>" in answer.text
         app.dependency_overrides[user_name] = lambda: "ada"
         assert (await browser.get("/jobs/workers")).status_code == 200
+
+
+# What is said of those who try
+
+
+async def test_whoever_tries_what_they_may_not_is_in_the_log(site: Site) -> None:
+    def auth(request: Request) -> Identity | None:
+        return Identity(name) if (name := request.headers.get("x-user")) else None
+
+    cases: list[tuple[dict[str, str], str | None, str]] = [
+        ({}, None, "may not see this"),
+        ({"X-User": "bob", "Sec-Fetch-Site": "cross-site"}, "bob", "another site"),
+        ({"X-User": "bob", **SAME_ORIGIN}, "bob", "not change anything"),
+    ]
+    app = site.jobs.dashboard(auth=auth)
+    async with site.browser(app, ("10.0.0.7", 1), "jobs.example.org") as browser:
+        for headers, who, why in cases:
+            with structlog.testing.capture_logs() as lines:
+                answer = await browser.post("/jobs/act", headers=headers)
+            assert answer.status_code == 403
+            [line] = lines
+            assert (line["event"], line["log_level"]) == ("dashboard.denied", "warning")
+            assert (line["who"], line["client"]) == (who, "10.0.0.7")
+            assert (line["method"], line["path"]) == ("POST", "/jobs/act")
+            assert why in line["error"]
+
+
+async def test_a_form_too_old_and_a_wrong_password_are_in_the_log(site: Site) -> None:
+    ada = ("ada", "open sesame")
+    async with site.asking(auth=password(*ada)) as browser:
+        with structlog.testing.capture_logs() as lines:
+            await browser.get("/")
+            await browser.get("/workers", auth=("ada", "swordfish"))
+            await browser.get("/", auth=ada)
+            await browser.post("/jobs/act", auth=ada, headers=SAME_ORIGIN, data={"token": "old"})
+    said = [(line["event"], line["who"], line["path"]) for line in lines]
+    assert said == [
+        ("dashboard.denied", None, "/workers"),
+        ("dashboard.denied", "ada", "/jobs/act"),
+    ]
+    assert "swordfish" not in str(lines)
+
+
+async def test_an_error_that_nobody_foresaw_is_in_the_log_with_who(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run_now(name: str) -> None:
+        raise ZeroDivisionError(name)
+
+    monkeypatch.setattr(type(site.later.schedules), "run_now", lambda _, name: run_now(name))
+    desk = site.jobs.dashboard().state.desk
+    with structlog.testing.capture_logs() as lines, pytest.raises(ZeroDivisionError):
+        await Actions(desk, Identity("Ada", may_act=True)).run_schedule("nightly")
+    [line] = lines
+    assert (line["event"], line["log_level"], line["who"]) == ("dashboard.failed", "error", "Ada")
+    assert line["exc_info"]
 
 
 # What comes from elsewhere
