@@ -8,6 +8,9 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check
 # Tests at once: each waits for the database, or for a time to pass, most of the time.
 JOBS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
+# The tests start hundreds of Pythons: each would compile the package anew, where this is set.
+unexport PYTHONDONTWRITEBYTECODE
+
 # What becomes root, where we are not.
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 

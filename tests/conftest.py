@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the whole suite, and a fresh database for each test that asks for one.
+"""A real PostgreSQL for the whole suite, and a database for each test that asks for one.
 
 ``ASYNCJOBS_TEST_DSN`` names a server to use, with a user who may create databases. Without
 it an embedded one is started once: by the process that hands tests out to pytest-xdist's
@@ -7,27 +7,20 @@ workers, or without xdist by the first test that needs it.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import inspect
 import os
 import shutil
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any
 
-import asyncpg
 import pytest
 
 from asyncjobs.storage.embedded import EmbeddedPostgres
+from tests.databases import Servers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
-
-T = TypeVar("T")
+    from collections.abc import Callable, Iterator
 
 SERVER_VARIABLE = "ASYNCJOBS_TEST_SERVER"  # how the workers learn of the shared server
 SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "300"}
@@ -58,6 +51,7 @@ class SharedServer:
 
 
 shared_server = SharedServer()
+servers = Servers()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -68,6 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure() -> None:
+    servers.close()
     shared_server.stop()
 
 
@@ -94,30 +89,22 @@ def server_dsn() -> str:
 @pytest.fixture
 def empty_dsn(server_dsn: str) -> Iterator[str]:
     """A fresh database without anything in it; dropped after the test, whoever is connected."""
-    yield from fresh_database(server_dsn)
+    dsn = servers[server_dsn].create()
+    yield dsn
+    servers[server_dsn].drop(dsn)
 
 
 @pytest.fixture
-def dsn(server_dsn: str, template: str) -> Iterator[str]:
-    """A fresh database with our schema, named ``asyncjobs``; dropped after the test."""
-    yield from fresh_database(server_dsn, template=template)
+def dsn(server_dsn: str) -> Iterator[str]:
+    """A database with our schema, named ``asyncjobs``, and nothing in it."""
+    with servers[server_dsn].lent() as dsn:
+        yield dsn
 
 
 @pytest.fixture(scope="session")
-def migrated_database(server_dsn: str, template: str) -> Callable[[], Any]:
+def migrated_database(server_dsn: str) -> Callable[[], Any]:
     """A function that returns a context with what the fixture dsn has, for as long as wanted."""
-    make = contextlib.contextmanager(fresh_database)
-    return lambda: make(server_dsn, template=template)
-
-
-@pytest.fixture(scope="session")
-def template(server_dsn: str) -> Iterator[str]:
-    """The name of a migrated database of this process. Nobody may connect to it."""
-    from asyncjobs.storage.postgres.migrate import migrate_database
-
-    for migrated in fresh_database(server_dsn):
-        wait_for(migrate_database(migrated, schema="asyncjobs"))
-        yield urlsplit(migrated).path.removeprefix("/")
+    return servers[server_dsn].lent
 
 
 @pytest.fixture(scope="session")
@@ -126,16 +113,14 @@ def durable_server() -> Iterator[str]:
     folder = make_reachable_folder()
     with EmbeddedPostgres.start(folder / "postgres") as postgres:
         yield postgres.dsn
+        servers.pop(postgres.dsn).close()
     shutil.rmtree(folder)
 
 
 @pytest.fixture
 def durable_dsn(durable_server: str) -> Iterator[str]:
-    """A fresh database with our schema on that server."""
-    from asyncjobs.storage.postgres.migrate import migrate_database
-
-    for dsn in fresh_database(durable_server):
-        wait_for(migrate_database(dsn))
+    """What the fixture dsn has, on that server."""
+    with servers[durable_server].lent() as dsn:
         yield dsn
 
 
@@ -152,25 +137,3 @@ def make_reachable_folder() -> Path:
     if os.geteuid() == 0:
         folder.chmod(0o711)
     return folder.resolve()
-
-
-def fresh_database(server_dsn: str, template: str = "template1") -> Iterator[str]:
-    name = f"test_{uuid4().hex}"
-    wait_for(execute(server_dsn, f'create database "{name}" template "{template}"'))
-    yield urlsplit(server_dsn)._replace(path=f"/{name}").geturl()
-    wait_for(execute(server_dsn, f'drop database if exists "{name}" with (force)'))
-
-
-async def execute(dsn: str, statement: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
-def wait_for(coroutine: Coroutine[Any, Any, T]) -> T:
-    # In a thread of its own: an async test may be running its loop in this one, and ask for
-    # the fixture only then.
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        return pool.submit(asyncio.run, coroutine).result()
