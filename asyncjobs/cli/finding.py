@@ -88,6 +88,7 @@ def list_jobs(
         print_table(
             ("id>", "name", "queue", "state", "attempt>", "priority>", "when", "last error"),
             [_row(record, now) for record in page.jobs],
+            spare=("priority", "queue"),
         )
         if page.after is not None:
             count = await opened.later.count(where)

@@ -7,7 +7,8 @@ import sys
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
-from rich.console import Console
+from rich.console import Console, JustifyMethod
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -19,7 +20,7 @@ from asyncjobs.glance.words import printable
 from asyncjobs.manager import JobManager
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from asyncjobs.cli.settings import Settings
     from asyncjobs.scheduler import Scheduler
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 NOTHING_DONE = 1
 """The exit code of an action that found nothing to do, and of a look that found trouble."""
+
+ANY_WIDTH = 10_000
+"""Columns of a terminal that are more than any table needs."""
 
 AdapterOption = Annotated[
     str | None, typer.Option("--adapter", help="Which adapter.", show_default="the only one")
@@ -144,13 +148,39 @@ def plain(text: object, *, style: str = "") -> Text:
     return Text(printable(text), style=style)
 
 
-def print_table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    """Print *rows* under their headings; a heading that ends in ``>`` is one of numbers."""
+def print_table(
+    columns: Iterable[str], rows: Iterable[Iterable[object]], *, spare: Sequence[str] = ()
+) -> None:
+    """Print *rows* under their headings; a heading that ends in ``>`` is one of numbers.
+
+    On a terminal that is too narrow the columns in *spare* are left out, the first one first,
+    and what is still too wide is wrapped. Anywhere else, as in a pipe, a row is one line.
+    """
+    headings, cells = list(columns), [list(row) for row in rows]
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=ANY_WIDTH)
+    table = _table(headings, cells, ())
+    left_out = 0
+    while left_out < len(spare) and _width(table) > console.width:
+        left_out += 1
+        table = _table(headings, cells, spare[:left_out])
+    console.print(table)
+    if left_out:
+        console.print(f"no room for: {', '.join(spare[:left_out])}", style="dim")
+
+
+def _width(table: Table) -> int:
+    console = Console(width=ANY_WIDTH)
+    return Measurement.get(console, console.options, table).maximum
+
+
+def _table(headings: list[str], rows: list[list[object]], left_out: Sequence[str]) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(
-            column.rstrip(">"), justify="right" if column.endswith(">") else "left", overflow="fold"
-        )
+    shown = [at for at, heading in enumerate(headings) if heading.rstrip(">") not in left_out]
+    for at in shown:
+        justify: JustifyMethod = "right" if headings[at].endswith(">") else "left"
+        table.add_column(headings[at].rstrip(">"), justify=justify, overflow="fold")
     for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else plain(cell) for cell in row))
-    Console().print(table)
+        table.add_row(*(c if isinstance(c := row[at], Text) else plain(c) for at in shown))
+    return table

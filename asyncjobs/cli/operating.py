@@ -186,6 +186,7 @@ def _print_schedules(found: list[Schedule], *, as_json: bool) -> None:
             )
             for one in found
         ],
+        spare=("job",),
     )  # fmt: skip
 
 

@@ -126,6 +126,7 @@ def _print(found: Sequence[WorkerStatus]) -> None:
             )
             for worker in found
         ],
+        spare=("pid", "version", "since", "queues", "host"),
     )  # fmt: skip
 
 

@@ -14,7 +14,12 @@ from sample_project import BOUND, Command, SampleProject, kill_tree, until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+# The tests may run under nohup, but what is typed in a terminal does not.
+TERMINAL = """
+import os, pty, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))
+"""
 CTRL_C = b"\x03"
 
 
@@ -106,8 +111,10 @@ def test_workers_let_jobs_end_when_the_terminal_is_closed(project: SampleProject
         [supervisor] = command.children()
         left = supervisor.children()
         command.process.kill()
-        psutil.wait_procs([supervisor], timeout=BOUND)
+        _, alive = psutil.wait_procs([supervisor], timeout=BOUND)
+        assert not alive, command.output
         project.release()
         project.wait_for_notes("started", "ended")
-        psutil.wait_procs(left, timeout=BOUND)
+        _, alive = psutil.wait_procs(left, timeout=BOUND)
+        assert not alive, command.output
     assert project.rows() == []
