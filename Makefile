@@ -27,13 +27,13 @@ demo: $(VENV)/.demo ## Run the example app; CHECK=1 visits it and exits, PORT=80
 	$(BIN)/python examples/fastapi_app/demo.py $(if $(CHECK),--check) $(if $(PORT),--port $(PORT))
 
 test: $(VENV)/.dev ## Run all tests, on an embedded PostgreSQL; ARGS="-k cron" chooses
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
 test-pgbouncer: $(VENV)/.dev ## Run the tests behind PgBouncer, which is installed by apt-get if it is missing
 	@PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null || { \
 	  $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends pgbouncer; \
 	}
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -o norecursedirs=".*" tests/pgbouncer $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) -o norecursedirs=".*" tests/pgbouncer $(ARGS)
 
 test-ha: $(VENV)/.ha ## Run the tests with Patroni and etcd, which are installed by pip
 	$(BIN)/python -m pytest -n 0 -s -o norecursedirs=".*" tests/ha $(ARGS)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from asyncjobs.storage.embedded import EmbeddedPostgres
 from tests.databases import Servers
@@ -23,6 +24,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SERVER_VARIABLE = "ASYNCJOBS_TEST_SERVER"  # how the workers learn of the shared server
+TOGETHER = (
+    "tests/chaos/",
+    "tests/storage/test_postgres_plans.py",
+    "tests/storage/test_postgres_admin_plans.py",
+    "tests/storage/test_postgres_overview.py",
+    "tests/typing/",
+    "tests/test_build.py",
+    "examples/fastapi_app/tests/test_fastapi_demo",
+)
+"""What one process does from beginning to end, by how the tests' ids begin.
+
+These share something that takes long to make, as a table with a million rows, or need the
+machine for themselves.
+"""
 SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "300"}
 
 
@@ -64,6 +79,20 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure() -> None:
     servers.close()
     shared_server.stop()
+
+
+class Scheduling(LoadScopeScheduling):
+    """Hands out one test after the other, but those together that belong together.
+
+    pytest-xdist has a mark for that, which does nothing with pytest 9.2.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((start for start in TOGETHER if nodeid.startswith(start)), nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    return Scheduling(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -20,7 +20,7 @@ from publishing import build
 
 from asyncjobs.storage.postgres.migrate import all_migrations, migration_script
 
-pytestmark = [pytest.mark.xdist_group("build"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 ROOT = Path(__file__).parents[1]
 SQL_FILES = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("sql/**/*.sql")}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -11,13 +10,7 @@ from crew import Crew, Database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # One after the other: each needs the machine, and they share one server.
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("chaos"))
+    from pathlib import Path
 
 
 @pytest.fixture

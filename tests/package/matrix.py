@@ -74,7 +74,7 @@ class Run:
         server = {"ASYNCJOBS_POSTGRES_BIN": str(self.postgres)} if self.postgres else {}
         with (FOLDER / f"{self.name}.log").open("w+", encoding="utf-8") as log:
             subprocess.run(
-                [python, "-m", "pytest", "-q", "--dist", "loadgroup", "-n", "auto", *chosen],
+                [python, "-m", "pytest", "-q", "-n", "auto", *chosen],
                 cwd=ROOT,
                 env=OUTSIDE | server,
                 stdout=log,

@@ -18,8 +18,6 @@ from asyncjobs.storage.postgres import admin
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-pytestmark = pytest.mark.xdist_group("a million rows: admin_plans")
-
 LIMIT = 50
 CHILDREN = 1_000
 """Jobs that job 7 scheduled, about."""

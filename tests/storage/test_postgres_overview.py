@@ -25,8 +25,6 @@ from asyncjobs.storage.postgres.statements import Statements
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-pytestmark = pytest.mark.xdist_group("a million rows: overview")
-
 SQL = Statements.load("asyncjobs")
 FILL = """
 insert into asyncjobs.jobs (

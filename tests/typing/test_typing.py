@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 RIGHT, WRONG = HERE / "right_uses.py", HERE / "wrong_uses.py"
 
-pytestmark = [pytest.mark.xdist_group("typing"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 Reports = dict[int, str]
 """What is said of a file, by line."""

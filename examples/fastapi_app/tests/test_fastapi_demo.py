@@ -11,7 +11,7 @@ from visitor import look_until
 if TYPE_CHECKING:
     from visitor import Visitor
 
-pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("fastapi_demo")]
+pytestmark = pytest.mark.anyio
 
 JOBS = ("send_welcome_email", "make_avatar", "sync_to_crm", "gather_places", "send_tips")
 HOSTILE = "Eve <script>alert(1)</script>, \"the\" & '1'"

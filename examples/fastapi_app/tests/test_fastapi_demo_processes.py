@@ -16,8 +16,6 @@ from demo_process import DEMO, PATIENCE, run_demo
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.xdist_group("fastapi_demo")
-
 
 @pytest.fixture
 def leftovers() -> Iterator[str]:
