@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(300)  # each job writes a row, on busy machines too
 LEASE, HEARTBEAT = 2.0, 0.5
-JOBS = 5_000
+JOBS = 10_000
 
 APP = f"""
 import asyncio, os, sys
