@@ -11,7 +11,7 @@ import anyio
 import asyncpg
 import pytest
 import structlog
-from load import claimed_by, emptied, make_manager, under_load
+from load import claimed_by, make_manager, under_load
 
 from asyncjobs import PostgresAdapter
 from asyncjobs.storage.postgres import listener
@@ -20,7 +20,7 @@ from asyncjobs.storage.postgres.source import DsnSource
 from asyncjobs.testing import QuietStorageContract
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from asyncjobs.storage.protocol import Storage
 
@@ -31,7 +31,7 @@ SERIALIZABLE = 'alter database "{}" set default_transaction_isolation to seriali
 
 @pytest.fixture
 def pooled(dsn: str, pooler: Any) -> str:
-    """A fresh migrated database, behind the pooler."""
+    """What the fixture dsn has, behind the pooler."""
     found: str = pooler.through(dsn)
     return found
 
@@ -44,15 +44,9 @@ def said() -> Iterator[list[Any]]:
 
 
 class TestBehindPgbouncer(QuietStorageContract):
-    @pytest.fixture(scope="module")
-    @staticmethod
-    def shared_dsn(migrated_database: Callable[[], Any]) -> Iterator[str]:
-        with migrated_database() as dsn:
-            yield dsn
-
     @pytest.fixture
-    async def storage(self, shared_dsn: str, pooler: Any) -> AsyncIterator[Storage]:
-        adapter = PostgresAdapter(pooler.through(await emptied(shared_dsn)))
+    async def storage(self, pooled: str) -> AsyncIterator[Storage]:
+        adapter = PostgresAdapter(pooled)
         await adapter.open()
         yield adapter
         await adapter.close()

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
 import structlog
 
 from asyncjobs import JobManager, StorageUnavailableError, WorkerGroup
@@ -104,18 +103,6 @@ async def under_load(jobs: Any, callers: int = CALLERS) -> AsyncIterator[Load]:
                 task.cancel()
             end.set()
             await worker
-
-
-async def emptied(dsn: str) -> str:
-    """Remove every row of a database, but not what was migrated, and return its address."""
-    connection = await asyncpg.connect(dsn)
-    await connection.execute(
-        "truncate asyncjobs.jobs, asyncjobs.workers, asyncjobs.statistics, asyncjobs.totals, "
-        "asyncjobs.unique_keys, asyncjobs.limits, asyncjobs.lanes, "
-        "asyncjobs.schedules, asyncjobs.declarations, asyncjobs.maintenance"
-    )
-    await connection.close()
-    return dsn
 
 
 async def claimed_by(adapters: Sequence[PostgresAdapter], jobs: int) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from load import emptied
 
 from asyncjobs import Capabilities, PostgresAdapter
 from asyncjobs.testing import QuietStorageContract, StorageContract, TransactionContract
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator
 
     from asyncjobs.storage.protocol import Storage
 
@@ -24,51 +23,40 @@ NOTHING = Capabilities(
 )
 
 
-class TestPostgresAdapter(StorageContract, TransactionContract):
+class OnPostgres:
+    """Tests with what the server has, or with these *capabilities* only."""
+
+    capabilities: Capabilities | None = None
+
     @pytest.fixture
     async def storage(self, dsn: str) -> AsyncIterator[Storage]:
-        adapter = PostgresAdapter(dsn)
+        adapter = PostgresAdapter(dsn, capabilities=self.capabilities)
         await adapter.open()
         yield adapter
         await adapter.close()
 
 
-@pytest.fixture(scope="module")
-def shared_dsn(migrated_database: Callable[[], Any]) -> Iterator[str]:
-    with migrated_database() as dsn:
-        yield dsn
+class TestPostgresAdapter(OnPostgres, StorageContract, TransactionContract):
+    pass
 
 
-class Reduced:
-    """Tests on one database, emptied before each, without some capabilities."""
-
-    capabilities: Capabilities
-
-    @pytest.fixture
-    async def storage(self, shared_dsn: str) -> AsyncIterator[Storage]:
-        adapter = PostgresAdapter(await emptied(shared_dsn), capabilities=self.capabilities)
-        await adapter.open()
-        yield adapter
-        await adapter.close()
-
-
-class TestWithoutSkipLocked(Reduced, StorageContract):
+class TestWithoutSkipLocked(OnPostgres, StorageContract):
     capabilities = Capabilities(skip_locked=False)
 
 
-class TestWithoutPreparedStatements(Reduced, StorageContract):
+class TestWithoutPreparedStatements(OnPostgres, StorageContract):
     capabilities = Capabilities(prepared_statements=False)
 
 
-class TestWithoutReadCommitted(Reduced, StorageContract):
+class TestWithoutReadCommitted(OnPostgres, StorageContract):
     capabilities = Capabilities(read_committed=False)
 
 
-class TestWithoutNotify(Reduced, QuietStorageContract):
+class TestWithoutNotify(OnPostgres, QuietStorageContract):
     """There is nothing to hear then."""
 
     capabilities = Capabilities(notify=False)
 
 
-class TestWithoutAnything(Reduced, QuietStorageContract):
+class TestWithoutAnything(OnPostgres, QuietStorageContract):
     capabilities = NOTHING
