@@ -142,7 +142,7 @@ def durable_server() -> Iterator[str]:
     folder = make_reachable_folder()
     with EmbeddedPostgres.start(folder / "postgres") as postgres:
         yield postgres.dsn
-        servers.pop(postgres.dsn).close()
+        servers.forget(postgres.dsn)
     shutil.rmtree(folder)
 
 

@@ -177,7 +177,12 @@ class Servers(dict[str, Databases]):
         self[dsn] = Databases(dsn)
         return self[dsn]
 
+    def forget(self, dsn: str) -> None:
+        """Drop what is left on the server at *dsn*, if there were any."""
+        if dsn in self:
+            self.pop(dsn).close()
+
     def close(self) -> None:
         """Drop all that is left."""
-        while self:
-            self.popitem()[1].close()
+        for dsn in list(self):
+            self.forget(dsn)

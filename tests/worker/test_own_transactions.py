@@ -32,6 +32,19 @@ def adapter(dsn: str) -> Storage:
     return PostgresAdapter(dsn)
 
 
+@pytest.fixture
+async def deaf_bench(make_bench: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A bench whose worker learns nothing of its jobs: no heartbeat is answered."""
+    bench = await make_bench(lease=1_000, delete_successful_jobs=False)
+    monkeypatch.setattr(bench.storage, "heartbeat", never)
+    monkeypatch.setattr(bench.storage, "for_thread", lambda: None)  # the other way to beat
+    return bench
+
+
+async def never(*_: object) -> None:
+    await asyncio.Event().wait()
+
+
 async def test_the_writes_and_the_success_are_one_commit(bench: Any, database: Any) -> None:
     seen: list[Any] = []
 
@@ -178,8 +191,9 @@ async def test_max_runtime_after_the_commit_changes_nothing(bench: Any, database
 
 @pytest.mark.parametrize("swallows", [False, True])
 async def test_a_job_that_lost_its_lease_cannot_commit(
-    bench: Any, database: Any, swallows: bool
+    deaf_bench: Any, database: Any, swallows: bool
 ) -> None:
+    bench = deaf_bench
     raised: list[LeaseLostError] = []
 
     @bench.jobs.job
@@ -206,10 +220,9 @@ async def test_a_job_that_lost_its_lease_cannot_commit(
 
 @pytest.mark.parametrize("swallows", [False, True])
 async def test_a_job_that_was_cancelled_meanwhile_cannot_commit(
-    make_bench: Any, database: Any, swallows: bool
+    deaf_bench: Any, database: Any, swallows: bool
 ) -> None:
-    bench = await make_bench(heartbeat_interval=300, lease=1_000, delete_successful_jobs=False)
-    bench.storage.for_thread = lambda: None  # then the first heartbeat comes after 300 s
+    bench = deaf_bench
     raised: list[JobCancelledError] = []
 
     @bench.jobs.job
