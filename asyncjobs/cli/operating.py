@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from asyncjobs.cli import completing
 from asyncjobs.cli.opened import (
     NOTHING_DONE,
     AdapterOption,
@@ -31,8 +32,14 @@ from asyncjobs.pausing import lane_of
 if TYPE_CHECKING:
     from asyncjobs.schedule_types import Schedule
 
-QueueOption = Annotated[str | None, typer.Option("--queue", help="A queue.", show_default=False)]
-JobOption = Annotated[str | None, typer.Option("--job", help="A job's name.", show_default=False)]
+QueueOption = Annotated[
+    str | None,
+    typer.Option("--queue", help="A queue.", show_default=False, autocompletion=completing.queues),
+]
+JobOption = Annotated[
+    str | None,
+    typer.Option("--job", help="A job's name.", show_default=False, autocompletion=completing.jobs),
+]
 KeyOption = Annotated[
     str | None, typer.Option("--key", help="A concurrency key.", show_default=False)
 ]
@@ -134,14 +141,26 @@ def schedules(
     ctx: typer.Context,
     *,
     run: Annotated[
-        str | None, typer.Option(help="Run this one now, beside its ticks.", show_default=False)
+        str | None,
+        typer.Option(
+            help="Run this one now, beside its ticks.",
+            show_default=False,
+            autocompletion=completing.schedules,
+        ),
     ] = None,
     on: Annotated[
         str | None,
-        typer.Option(help="Switch this one on, also if it gave up.", show_default=False),
+        typer.Option(
+            help="Switch this one on, also if it gave up.",
+            show_default=False,
+            autocompletion=completing.schedules,
+        ),
     ] = None,
     off: Annotated[
-        str | None, typer.Option(help="Switch this one off.", show_default=False)
+        str | None,
+        typer.Option(
+            help="Switch this one off.", show_default=False, autocompletion=completing.schedules
+        ),
     ] = None,
     adapter: AdapterOption = None,
     dsn: DsnOption = None,

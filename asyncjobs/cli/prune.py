@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from asyncjobs.cli import completing
 from asyncjobs.cli.opened import (
     NOTHING_DONE,
     AdapterOption,
@@ -49,6 +50,7 @@ def prune(
             "--queue",
             help="Those of --older-than in this queue. May be given again.",
             show_default="all",
+            autocompletion=completing.queues,
         ),
     ] = None,
     dry_run: Annotated[

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from asyncjobs.cli import completing
 from asyncjobs.cli.acting import moment_of
 from asyncjobs.cli.opened import AdapterOption, JsonOption, Opened, Source, print_json, run_opened
 from asyncjobs.errors import ArgumentError, ConfigError, StoredArgumentsError
@@ -19,11 +20,15 @@ if TYPE_CHECKING:
 def enqueue(
     ctx: typer.Context,
     *,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The job's name.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The job's name.", autocompletion=completing.jobs)
+    ],
     args: Annotated[
         str, typer.Argument(metavar="JSON", help="The arguments, as a JSON object or list.")
     ] = "{}",
-    queue: Annotated[str | None, typer.Option(show_default="the job's")] = None,
+    queue: Annotated[
+        str | None, typer.Option(show_default="the job's", autocompletion=completing.queues)
+    ] = None,
     priority: Annotated[int | None, typer.Option(show_default="the job's")] = None,
     wait: Annotated[
         float | None, typer.Option(help="Seconds from now.", min=0, show_default=False)

@@ -21,6 +21,15 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))
 """
 CTRL_C = b"\x03"
+CUT = """
+select pg_terminate_backend(pid) from pg_stat_activity
+ where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
+"""
+ENDED = """
+insert into asyncjobs.jobs (position, run_at, finished_at, state, name, queue, args)
+select n, now() - interval '2 h', now() - interval '2 h', 'succeeded', 'write_note', 'default', '{}'
+  from generate_series(1, 2500) n
+"""
 
 
 @contextmanager
@@ -71,6 +80,33 @@ def test_top_shows_what_goes_on_until_ctrl_c(project: SampleProject) -> None:
         press(command, CTRL_C)
         assert command.wait_for_end() == 0, command.output
     assert "Traceback" not in command.output
+
+
+def test_logs_follow_what_happens_through_a_cut_until_ctrl_c(project: SampleProject) -> None:
+    with typed(project, "logs", "--follow", "--every", "0.2") as command:
+        project.schedule("write_note", "one")
+        until(lambda: "write_note #1" in command.output, command)
+        project.ask(CUT)
+        project.schedule("write_note", "two")
+        until(lambda: "write_note #2" in command.output, command)
+        assert project.asyncjobs("workoff").returncode == 0
+        project.schedule("write_note", "three")
+        until(lambda: "write_note #3" in command.output, command)
+        press(command, CTRL_C)
+        assert command.wait_for_end() == 0, command.output
+    assert command.output.count("stored") == 3  # nothing is told twice
+    assert "Traceback" not in command.output
+
+
+def test_prune_shows_how_far_it_is(project: SampleProject) -> None:
+    project.ask(ENDED)
+    with typed(project, "prune", "--older-than", "1h") as command:
+        until(lambda: "Remove 2,500 jobs?" in command.output, command)
+        press(command, b"y\n")
+        assert command.wait_for_end() == 0, command.output
+    assert "2500/2500" in command.output
+    assert "2,500 that ended 1h ago or more" in command.output
+    assert project.rows() == []
 
 
 def test_ctrl_c_twice_returns_jobs_to_the_queue(project: SampleProject) -> None:
