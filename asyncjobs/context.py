@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, overload
 
 from asyncjobs.errors import ProgressError, TransactionError
 from asyncjobs.logs import get_logger
@@ -160,11 +160,26 @@ class JobContext:
         return self.begin(connection)
 
 
+class RunningJob(Protocol):
+    """A job that runs here, before anybody has asked for its context."""
+
+    @property
+    def id(self) -> int:
+        """Its row's."""
+        ...
+
+    @property
+    def storage(self) -> object:
+        """What holds the row; None where that is not here."""
+        ...
+
+    def context(self) -> JobContext:
+        """Return what the job may know of itself: the same each time."""
+        ...
+
+
 _state: ContextVar[Mapping[str, Any]] = ContextVar("asyncjobs_worker_state", default={})  # noqa: B039 - nobody changes it
-_current: ContextVar[tuple[Callable[[], JobContext], int, object]] = ContextVar(
-    "asyncjobs_current_job"
-)
-"""What describes the job, its id, and where it is stored."""
+_current: ContextVar[RunningJob] = ContextVar("asyncjobs_current_job")
 
 
 def current_job() -> JobContext:
@@ -174,31 +189,27 @@ def current_job() -> JobContext:
     no row, no attempt and no deadline.
     """
     try:
-        describe, _, _ = _current.get()
+        running = _current.get()
     except LookupError:
         raise LookupError("no job is running here: current_job() works inside a job") from None
-    return describe()
+    return running.context()
 
 
 def log_facts() -> dict[str, Any]:
     """Return `JobContext.log_facts` of the job that runs here; nothing outside of jobs."""
     found = _current.get(None)
-    return {} if found is None else found[0]().log_facts
+    return {} if found is None else found.context().log_facts
 
 
-def enter_job(describe: Callable[[], JobContext], job_id: int, storage: object) -> None:
-    """Make what *describe* returns the current job for the rest of this task.
-
-    It is called only by jobs that ask, and returns the same object each time. *storage* holds
-    the job.
-    """
-    _current.set((describe, job_id, storage))
+def enter_job(running: RunningJob) -> None:
+    """Make *running* the current job for the rest of this task."""
+    _current.set(running)
 
 
 def parent_in(storage: object) -> int | None:
     """Return the id of the job that runs here; None if none does, or one of another storage."""
     found = _current.get(None)
-    return None if found is None or found[2] is not storage else found[1]
+    return None if found is None or found.storage is not storage else found.id
 
 
 def enter_state(state: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,6 @@ from asyncjobs.worker.stacks import stack_of_task, stack_of_thread
 from asyncjobs.worker.transaction import OwnTransaction
 
 if TYPE_CHECKING:
-    import asyncio
     from contextlib import AbstractAsyncContextManager
 
     from asyncjobs.errors import AttemptError
@@ -53,7 +53,6 @@ class Attempt:
         "timer",
     )
 
-    task: asyncio.Task[None]
     interrupted_at: float
     """By the event loop's clock; set only with the interruption, as the next."""
     is_stuck: bool
@@ -68,10 +67,13 @@ class Attempt:
         *,
         finisher: Finisher,
         keeper: Keeper,
+        around: Around | None,
     ) -> None:
         self.row, self.job, self.limit, self.log = row, job, limit, log
-        self.around: Around | None = None
+        self.around = around
         """What runs around it; None for most."""
+        self.task: asyncio.Task[None] | None = None
+        """None before it has one, and again when it has ended."""
         self.refusal: AttemptError | None = None
         """Why it ends before it begins."""
         self._finisher, self._keeper = finisher, keeper
@@ -92,6 +94,11 @@ class Attempt:
         """The job's own transaction, once it has asked for one."""
         self.timer: asyncio.TimerHandle | None = None
         """Set only when the deadline is near: hardly any job gets that far."""
+
+    @property
+    def id(self) -> int:
+        """The job's."""
+        return self.row.id
 
     @property
     def storage(self) -> Storage:
@@ -137,7 +144,7 @@ class Attempt:
         """Return where the job stands, as text of several lines."""
         if self.call is not None:
             return stack_of_thread(self.call.thread)
-        return stack_of_task(self.task)
+        return "" if self.task is None else stack_of_task(self.task)
 
     def _shielded(self, timeout: float) -> AbstractAsyncContextManager[None]:
         if self._shield is None:
@@ -153,7 +160,7 @@ class Attempt:
         """Cancel the attempt, once: the first reason stands. After a critical block, if in one."""
         if self._shield is not None and self._shield.holds_back(reason):
             return
-        if self.interruption is None:
+        if self.interruption is None and self.task is not None:
             self.note(reason)
             if self.begun:
                 self.task.cancel()
@@ -161,4 +168,4 @@ class Attempt:
     def note(self, reason: Interruption) -> None:
         """Let it end for *reason*, without cancelling what its task does."""
         self.interruption = reason
-        self.interrupted_at, self.is_stuck = self.task.get_loop().time(), False
+        self.interrupted_at, self.is_stuck = asyncio.get_running_loop().time(), False

@@ -153,6 +153,26 @@ def serve(requests: BinaryIO, parent: int, main: dict[str, Any]) -> None:
         teller.end(_pickled(_perform(work, main, teller)))
 
 
+class Known(NamedTuple):
+    """The job of this process, whose row only the parent can reach."""
+
+    told: JobContext
+
+    @property
+    def id(self) -> int:
+        """The job's."""
+        return self.told.id
+
+    @property
+    def storage(self) -> None:
+        """None is here."""
+        return
+
+    def context(self) -> JobContext:
+        """Return what the parent told of the job."""
+        return self.told
+
+
 def _perform(work: Work, main: dict[str, Any], teller: Teller) -> Answer:
     try:
         if main and (work.module == "__main__" or b"__main__" in work.before):
@@ -170,7 +190,7 @@ def _call(work: Work, teller: Teller) -> Any:
         _call_once(set_up_log)
     job = _find(work)
     context = JobContext(**work.facts, on_progress=teller.put)
-    enter_job(lambda: context, context.id, None)
+    enter_job(Known(context))
     for enter in hooks:
         enter(context)
     return job.function(**job.codec.decode(work.args))

@@ -41,7 +41,7 @@ PAUSE = 0.2
 
 
 class Claimer:
-    """Keeps the executor of one worker supplied."""
+    """Keeps the executor of one worker supplied. It looks for room when *wake* is set."""
 
     def __init__(
         self,
@@ -53,15 +53,16 @@ class Claimer:
         *,
         pauses: Pauses,
         meters: Meters,
+        wake: asyncio.Event,
         on_doubt: Callable[[], None],
     ) -> None:
         self._storage, self._queues, self._wanted = storage, list(queues), frozenset(queues)
         self._executor, self._finisher, self._log = executor, finisher, log
         self._pauses, self._meters, self._on_doubt = pauses, meters, on_doubt
-        self._pace = Pace()
+        self._pace, self._took = Pace(), 0.0
         self._counted = 0
         self._may_be_more, self._is_over = True, False
-        self._wake = asyncio.Event()
+        self._wake = wake
         self.claiming = asyncio.Lock()
         """Held from a claim's first word until its jobs are known here."""
         self.worker = 0

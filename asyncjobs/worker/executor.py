@@ -74,7 +74,9 @@ class Executor:
             is_torn_down=is_torn_down,
             on_failed_run=on_failed_run,
         )
-        self._performer = Performer(registry, group, self.reporter, log, on_start=self._begin)
+        self._performer = Performer(
+            registry, group, self.reporter, log, deadlines=self._deadlines, keeper=keeper
+        )
         self._plans: dict[str, tuple[outcome.Limits, hooks.Around | None]] = {}
         self._buffer: deque[ClaimedJob] = deque()
         self._closing = False
@@ -111,7 +113,8 @@ class Executor:
     def submit(self, rows: Iterable[ClaimedJob]) -> None:
         """Run *rows* in their order, as slots become free."""
         # A claim that a crash of the database undid may come a second time.
-        self._buffer.extend(row for row in rows if not self._runs(row))
+        running = self.running
+        self._buffer.extend(row for row in rows if row.id not in running or not self._runs(row))
         if self._closing or self.is_resting:
             self.return_buffered()
         self._fill()
@@ -179,7 +182,7 @@ class Executor:
         tasks = {
             attempt.task
             for attempt in self.running.values()
-            if attempt.interruption is None or not attempt.is_stuck
+            if attempt.task is not None and (attempt.interruption is None or not attempt.is_stuck)
         }
         if not tasks:
             return
@@ -190,18 +193,13 @@ class Executor:
             helper.cancel()
 
     def _runs(self, row: ClaimedJob) -> bool:
-        attempt = self.running.get(row.id)
-        return (
-            attempt is not None
-            and attempt.row.attempt == row.attempt
-            and attempt.interruption is not Interruption.LEASE_LOST
-        )
+        attempt = self.running[row.id]
+        is_lost = attempt.interruption is Interruption.LEASE_LOST
+        return attempt.row.attempt == row.attempt and not is_lost
 
     def _plan(self, job: Job[..., Any]) -> tuple[outcome.Limits, hooks.Around | None]:
-        plan = self._plans.get(job.name)
-        if plan is None:
-            around = hooks.around(self._registry.hooks, job.hooks)
-            plan = self._plans[job.name] = outcome.limits(job, self._group), around
+        around = hooks.around(self._registry.hooks, job.hooks)
+        plan = self._plans[job.name] = outcome.limits(job, self._group), around
         return plan
 
     def renew(self, lease_end: float) -> None:
@@ -209,18 +207,15 @@ class Executor:
         self.lease_end = lease_end
         self._fill()
 
-    def _begin(self, attempt: Attempt) -> None:
-        if attempt.row.extra is not None:
-            self._keeper.begin(attempt.row)
-        self._deadlines.begin(attempt)
-
     def _fill(self) -> None:
-        while self._buffer and len(self.running) < self._group.concurrency:
-            if time.monotonic() > self.lease_end:  # paused or cut off: first hear what is ours
+        buffer, running, most = self._buffer, self.running, self._group.concurrency
+        while buffer and len(running) < most:
+            now = time.monotonic()
+            if now > self.lease_end:  # paused or cut off: first hear what is ours
                 return
-            self._start(self._buffer.popleft())
+            self._start(buffer.popleft(), now)
 
-    def _start(self, row: ClaimedJob) -> None:
+    def _start(self, row: ClaimedJob, now: float) -> None:
         job = self._registry.get(row.name)
         if job is None:
             self._finisher.add(outcome.postponed(row, self._unknown.meet(row)))
@@ -228,18 +223,20 @@ class Executor:
         if row.losses >= suspects.LOSSES and self._suspects.must_wait(row):
             self._finisher.add(outcome.postponed(row, self._suspects.delay()))
             return
-        limit, around = self._plan(job)
+        limit, around = self._plans.get(row.name) or self._plan(job)
         if row.extra is not None:
             limit = outcome.renewed(limit, row.extra)
-        attempt = Attempt(row, job, limit, self._log, finisher=self._finisher, keeper=self._keeper)
-        attempt.around = around
+        attempt = Attempt(
+            row, job, limit, self._log,
+            finisher=self._finisher, keeper=self._keeper, around=around,
+        )  # fmt: skip
         if row.attempt > limit.max_attempts:
             attempt.refusal = AttemptsExhaustedError(limit.max_attempts)
         elif row.extra == EXPIRED:
             attempt.refusal = ExpiredError()
         self.running[row.id] = attempt
         self.started += 1
-        self.last_start = time.monotonic()
+        self.last_start = now
         attempt.task = asyncio.Task(  # not by a task factory: an eager one would run it here
             # A copy for each: what one job sets must not reach the one it makes room for.
             self._run(attempt),
@@ -284,6 +281,9 @@ class Executor:
     def _release(self, attempt: Attempt) -> None:
         if self.running.get(attempt.row.id) is attempt:
             del self.running[attempt.row.id]
+        # The task's context has the attempt: else both would wait for the garbage collection,
+        # which costs a job more than anything else here.
+        attempt.task = None
         self._fill()
         self._on_room()
 

@@ -15,20 +15,20 @@ from asyncjobs.worker.processes import Processes
 from asyncjobs.worker.threads import ThreadCall, Threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from asyncjobs.config import WorkerGroup
     from asyncjobs.context import JobContext
     from asyncjobs.registry import JobRegistry
     from asyncjobs.worker.attempt import Attempt
+    from asyncjobs.worker.deadlines import Deadlines
+    from asyncjobs.worker.keeper import Keeper
     from asyncjobs.worker.reporter import Reporter
 
 
 class Performer:
     """Performs the attempts of one worker.
 
-    Coroutines run here; a plain ``def`` runs in a thread, or in a process. *on_start* is
-    called when one really begins: threads and processes have limits of their own.
+    Coroutines run here; a plain ``def`` runs in a thread, or in a process. *deadlines* and
+    *keeper* hear of one when it really begins: threads and processes have limits of their own.
     """
 
     def __init__(
@@ -38,10 +38,11 @@ class Performer:
         reporter: Reporter,
         log: Any,
         *,
-        on_start: Callable[[Attempt], None],
+        deadlines: Deadlines,
+        keeper: Keeper,
     ) -> None:
         self._reporter, self._log = reporter, log
-        self._carrier, self._on_start = registry.carrier, on_start
+        self._carrier, self._deadlines, self._keeper = registry.carrier, deadlines, keeper
         self._threads = Threads(group.concurrency)
         self._thread_slots = asyncio.Semaphore(group.threads or group.concurrency)
         self._processes = Processes(group.processes)
@@ -61,14 +62,17 @@ class Performer:
         job, extra = attempt.job, attempt.row.extra
         arguments = job.codec.decode(attempt.row.args)
         attempt.began = time.time()
-        enter_job(attempt.context, attempt.row.id, attempt.storage)
+        enter_job(attempt)
         if extra is not None and (carried := told_in(extra).get("context")):
             self._carrier.restore(carried)
         if attempt.around is not None:
             return await self._perform_inside(attempt, arguments, attempt.around)
         if job.runs_in_thread or job.dependencies is not None:
             return await self._call(attempt, arguments)
-        self._on_start(attempt)
+        if extra is None:
+            self._deadlines.begin(attempt)
+        else:
+            self._begin(attempt)
         return await job.function(**arguments)
 
     async def close(self) -> None:
@@ -99,14 +103,19 @@ class Performer:
         job = attempt.job
         if job.options.process:
             async with self._processes.slots:
-                self._on_start(attempt)
+                self._begin(attempt)
                 return await self._processes.perform(job, attempt)
         if job.runs_in_thread:
             async with self._thread_slots:
-                self._on_start(attempt)
+                self._begin(attempt)
                 return await self._perform_in_thread(attempt, arguments)
-        self._on_start(attempt)
+        self._begin(attempt)
         return await job.function(**arguments)
+
+    def _begin(self, attempt: Attempt) -> None:
+        if attempt.row.extra is not None:
+            self._keeper.begin(attempt.row)
+        self._deadlines.begin(attempt)
 
     async def _perform_in_thread(self, attempt: Attempt, arguments: dict[str, Any]) -> Any:
         attempt.call = ThreadCall(attempt.job, arguments)

@@ -80,13 +80,13 @@ class Worker:
         look = self._admitter.look
         beat, on_pauses = group.heartbeat_interval, self._on_pauses
         self._pauses = Pauses(storage, beat, self._log, on_change=on_pauses, on_freed=look)
-        self._meters = Meters()
+        self._meters, wake = Meters(), asyncio.Event()
         self._finisher = Finisher(
             storage,
             self._log,
             meters=self._meters,
             on_doubt=self._on_doubt,
-            on_recorded=self._on_room,
+            on_recorded=wake.set,
             on_freed=look,
         )
         self._crontab = Crontab(
@@ -100,7 +100,7 @@ class Worker:
             self._log,
             keeper=self._keeper,
             worker=name,
-            on_room=self._on_room,
+            on_room=wake.set,  # the claimer's, at once: it is called after every job
             on_stuck=self._on_stuck,
             is_torn_down=self._is_torn_down,
             on_failed_run=self._crontab.suspect,
@@ -113,6 +113,7 @@ class Worker:
             self._log,
             pauses=self._pauses,
             meters=self._meters,
+            wake=wake,
             on_doubt=self._on_doubt,
         )
         self._wishes = Wishes(self._claimer, self._executor, self._log)
@@ -273,9 +274,6 @@ class Worker:
 
     async def _wake_at(self, stop: asyncio.Event) -> None:
         await stop.wait()
-        self._claimer.wake()
-
-    def _on_room(self) -> None:
         self._claimer.wake()
 
     def _on_admitted(self, queues: Iterable[str]) -> None:
