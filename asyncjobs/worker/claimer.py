@@ -131,7 +131,8 @@ class Claimer:
     async def _ask(self, worker: int, queues: Sequence[str], room: int) -> list[ClaimedJob]:
         began = time.monotonic()
         rows = await self._storage.claim(worker, queues, room)
-        self._meters.claim_seconds.add(time.monotonic() - began)
+        self._took = time.monotonic() - began
+        self._meters.claim_seconds.add(self._took)
         self._meters.claims.add(len(rows))
         return rows
 
@@ -141,7 +142,7 @@ class Claimer:
         self._counted = executor.started
         if executor.is_resting or len(self._finisher) > MAX_UNRECORDED:
             return 0
-        ahead, buffered = self._pace.ahead(), executor.buffered
+        ahead, buffered = self._pace.ahead(self._took), executor.buffered
         if time.monotonic() - executor.last_start > PAUSE:
             ahead = 0
         if buffered and buffered >= ahead / 2:

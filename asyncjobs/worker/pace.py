@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 
-AHEAD = 0.05
-"""Seconds of work to hold in the buffer: long enough to hide a round trip to the database,
+AHEAD, MOST_SECONDS = 0.05, 0.2
+"""Seconds of work to hold in the buffer: at least and at most. Long enough to hide a claim,
 short enough that what is claimed ahead starts soon."""
+CLAIMS = 3
+"""Claims in whose time what is held may start: they are made when half of it is left."""
 MOST_AHEAD = 1_000
 WINDOW = 0.1
 """Seconds over which starts are counted."""
@@ -24,8 +26,11 @@ class Pace:
         """Note that jobs started."""
         self._count += jobs
 
-    def ahead(self) -> int:
-        """Return how many jobs will start within the next `AHEAD` seconds at this pace."""
+    def ahead(self, claim: float) -> int:
+        """Return how many jobs to hold that will start soon at this pace.
+
+        *claim* is the seconds that one takes.
+        """
         elapsed = time.monotonic() - self._since
         if elapsed >= WINDOW:
             # A second's idleness forgets the past; a burst counts from its first window.
@@ -34,4 +39,5 @@ class Pace:
             self._count, self._since = 0, time.monotonic()
         elif self._count:
             self._rate = max(self._rate, self._count / WINDOW)
-        return min(int(self._rate * AHEAD), MOST_AHEAD)
+        seconds = min(max(CLAIMS * claim, AHEAD), MOST_SECONDS)
+        return min(int(self._rate * seconds), MOST_AHEAD)

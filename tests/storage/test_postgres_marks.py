@@ -61,6 +61,53 @@ async def test_claims_go_on_where_the_last_one_ended(
     assert [job.id for job in await adapter.claim(worker, QUEUES, 10)] == [later[0].id]
 
 
+def given_back(jobs: list[ClaimedJob]) -> list[Outcome]:
+    return [Outcome(job.id, job.attempt, "available", refund=True) for job in jobs]
+
+
+async def test_the_first_claim_may_be_slow_already(
+    adapter: PostgresAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Slow is what takes longer than a round trip, and that is known before.
+    for name, value in {"SLOW": 0.0, "SLOW_ROW": 0.0, "SLOW_RUN": 1, "SHARE": 1_000_000}.items():
+        monkeypatch.setattr(claims, name, value)
+    worker = await register(adapter)
+    stored = await adapter.enqueue([row() for _ in range(20)])
+    first = await adapter.claim(worker, QUEUES, 10)
+    await adapter.finish(worker, given_back(first))
+    second = await adapter.claim(worker, QUEUES, 10)
+    assert [job.id for job in second] == [job.id for job in stored[10:]]
+
+
+@pytest.mark.parametrize(
+    ("limit", "priorities", "is_behind"),
+    [
+        (claims.MANY, 1, True),
+        (claims.MANY - 1, 1, False),  # few are wanted: then the head has the first word
+        (claims.MANY, claims.FEW_MARKS + 2, False),
+    ],
+)
+async def test_a_claim_that_found_very_many_is_followed_by_one_behind_its_mark(
+    adapter: PostgresAdapter,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: int,
+    priorities: int,
+    is_behind: bool,
+) -> None:
+    monkeypatch.setattr(claims, "SLOW", 60.0)
+    monkeypatch.setattr(claims, "SHARE", 1_000_000)
+    monkeypatch.setattr(claims, "MAX_WAIT", 600.0)
+    worker = await register(adapter)
+    await adapter.enqueue([row(priority=number) for number in range(1, priorities)])
+    await adapter.claim(worker, QUEUES, claims.MANY - 1)  # all of these
+    await adapter.enqueue([row() for _ in range(2 * limit)])
+    first = await adapter.claim(worker, QUEUES, limit)
+    await adapter.finish(worker, given_back(first))
+    second = await adapter.claim(worker, QUEUES, limit)
+    assert len(second) == limit
+    assert ({job.id for job in first}.isdisjoint(job.id for job in second)) is is_behind
+
+
 async def test_a_queue_of_the_same_priority_does_not_starve(
     adapter: PostgresAdapter, no_sweeps: None
 ) -> None:

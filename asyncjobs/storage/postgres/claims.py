@@ -1,13 +1,16 @@
-"""Claiming, also while somebody's open transaction keeps the dead alive.
+"""Claiming, also while the dead are kept at the head of the index.
 
-An entry of the index goes when its row's old version goes, and that stays as long as any
-transaction may still want to see it. A backup of an hour keeps the entries of all jobs of
-that hour at the head of the index, and a claim from the head walks over each of them.
+An entry of the index goes when its row's old version goes. Until the next vacuum the pages of
+all entries that were claimed stay there, and a claim from the head walks over them: at fifty
+thousand jobs a second that doubles its time within half a minute. And an old version stays as
+long as any transaction may still want to see it: a backup of an hour keeps the entries of all
+jobs of that hour, and a claim from the head walks over each.
 
 So a claim remembers, per queue and priority, the position where it ended: its mark. While
-claims from the head are quick nothing else is done, because they see everything. When they
-become slow, claims look behind the marks only, and a claim from the head, a sweep, is made
-now and then: so seldom that sweeps take at most a tenth of the time. What sits before a mark
+there is little to do and claims from the head are quick nothing else is done, because they
+see everything. After one that found all of the many jobs that it asked for, and while they
+are slow, claims look behind the marks only, and a claim from the head, a sweep, is made now
+and then: so seldom that sweeps take at most a tenth of the time. What sits before a mark
 waits for the next sweep: a job whose transaction committed late, one that was given back,
 and one of a priority that was not met yet and that no notification told of.
 """
@@ -35,8 +38,14 @@ SLOW = 0.005
 SLOW_ROW = 0.000_015
 """Seconds that a claim from the head may take beyond a round trip, for itself and for each
 row it returns."""
+ROUND_TRIPS = 3
+"""Tries to find out what a round trip takes; the quickest counts."""
 SLOW_RUN = 5
 """Claims that must be slow in a row: one alone may have waited for a processor."""
+MANY = 100
+"""Jobs that a claim asked for and found: there is more, and it is worth to leave out the head."""
+FEW_MARKS = 8
+"""With more, a claim behind marks may read more than one from a head that is not slow."""
 SHARE = 10
 """A sweep is made when this many times its duration has passed since the last."""
 MAX_WAIT = 2.0
@@ -70,6 +79,10 @@ class Marks:
         """Look at *priority* in *queues* too, from its head if it was not met before."""
         for queue in queues:
             self._positions.setdefault((queue, priority), -1)
+
+    def count(self, queues: Sequence[str]) -> int:
+        """Return how many marks there are in *queues*."""
+        return sum(queue in queues for queue, _ in self._positions)
 
     def columns(self, queues: Sequence[str]) -> tuple[list[str], list[int], list[int]]:
         """Return queues, priorities and positions of the marks in *queues*."""
@@ -116,11 +129,13 @@ class Claims:
         statement = self._sql.claim_queue if single else self._sql.claim_jobs
         wanted = queues[0] if single else list(queues)
         async with self._lane.connection() as connection:
+            if self._round_trip == math.inf:
+                self._round_trip = await self._measured(connection)
             before = time.monotonic()
             rows = await self._fetch(connection, statement, worker, wanted, limit)
             took = time.monotonic() - before
         jobs = [ClaimedJob(*row) for row in rows] if single else self._reached(queues, rows, limit)
-        self._judge(queues, took, len(jobs))
+        self._judge(queues, took, len(jobs), limit)
         return jobs
 
     def _reached(
@@ -132,15 +147,16 @@ class Claims:
             self._remind(queues, SECOND_LOOK)
         return jobs
 
-    def _judge(self, queues: tuple[str, ...], took: float, rows: int) -> None:
-        self._round_trip = min(self._round_trip, took)
-        if took - self._round_trip <= SLOW + SLOW_ROW * rows:
-            self._slow_run = 0
+    def _judge(self, queues: tuple[str, ...], took: float, rows: int, limit: int) -> None:
+        is_slow = took - self._round_trip > SLOW + SLOW_ROW * rows
+        self._slow_run = self._slow_run + 1 if is_slow else 0
+        if self._slow_run < SLOW_RUN and not self._is_bulk(queues, rows, limit):
             self._sweeps.pop(queues, None)
-            return
-        self._slow_run += 1
-        if self._slow_run >= SLOW_RUN:
+        else:
             self._sweeps[queues] = time.monotonic() + min(SHARE * took, MAX_WAIT)
+
+    def _is_bulk(self, queues: tuple[str, ...], rows: int, limit: int) -> bool:
+        return MANY <= limit <= rows and self.marks.count(queues) <= FEW_MARKS
 
     async def _claim_behind_marks(
         self, worker: int, queues: tuple[str, ...], limit: int
@@ -151,6 +167,15 @@ class Claims:
         if len(rows) < limit:  # there may be more before the marks
             self._remind(queues, self._sweeps.get(queues, 0.0) - time.monotonic())
         return [ClaimedJob(*row) for row in rows]
+
+    async def _measured(self, connection: asyncpg.Connection) -> float:
+        # Not by claims: one's first may be slow already, and what it takes no measure.
+        quickest = math.inf
+        for _ in range(ROUND_TRIPS):
+            before = time.monotonic()
+            await connection.fetch(self._sql.measure_round_trip, timeout=HOT_TIMEOUT)
+            quickest = min(quickest, time.monotonic() - before)
+        return quickest
 
     async def _fetch(
         self, connection: asyncpg.Connection, statement: str, *args: Any

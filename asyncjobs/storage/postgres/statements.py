@@ -125,6 +125,7 @@ class Statements:
     lock_schedule: str
     lock_schedules: str
     look_at_jobs: str
+    measure_round_trip: str
     note_runs: str
     note_stopping: str
     offer_jobs: str
