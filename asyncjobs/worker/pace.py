@@ -7,6 +7,8 @@ import time
 AHEAD, MOST_SECONDS = 0.05, 0.2
 """Seconds of work to hold in the buffer: at least and at most. Long enough to hide a claim,
 short enough that what is claimed ahead starts soon."""
+FEW = 5
+"""Jobs held at least before it is more because of slow claims: few that take long can wait."""
 CLAIMS = 3
 """Claims in whose time what is held may start: they are made when half of it is left."""
 MOST_AHEAD = 1_000
@@ -39,5 +41,7 @@ class Pace:
             self._count, self._since = 0, time.monotonic()
         elif self._count:
             self._rate = max(self._rate, self._count / WINDOW)
-        seconds = min(max(CLAIMS * claim, AHEAD), MOST_SECONDS)
-        return min(int(self._rate * seconds), MOST_AHEAD)
+        held = self._rate * AHEAD
+        if held >= FEW:
+            held = self._rate * min(max(CLAIMS * claim, AHEAD), MOST_SECONDS)
+        return min(int(held), MOST_AHEAD)

@@ -35,7 +35,10 @@ changed as (
         interrupt = jobs.interrupt or $2
         , waits_in = null, lane_kept = null -- since: 6
     from wanted
-    where jobs.id = wanted.id and jobs.state not in ('succeeded', 'failed', 'cancelled')
+    where
+        jobs.id = wanted.id
+        and jobs.id = any(array(select wanted.id from wanted))
+        and jobs.state not in ('succeeded', 'failed', 'cancelled')
     returning
         jobs.id,
         jobs.state,

@@ -26,6 +26,7 @@ heads as materialized (
     cross join lateral (
         select jobs.position
         from :"schema".jobs
+        cross join json_array_elements('[0]') as many
         where
             jobs.state = 'available'
             and jobs.queue = mark.queue
@@ -60,6 +61,7 @@ where jobs.id = any(array(
     cross join lateral (
         select jobs.id
         from :"schema".jobs
+        cross join json_array_elements('[0]') as many
         where
             jobs.state = 'available'
             and jobs.queue = shares.queue
@@ -67,7 +69,7 @@ where jobs.id = any(array(
             and jobs.position > shares.mark
         order by jobs.priority, jobs.position
         limit shares.jobs
-        for update skip locked
+        for update of jobs skip locked
     ) as picked
 ))
 returning

@@ -41,6 +41,7 @@ heads as materialized (
             jobs.priority,
             jobs.position
         from :"schema".jobs
+        cross join json_array_elements('[0]') as many
         where jobs.state = 'available' and jobs.queue = wanted.queue
         order by jobs.priority, jobs.position
         limit $3
@@ -70,10 +71,11 @@ claimed as (
         cross join lateral (
             select jobs.id
             from :"schema".jobs
+            cross join json_array_elements('[0]') as many
             where jobs.state = 'available' and jobs.queue = shares.queue
             order by jobs.priority, jobs.position
             limit shares.jobs
-            for update skip locked
+            for update of jobs skip locked
         ) as picked
     ))
     returning

@@ -24,10 +24,11 @@ where jobs.id = any(array(
     cross join lateral (
         select jobs.id
         from :"schema".jobs
+        cross join json_array_elements('[0]') as many
         where jobs.state = 'available' and jobs.queue = $2 and claimant.id is not null
         order by jobs.priority, jobs.position
         limit $3
-        for update skip locked
+        for update of jobs skip locked
     ) as picked
 ))
 returning

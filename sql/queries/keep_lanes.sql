@@ -6,4 +6,4 @@
 -- $1 ids bigint[]
 update :"schema".jobs
 set lane_kept = true
-where jobs.id = any($1::bigint[]) and jobs.state = 'scheduled';
+where jobs.id = any($1::bigint[]) and coalesce(jobs.state = 'scheduled', false);

@@ -14,10 +14,10 @@ with wanted as materialized (
     from :"schema".jobs
     where
         jobs.id = any($1::bigint[])
-        and jobs.state in ('scheduled', 'waiting', 'available')
+        and coalesce(jobs.state in ('scheduled', 'waiting', 'available'), false)
         and (
             cast($2 as :"schema".job_state[]) is null
-            or jobs.state = any(cast($2 as :"schema".job_state[]))
+            or coalesce(jobs.state = any(cast($2 as :"schema".job_state[])), false)
         )
     order by jobs.id
     for update
@@ -56,7 +56,7 @@ changed as (
             else placed.position
         end
     from placed
-    where jobs.id = placed.id
+    where jobs.id = placed.id and jobs.id = any(array(select placed.id from placed))
     returning jobs.id, jobs.queue, jobs.priority, jobs.state, jobs.run_at
 ),
 

@@ -100,7 +100,7 @@ changed as (
             else jobs.extra
         end
     from placed
-    where jobs.id = placed.id
+    where jobs.id = placed.id and jobs.id = any(array(select placed.id from placed))
     returning jobs.queue, jobs.priority, jobs.waits_in
 ),
 

@@ -29,7 +29,7 @@ marked as (
     update :"schema".jobs
     set extra = coalesce(jobs.extra, '{}') || '{"watched": true}'
     from wanted
-    where jobs.id = wanted.id
+    where jobs.id = wanted.id and jobs.id = any(array(select wanted.id from wanted))
     returning jobs.id, jobs.queue, jobs.priority, jobs.state, jobs.run_at
 ),
 

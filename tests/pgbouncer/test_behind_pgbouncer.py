@@ -63,6 +63,16 @@ async def test_workers_and_callers_lose_nothing_and_meet_no_error(pooled: str) -
     assert not {event for event in events if event.endswith((".failed", ".delayed"))}
 
 
+async def test_sessions_that_are_others_too_are_left_as_they_are(pooled: str, pooler: Any) -> None:
+    adapter = PostgresAdapter(pooled)
+    await adapter.open()
+    connection = await asyncpg.connect(pooled, statement_cache_size=0)
+    for _ in range(20):  # it meets each of the server's connections
+        assert await connection.fetchval("show enable_seqscan") == "on"
+    await connection.close()
+    await adapter.close()
+
+
 async def test_it_is_said_once_that_workers_poll(
     pooled: str, said: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,12 @@ def test_what_is_held_lasts_for_some_claims(claim: float, seconds: float) -> Non
     assert found.ahead(claim) == pytest.approx(rate * seconds, abs=1)
 
 
+def test_few_jobs_are_not_held_for_longer() -> None:
+    found = Pace()
+    found.started(1)
+    assert found.ahead(0.2) == 0
+
+
 def test_no_more_than_a_bound_is_held() -> None:
     found = Pace()
     found.started(1_000_000)

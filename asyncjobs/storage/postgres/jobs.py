@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from asyncjobs.errors import NotMigratedError, TransactionError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from asyncjobs.types import Outcome
 
 ARGS = NewJob._fields.index("args")
+BY_ID = attrgetter("id", "attempt")
 ROW_TIME = 0.001
 """Seconds more for each row of an insert until a server that is silent counts as gone."""
 SEPARATOR = "\x1e"
@@ -158,6 +160,7 @@ class JobsTable:
             await within.fetch(self._sql.note_runs, *columns)
 
     async def _delete(self, lane: Fetching, worker: int, outcomes: list[Outcome]) -> list[int]:
+        outcomes.sort(key=BY_ID)
         rows = await lane.fetch(
             self._sql.finish_by_delete,
             worker,

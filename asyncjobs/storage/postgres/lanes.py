@@ -14,7 +14,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs.errors import NotOpenError, StorageError, StorageUnavailableError
+from asyncjobs.storage.postgres.capabilities import LACKING
 from asyncjobs.storage.postgres.failures import UNAVAILABLE, translate
+from asyncjobs.storage.postgres.statements import Statements
 from asyncjobs.storage.postgres.transactions import HOT_TIMEOUT, transaction
 
 if TYPE_CHECKING:
@@ -47,11 +49,13 @@ class Lane:
         purpose: str,
         *,
         timeout: float = HOT_TIMEOUT,
+        is_hot: bool = False,
         on_silence: Callable[[], None],
         on_return: Callable[[], None] | None = None,
     ) -> None:
         self._source, self.purpose, self._schema = source, purpose, schema
         self._timeout, self._on_silence, self._on_return = timeout, on_silence, on_return
+        self._is_hot = is_hot
         self._connection: asyncpg.Connection | None = None
         self._lock = asyncio.Lock()
         self._closed = False
@@ -188,12 +192,26 @@ class Lane:
         await asyncio.sleep(self._not_before - time.monotonic())
         try:
             connection = await self._source.take(self.purpose)
+            if self._is_hot:
+                await self._plan_by_index(connection)
         except Exception:
             self._not_before = time.monotonic() + self._pause * random.uniform(0.5, 1.0)  # noqa: S311
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
             raise
         self._pause = FIRST_PAUSE
         return connection
+
+    async def _plan_by_index(self, connection: asyncpg.Connection) -> None:
+        # In the simple protocol, which knows no parameters: nothing is prepared, in one round trip.
+        pid = str(int(connection.get_server_pid()))
+        statement = Statements.load(self._schema).plan_by_index.replace("$1", pid)
+        try:
+            await connection.execute(statement, timeout=self._timeout)
+        except BaseException as error:
+            if isinstance(error, LACKING):  # a server that has no such settings
+                return
+            self._source.throw_away(connection)
+            raise
 
     def _drop(self) -> None:
         if self._connection is not None:
@@ -216,13 +234,14 @@ class Lanes:
     ) -> None:
         self.source = source
         make = partial(Lane, source, schema, on_silence=self.suspect)
-        self.enqueue = make("enqueue")
+        hot = partial(make, is_hot=True)
+        self.enqueue = hot("enqueue")
         """Gathered calls of `later`."""
-        self.unique = make("unique")
+        self.unique = hot("unique")
         """The same for unique jobs, which may wait for a transaction of somebody else."""
-        self.claim = make("claim", on_return=on_return)
-        self.finish = make("finish")
-        self.fleet = make("fleet")
+        self.claim = hot("claim", on_return=on_return)
+        self.finish = hot("finish")
+        self.fleet = hot("fleet")
         """Heartbeats, rescue and promotion: short, and never behind the jobs themselves."""
         self.admin = make("admin", timeout=STATEMENT_TIMEOUT)
         """What people ask for; it may take long."""

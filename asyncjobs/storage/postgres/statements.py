@@ -134,6 +134,7 @@ class Statements:
     park_key: str
     pause_lane: str
     paused_lanes: str
+    plan_by_index: str
     plan_schedule: str
     probe_server: str
     promote_jobs: str
