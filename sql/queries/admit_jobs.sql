@@ -199,7 +199,7 @@ picked as materialized (
         end as next_lane
     from (select unnest(fit.ids) as id, fit.lane from fit) as first
     inner join :"schema".jobs on jobs.id = first.id and jobs.waits_in = first.lane
-    where jobs.state = 'waiting' and jobs.id = any(array(select unnest(fit.ids) from fit))
+    where jobs.state = 'waiting'
     for update of jobs skip locked
 ),
 
@@ -222,7 +222,7 @@ moved as (
         waits_in = placed.next_lane,
         position = placed.position
     from placed
-    where jobs.id = placed.id and jobs.id = any(array(select placed.id from placed))
+    where jobs.id = placed.id
     returning jobs.queue, jobs.priority, jobs.waits_in
 ),
 

@@ -200,7 +200,6 @@ waiting as materialized (
     inner join :"schema".jobs on held.id = jobs.id
     where
         done.jobs >= 0
-        and jobs.id = any(array(select held.id from held))
         and held.on_conflict in ('replace', 'reschedule')
         and jobs.unique_key = held.key
         and jobs.state in ('scheduled', 'waiting', 'available')
@@ -228,7 +227,6 @@ aims as materialized (
     from waiting
     inner join asked on waiting.new_id = asked.id
     inner join :"schema".jobs on waiting.id = jobs.id
-    where jobs.id = any(array(select waiting.id from waiting))
 ),
 
 -- One that stays available keeps its place. One that was tried before and is replaced begins
@@ -279,10 +277,7 @@ changed as (
         end
     from aims
     inner join asked on aims.new_id = asked.id
-    where
-        jobs.id = aims.id
-        and jobs.id = any(array(select aims.id from aims))
-        and jobs.state in ('scheduled', 'waiting', 'available')
+    where jobs.id = aims.id and jobs.state in ('scheduled', 'waiting', 'available')
     returning asked.id as new_id, jobs.id, jobs.state, jobs.run_at, jobs.queue, jobs.priority
 ),
 

@@ -66,7 +66,6 @@ changed as (
     from report
     where
         jobs.id = report.id
-        and jobs.id = any($2::bigint[])
         and jobs.attempt = report.attempt
         and coalesce(jobs.locked_by = $1::bigint, false)
     returning

@@ -58,7 +58,7 @@ freed as (
             )
         end
     from lost
-    where jobs.id = lost.id and jobs.id = any(array(select lost.id from lost))
+    where jobs.id = lost.id
     returning
         jobs.id,
         jobs.name,

@@ -35,7 +35,7 @@ offered as (
             'available'
         ) as :"schema".job_state)
     from known
-    where jobs.id = known.id and jobs.id = any(array(select known.id from known))
+    where jobs.id = known.id
     returning jobs.queue, jobs.priority, jobs.state
 )
 

@@ -19,7 +19,6 @@ set
 from unnest($2::bigint[], $3::smallint[], $4::text[]) as report (id, attempt, lane)
 where
     jobs.id = report.id
-    and jobs.id = any($2::bigint[])
     and jobs.attempt = report.attempt
     and coalesce(jobs.locked_by = $1::bigint, false)
 returning jobs.id;

@@ -40,7 +40,7 @@ promoted as (
             'available'
         ) as :"schema".job_state)
     from due
-    where jobs.id = due.id and jobs.id = any(array(select due.id from due))
+    where jobs.id = due.id
     returning
         jobs.queue
         , jobs.waits_in -- since: 6

@@ -32,7 +32,7 @@ expired as materialized (
 removed as (
     delete from :"schema".jobs
     using expired
-    where jobs.id = expired.id and jobs.id = any(array(select expired.id from expired))
+    where jobs.id = expired.id
     returning jobs.id
 )
 
