@@ -97,7 +97,7 @@ def test_a_server_starts_answers_and_stops(reachable_path: Path) -> None:
         assert server.owned
     assert refuses(server.port)
     assert not (server.data / "postmaster.pid").exists()
-    assert "database system is shut down" in server.log_path.read_text()
+    wait_until(lambda: "database system is shut down" in server.log_path.read_text())
     server.stop()  # once more does nothing
 
 
