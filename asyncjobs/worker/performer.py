@@ -69,10 +69,7 @@ class Performer:
             return await self._perform_inside(attempt, arguments, attempt.around)
         if job.runs_in_thread or job.dependencies is not None:
             return await self._call(attempt, arguments)
-        if extra is None:
-            self._deadlines.begin(attempt)
-        else:
-            self._begin(attempt)
+        self._begin(attempt)
         return await job.function(**arguments)
 
     async def close(self) -> None:
