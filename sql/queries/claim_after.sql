@@ -1,7 +1,8 @@
 -- claim_after: claim_jobs, but only behind marks: where earlier claims ended.
 --
 -- Run by a worker whose claims from the head have become slow, because a transaction that
--- stays open (a backup, an analyst) keeps the entries of a million finished jobs in the index.
+-- stays open (a backup, an analyst) keeps the entries of a million finished jobs in the index, or
+-- that claim so many jobs that those of the last seconds matter.
 --
 -- $1 worker bigint   $2 queues text[]   $3 priorities smallint[]   $4 positions bigint[]
 -- (same length: in this queue, at this priority, look behind this position)   $5 limit integer

@@ -16,6 +16,10 @@
 -- others have locked. So no more rows are locked than are claimed, and an index gives the
 -- order of each queue.
 --
+-- `many` is one row, which the planner takes for a hundred: so it expects many jobs in any case,
+-- and has the index give their order. By statistics of the empty table it would expect one, and
+-- read and sort all that wait for each claim.
+--
 -- A row that somebody edited into nonsense must not stop the others: its attempt stays in the
 -- column's range, and what is returned of run_at is a moment that every client knows.
 with setting as materialized (

@@ -1,4 +1,5 @@
 -- claim_queue: claim_jobs for a worker of a single queue, which needs no look at the others.
+-- What `many` is for is told there.
 --
 -- $1 worker bigint   $2 queue text   $3 limit integer
 with setting as materialized (
