@@ -34,10 +34,8 @@ changed as (
         cancel_requested = true,
         interrupt = jobs.interrupt or $2
         , waits_in = null, lane_kept = null -- since: 6
-    from wanted
     where
-        jobs.id = wanted.id
-        and jobs.id = any(array(select wanted.id from wanted))
+        jobs.id = any(array(select wanted.id from wanted))
         and jobs.state not in ('succeeded', 'failed', 'cancelled')
     returning
         jobs.id,

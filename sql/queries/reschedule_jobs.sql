@@ -9,6 +9,9 @@
 -- Returns the ids of those that wait, for their time or for a worker; what has passed means
 -- now. One that becomes available goes to the end of its queue, a limited one into the line of
 -- its lane; one that was there already keeps its place.
+-- (There is no join with `placed`, which could be made in a wrong way: by statistics of the empty
+-- table it would read the whole table. The arrays are made once, and are looked into.)
+-- (`coalesce` keeps the planner from the indexes of single states, for the same reason.)
 with wanted as materialized (
     select jobs.id
     from :"schema".jobs
@@ -26,37 +29,43 @@ with wanted as materialized (
 placed as materialized (
     select
         wanted.id,
-        nextval((select (quote_ident(:'schema') || '.jobs_id_seq')::regclass)) as position,
+        nextval((select (quote_ident(:'schema') || '.jobs_id_seq')::regclass)) as position
+    from wanted
+),
+
+moment as materialized (
+    select
         coalesce(
             $4::timestamptz,
             statement_timestamp() + $3::double precision * interval '1 second'
         ) as run_at
-    from wanted
 ),
 
 changed as (
     update :"schema".jobs
     set
         state = cast(case
-            when placed.run_at > statement_timestamp() then 'scheduled'
+            when moment.run_at > statement_timestamp() then 'scheduled'
             when jobs.state <> 'scheduled' then jobs.state::text
             when coalesce(jobs.lane, jobs.queue_lane) is not null then 'waiting'
             else 'available'
         end as :"schema".job_state),
         waits_in = case
-            when placed.run_at > statement_timestamp() then null
+            when moment.run_at > statement_timestamp() then null
             when jobs.state <> 'scheduled' then jobs.waits_in
             else coalesce(jobs.lane, jobs.queue_lane)
         end,
         lane_kept = null,
-        run_at = placed.run_at,
+        run_at = moment.run_at,
         position = case
-            when jobs.state <> 'scheduled' and placed.run_at <= statement_timestamp()
+            when jobs.state <> 'scheduled' and moment.run_at <= statement_timestamp()
                 then jobs.position
-            else placed.position
+            else (array(select placed.position from placed order by placed.id))[
+                width_bucket(jobs.id, array(select placed.id from placed order by placed.id))
+            ]
         end
-    from placed
-    where jobs.id = placed.id and jobs.id = any(array(select placed.id from placed))
+    from moment
+    where jobs.id = any(array(select placed.id from placed))
     returning jobs.id, jobs.queue, jobs.priority, jobs.state, jobs.run_at
 ),
 

@@ -11,6 +11,8 @@
 -- ended begins anew: `before` tells its worker how many attempts do not count. One that is
 -- available, or waits in the line of a lane, is touched only to get other arguments; limited
 -- ones go into the line of their lane. One that has expired does not any more.
+-- (There is no join with `placed`, which could be made in a wrong way: by statistics of the empty
+-- table it would read the whole table. The arrays are made once, and are looked into.)
 with wanted as materialized (
     select
         jobs.id,
@@ -86,7 +88,9 @@ changed as (
         end,
         position = case
             when jobs.state in ('available', 'waiting') then jobs.position
-            else placed.position
+            else (array(select placed.position from placed order by placed.id))[
+                width_bucket(jobs.id, array(select placed.id from placed order by placed.id))
+            ]
         end,
         finished_at = null,
         expires_at = case when jobs.expires_at > clock_timestamp() then jobs.expires_at end,
@@ -99,8 +103,7 @@ changed as (
                 then coalesce(jobs.extra, '{}') || jsonb_build_object('before', jobs.attempt)
             else jobs.extra
         end
-    from placed
-    where jobs.id = placed.id and jobs.id = any(array(select placed.id from placed))
+    where jobs.id = any(array(select placed.id from placed))
     returning jobs.queue, jobs.priority, jobs.waits_in
 ),
 

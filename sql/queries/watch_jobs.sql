@@ -28,8 +28,7 @@ wanted as materialized (
 marked as (
     update :"schema".jobs
     set extra = coalesce(jobs.extra, '{}') || '{"watched": true}'
-    from wanted
-    where jobs.id = wanted.id and jobs.id = any(array(select wanted.id from wanted))
+    where jobs.id = any(array(select wanted.id from wanted))
     returning jobs.id, jobs.queue, jobs.priority, jobs.state, jobs.run_at
 ),
 
