@@ -32,6 +32,7 @@ from asyncjobs.types import (
     JobRecord,
     JobState,
     LocalWorker,
+    Names,
     NewJob,
     Outcome,
     Promotion,
@@ -177,12 +178,14 @@ class MemoryAdapter:
         """Remove the workers *dead* and those whose lease has run out; free their jobs."""
         return self._fleet.rescue(dead, watched)
 
-    async def claim(self, worker: int, queues: Sequence[str], limit: int) -> list[ClaimedJob]:
+    async def claim(
+        self, worker: int, queues: Sequence[str], limit: int, names: Names | None = None
+    ) -> list[ClaimedJob]:
         """Give up to *limit* available jobs to *worker*."""
         if worker not in self._workers:
             return []
         now = self._clock()
-        rows = self._table.waiting.take(queues, limit)
+        rows = self._table.waiting.take(queues, limit, names)
         for row in rows:
             row.state = JobState.RUNNING
             row.worker = worker

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from asyncjobs.storage.memory_rows import Row
+    from asyncjobs.types import Names
 
 
 class Waiting:
@@ -35,16 +36,23 @@ class Waiting:
         heap = self._heaps.setdefault(row.job.queue, [])
         heapq.heappush(heap, (row.job.priority, row.position, next(self._added), row))
 
-    def take(self, queues: Sequence[str], limit: int) -> list[Row]:
+    def take(self, queues: Sequence[str], limit: int, names: Names | None = None) -> list[Row]:
         """Remove and return up to *limit* jobs of *queues*, the most urgent first."""
         heaps = {queue: self._heaps[queue] for queue in queues if queue in self._heaps}
         taken: dict[int, Row] = {}
+        passed: list[Row] = []
         while len(taken) < limit and (heads := [queue for queue in heaps if heaps[queue]]):
             queue = min(heads, key=lambda queue: heaps[queue][0][:2])
             *place, _, row = heapq.heappop(heaps[queue])
             here = [row.job.priority, row.position] == place and row.job.queue == queue
-            if row.state is JobState.AVAILABLE and here:
+            if row.state is not JobState.AVAILABLE or not here:
+                continue
+            if names is None or (row.job.name in names.listed) is names.inside:
                 taken[row.id] = row
+            else:
+                passed.append(row)
+        for row in passed:
+            self.add(row)
         return list(taken.values())
 
 

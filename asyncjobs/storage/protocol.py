@@ -25,6 +25,7 @@ from asyncjobs.types import (
     Heartbeat,
     JobRecord,
     LocalWorker,
+    Names,
     NewJob,
     Outcome,
     Promotion,
@@ -161,11 +162,14 @@ class Storage(Protocol):
         """Return the workers that registered from the machine *host_id*."""
         ...
 
-    async def claim(self, worker: int, queues: Sequence[str], limit: int) -> list[ClaimedJob]:
+    async def claim(
+        self, worker: int, queues: Sequence[str], limit: int, names: Names | None = None
+    ) -> list[ClaimedJob]:
         """Give up to *limit* available jobs to *worker*, the most urgent first.
 
         Order: priority, then the time they became available. A job is given to one worker
-        only. A worker whose lease was taken away gets none.
+        only. A worker whose lease was taken away gets none. With *names* only jobs of some
+        names, at the cost of passing over the others.
         """
         ...
 

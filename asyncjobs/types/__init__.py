@@ -5,6 +5,7 @@ from asyncjobs.types.attempts import (
     ClaimedJob,
     Completion,
     Kept,
+    Names,
     Outcome,
     RunOf,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "KnownLimit",
     "Limit",
     "LocalWorker",
+    "Names",
     "NewJob",
     "Outcome",
     "Pause",

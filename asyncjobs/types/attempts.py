@@ -42,6 +42,14 @@ class ClaimedJob(NamedTuple):
     """See `Extras`; `EXPIRED` for a job that expired before it was claimed."""
 
 
+class Names(NamedTuple):
+    """Names of jobs: those that are wanted, or those that are not."""
+
+    listed: tuple[str, ...]
+    inside: bool
+    """Whether the listed ones are wanted; else all others are."""
+
+
 class Kept(NamedTuple):
     """What stays of an attempt of a job that keeps a result, told of progress, or is watched."""
 

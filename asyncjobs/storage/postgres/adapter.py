@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         Heartbeat,
         JobRecord,
         LocalWorker,
+        Names,
         NewJob,
         Outcome,
         Promotion,
@@ -205,9 +206,11 @@ class PostgresAdapter(Parts, Configured):
         """Return the workers of one machine."""
         return await self._tables.fleet.local_workers(host_id)
 
-    async def claim(self, worker: int, queues: Sequence[str], limit: int) -> list[ClaimedJob]:
+    async def claim(
+        self, worker: int, queues: Sequence[str], limit: int, names: Names | None = None
+    ) -> list[ClaimedJob]:
         """Give jobs to a worker; see `Storage.claim`."""
-        return await self._tables.claims.claim(worker, queues, limit)
+        return await self._tables.claims.claim(worker, queues, limit, names)
 
     async def finish(self, worker: int, outcomes: Sequence[Outcome]) -> list[int]:
         """Record outcomes; see `Storage.finish`."""

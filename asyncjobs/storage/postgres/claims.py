@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from asyncjobs.storage.postgres.lanes import Lane
     from asyncjobs.storage.postgres.statements import Statements
+    from asyncjobs.types import Names
 
 SLOW = 0.005
 SLOW_ROW = 0.000_015
@@ -111,9 +112,13 @@ class Claims:
         self._slow_run = 0
         self._reminders: dict[tuple[str, ...], asyncio.TimerHandle] = {}
 
-    async def claim(self, worker: int, queues: Sequence[str], limit: int) -> list[ClaimedJob]:
+    async def claim(
+        self, worker: int, queues: Sequence[str], limit: int, names: Names | None = None
+    ) -> list[ClaimedJob]:
         """Claim from the head, or behind the marks while that is slow."""
         key = tuple(queues)
+        if names is not None:
+            return await self._claim_by_name(worker, key, limit, names)
         if time.monotonic() >= self._sweeps.get(key, 0.0):
             rows = await self._claim_from_head(worker, key, limit)
         else:
@@ -167,6 +172,17 @@ class Claims:
         if len(rows) < limit:  # there may be more before the marks
             self._remind(queues, self._sweeps.get(queues, 0.0) - time.monotonic())
         return [ClaimedJob(*row) for row in rows]
+
+    async def _claim_by_name(
+        self, worker: int, queues: tuple[str, ...], limit: int, names: Names
+    ) -> list[ClaimedJob]:
+        # No mark is set: jobs of other names stand before the last of these.
+        statement, wanted = self._sql.claim_by_name, (list(names.listed), names.inside)
+        async with self._lane.connection() as connection:
+            rows = await self._fetch(connection, statement, worker, list(queues), limit, *wanted)
+        jobs = self._reached(queues, rows, limit)
+        jobs.sort(key=BY_URGENCY)
+        return jobs
 
     async def _measured(self, connection: asyncpg.Connection) -> float:
         # Not by claims: one's first may be slow already, and what it takes no measure.

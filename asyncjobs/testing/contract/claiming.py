@@ -17,6 +17,7 @@ from asyncjobs.testing.contract.steps import (
     store,
     together,
 )
+from asyncjobs.types import Names
 
 if TYPE_CHECKING:
     from asyncjobs.storage.protocol import Storage
@@ -46,6 +47,27 @@ class Claiming:
         assert await claim_all(storage, first) == [job_id]
         assert await claim_all(storage, second) == []
         assert await claim_all(storage, first) == []
+
+    async def test_only_jobs_of_some_names_or_all_others_can_be_claimed(
+        self, storage: Storage
+    ) -> None:
+        worker = await storage.register(a_worker())
+        jobs = [a_job(name, queue=queue) for name in "abc" for queue in QUEUES for _ in range(3)]
+        stored = list(zip(await store(storage, *jobs), jobs, strict=True))
+        of = {name: [job_id for job_id, job in stored if job.name == name] for name in "abc"}
+        inside, outside = Names(("a", "c", "none"), inside=True), Names(("a", "c"), inside=False)
+        assert ids_of(await storage.claim(worker, QUEUES, 4, outside)) == of["b"][:4]
+        assert ids_of(await storage.claim(worker, QUEUES, 100, inside)) == of["a"] + of["c"]
+        assert await storage.claim(worker, QUEUES, 100, inside) == []
+        assert ids_of(await storage.claim(worker, QUEUES, 100)) == of["b"][4:]
+
+    async def test_jobs_that_names_passed_by_keep_their_place(self, storage: Storage) -> None:
+        worker = await storage.register(a_worker())
+        ids = await store(storage, *map(a_job, "abababab"))
+        wanted = Names(("b",), inside=True)
+        assert len(await storage.claim(worker, QUEUES, 2, wanted)) == 2
+        left = [job_id for job_id in ids if job_id not in (ids[1], ids[3])]
+        assert ids_of(await storage.claim(worker, QUEUES, 100)) == left
 
     async def test_workers_that_claim_at_once_get_different_jobs(self, storage: Storage) -> None:
         workers = [await storage.register(a_worker()) for _ in range(8)]
