@@ -20,7 +20,7 @@ import yaml
 from asyncjobs import JobManager, PostgresAdapter, WorkerGroup
 from asyncjobs.storage.postgres.migrate import all_migrations
 from asyncjobs.supervisor.supervisor import KILL_AFTER
-from asyncjobs.worker.executor import CANCEL_GRACE
+from asyncjobs.worker.shutdown import CANCEL_GRACE
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")

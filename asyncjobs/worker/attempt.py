@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from asyncjobs.job import Job
     from asyncjobs.storage.protocol import Storage
     from asyncjobs.types import ClaimedJob
+    from asyncjobs.worker.backlog import Kind
     from asyncjobs.worker.finisher import Finisher
     from asyncjobs.worker.keeper import Keeper
     from asyncjobs.worker.outcome import Limits
@@ -43,6 +44,7 @@ class Attempt:
         "interruption",
         "is_stuck",
         "job",
+        "kind",
         "limit",
         "log",
         "own",
@@ -68,10 +70,13 @@ class Attempt:
         finisher: Finisher,
         keeper: Keeper,
         around: Around | None,
+        kind: Kind | None,
     ) -> None:
         self.row, self.job, self.limit, self.log = row, job, limit, log
         self.around = around
         """What runs around it; None for most."""
+        self.kind = kind
+        """What limits it beside the slots of all; None for most."""
         self.task: asyncio.Task[None] | None = None
         """None before it has one, and again when it has ended."""
         self.refusal: AttemptError | None = None

@@ -1,11 +1,10 @@
-"""Decides when to claim, and how many.
+"""Decides when to claim: at once while there is room and there may be something; otherwise
+when a signal says that there is, and every `sleep_delay` in case a signal was lost.
 
-When: at once while there is room and there may be something; otherwise when a signal says
-that there is, and every `sleep_delay` in case a signal was lost.
-
-How many: the free slots, and ahead of them what will start within a few hundredths of a
-second at the present pace (see `pace`). Jobs claimed ahead that do not start soon, because
-long jobs came between, are given back for others to run.
+How many is the word of a `Supply`. Mostly one serves all jobs. When more jobs of a kind were
+claimed than its threads or processes can start soon, they go back, and that kind is set apart:
+it has a supply of its own, and is left out of the claims of the others, until it is exhausted.
+So what waits for a thread keeps no coroutine waiting, here or for another worker.
 """
 
 from __future__ import annotations
@@ -18,8 +17,9 @@ import anyio
 import anyio.lowlevel
 
 from asyncjobs.errors import StorageError
+from asyncjobs.types import Names
 from asyncjobs.worker.delays import growing_delays
-from asyncjobs.worker.pace import Pace
+from asyncjobs.worker.supply import Supply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,13 +31,8 @@ if TYPE_CHECKING:
     from asyncjobs.worker.pauses import Pauses
     from asyncjobs.worker.workload import Meters
 
-MAX_CLAIM = 1_000
 MAX_UNRECORDED = 5_000
 """Outcomes that may wait to be recorded before nothing more is claimed."""
-STALE = 0.5
-"""Seconds without a start after which the buffer is given back."""
-PAUSE = 0.2
-"""Seconds without a start after which nothing is claimed ahead."""
 
 
 class Claimer:
@@ -59,16 +54,16 @@ class Claimer:
         self._storage, self._queues, self._wanted = storage, list(queues), frozenset(queues)
         self._executor, self._finisher, self._log = executor, finisher, log
         self._pauses, self._meters, self._on_doubt = pauses, meters, on_doubt
-        self._pace, self._took = Pace(), 0.0
-        self._counted = 0
-        self._may_be_more, self._is_over = True, False
+        self._rest = Supply(executor)
+        self._supplies = [self._rest]
+        self._is_over = False
         self._wake = wake
         self.claiming = asyncio.Lock()
         """Held from a claim's first word until its jobs are known here."""
         self.worker = 0
         """The registration to claim for."""
         self.dry = asyncio.Event()
-        """Set while the last look found less than it asked for."""
+        """Set while the last looks found less than they asked for."""
 
     def wake(self) -> None:
         """Look whether there is something to do."""
@@ -76,7 +71,8 @@ class Claimer:
 
     def look(self) -> None:
         """Look into the queue as soon as there is room."""
-        self._may_be_more = True
+        for supply in self._supplies:
+            supply.may_be_more = True
         self._wake.set()
 
     def end(self) -> None:
@@ -93,66 +89,96 @@ class Claimer:
         """Claim until *stop* or `end`. A claim under way is always carried through."""
         delays = growing_delays()
         while not (stop.is_set() or self._is_over):
-            room = self._room() if self._may_be_more and self._pauses.known else 0
-            if room <= 0:
-                await self._wake.wait()
-                self._wake.clear()
-                self._return_stale()
-                continue
+            if self._executor.backlog.aside:
+                self._set_apart()
             try:
-                with anyio.CancelScope(shield=True):
-                    async with self.claiming:
-                        await self._claim(room)
-                delays = growing_delays()
+                if await self._claim_for_all():
+                    delays = growing_delays()
+                else:
+                    await self._wake.wait()
+                    self._wake.clear()
+                    self._return_stale()
             except StorageError as error:
                 self._log.warning("claim.failed", error=str(error))
                 self._on_doubt()
                 await asyncio.sleep(next(delays))
-                self._may_be_more = True
+                self.look()
             await anyio.lowlevel.checkpoint_if_cancelled()
 
-    async def _claim(self, room: int) -> None:
-        self._may_be_more = False  # before the statement: a signal meanwhile must count
+    async def _claim_for_all(self) -> bool:
+        has_claimed = False
+        for supply in tuple(self._supplies):
+            if room := self._room(supply):  # a claim for another may have left none
+                has_claimed = True
+                with anyio.CancelScope(shield=True):
+                    async with self.claiming:
+                        await self._claim(supply, room)
+        return has_claimed
+
+    def _room(self, supply: Supply) -> int:
+        if not (supply.may_be_more and self._pauses.known) or self._executor.is_resting:
+            return 0
+        if len(self._finisher) > MAX_UNRECORDED or time.monotonic() < supply.rests_until:
+            return 0
+        return max(supply.room, 0)
+
+    async def _claim(self, supply: Supply, room: int) -> None:
+        supply.may_be_more = False  # before the statement: a signal meanwhile must count
         worker = self.worker
         queues = self._pauses.open(self._queues)
-        rows = await self._ask(worker, queues, room) if queues else []
+        names = self._names(supply)
+        began = time.monotonic()
+        rows = await self._ask(worker, queues, room, names) if queues else []
         if worker != self.worker:
             return  # declared dead meanwhile: these are others' already
-        if len(rows) >= room:
-            self._may_be_more = True
-            self.dry.clear()
-        else:
+        took = time.monotonic() - began
+        pause = supply.note(room, len(rows), took, by_name=names is not None)
+        if pause:
+            asyncio.get_running_loop().call_later(pause, self._wake.set)
+        if supply.kind is not None and supply.is_dry:
+            self._supplies.remove(supply)
+        if all(one.is_dry for one in self._supplies):
             self.dry.set()
+        else:
+            self.dry.clear()
         allowed, paused = self._pauses.split(rows)
         self._executor.submit(allowed)
         if paused:
             await self._pauses.park(worker, paused)
 
-    async def _ask(self, worker: int, queues: Sequence[str], room: int) -> list[ClaimedJob]:
+    async def _ask(
+        self, worker: int, queues: Sequence[str], room: int, names: Names | None
+    ) -> list[ClaimedJob]:
         began = time.monotonic()
-        rows = await self._storage.claim(worker, queues, room)
-        self._took = time.monotonic() - began
-        self._meters.claim_seconds.add(self._took)
+        if names is None:
+            rows = await self._storage.claim(worker, queues, room)
+        else:
+            rows = await self._storage.claim(worker, queues, room, names)
+        self._meters.claim_seconds.add(time.monotonic() - began)
         self._meters.claims.add(len(rows))
         return rows
 
-    def _room(self) -> int:
-        executor = self._executor
-        self._pace.started(executor.started - self._counted)
-        self._counted = executor.started
-        if executor.is_resting or len(self._finisher) > MAX_UNRECORDED:
-            return 0
-        ahead, buffered = self._pace.ahead(self._took), executor.buffered
-        if time.monotonic() - executor.last_start > PAUSE:
-            ahead = 0
-        if buffered and buffered >= ahead / 2:
-            return 0
-        if not executor.free and buffered >= ahead:
-            return 0
-        return min(executor.free + ahead - buffered, MAX_CLAIM)
+    def _names(self, supply: Supply) -> Names | None:
+        apart = [one.kind for one in self._supplies if one.kind is not None]
+        if not apart:
+            return None
+        kinds = apart if supply.kind is None else [supply.kind]
+        names_of = self._executor.backlog.names_of
+        listed = tuple(name for kind in kinds for name in names_of(kind))
+        return Names(listed, inside=supply.kind is not None)
+
+    def _set_apart(self) -> None:
+        # What is more than its places wait for is others' to run. One that waits in vain too.
+        apart = {supply.kind: supply for supply in self._supplies}
+        for kind in self._executor.backlog.kinds:
+            supply = apart.get(kind) or Supply(self._executor, kind)
+            keep = 0 if supply.is_stale else max(kind.limit, supply.ahead)
+            if len(kind.aside) > keep:
+                self._executor.return_aside(kind, keep)
+                if kind not in apart:
+                    self._supplies.insert(0, supply)  # the rest could take all slots
 
     def _return_stale(self) -> None:
-        executor = self._executor
-        if executor.buffered and time.monotonic() - executor.last_start > STALE:
-            self._log.debug("claim.returned", jobs=executor.buffered)
-            executor.return_buffered()
+        if self._rest.is_stale:
+            self._log.debug("claim.returned", jobs=len(self._executor.backlog.rows))
+            self._executor.return_rows()

@@ -11,7 +11,6 @@ import asyncio
 import contextvars
 import math
 import time
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs import hooks
@@ -19,6 +18,7 @@ from asyncjobs.errors import AttemptsExhaustedError, ExpiredError
 from asyncjobs.types import EXPIRED
 from asyncjobs.worker import outcome, suspects
 from asyncjobs.worker.attempt import Attempt
+from asyncjobs.worker.backlog import Backlog
 from asyncjobs.worker.deadlines import Deadlines
 from asyncjobs.worker.job_log import JobLog
 from asyncjobs.worker.outcome import Interruption
@@ -34,12 +34,10 @@ if TYPE_CHECKING:
     from asyncjobs.job import Job
     from asyncjobs.registry import JobRegistry
     from asyncjobs.types import ClaimedJob, Json
+    from asyncjobs.worker.backlog import Kind
     from asyncjobs.worker.bookkeeper import Bookkeeper
     from asyncjobs.worker.finisher import Finisher
     from asyncjobs.worker.keeper import Keeper
-
-CANCEL_GRACE = 5.0
-"""Seconds that a cancelled job has to clean up at shutdown."""
 
 
 class Executor:
@@ -77,8 +75,8 @@ class Executor:
         self._performer = Performer(
             registry, group, self.reporter, log, deadlines=self._deadlines, keeper=keeper
         )
-        self._plans: dict[str, tuple[outcome.Limits, hooks.Around | None]] = {}
-        self._buffer: deque[ClaimedJob] = deque()
+        self._plans: dict[str, tuple[outcome.Limits, hooks.Around | None, Kind | None]] = {}
+        self.backlog = Backlog(registry, group)
         self._closing = False
         self.is_resting = False
         self._context = contextvars.copy_context()
@@ -87,9 +85,10 @@ class Executor:
         self._unknown = UnknownNames(log)
         self.lease_end = math.inf
         """When others may have taken our jobs, by `time.monotonic`: nothing starts after it."""
-        self.started = 0
-        """Jobs that were started so far."""
+        self.plain_starts = 0
+        """Jobs that were started so far, of kinds without a limit of their own."""
         self.last_start = 0.0
+        """When the last of them was, by `time.monotonic`."""
 
     @property
     def free(self) -> int:
@@ -97,24 +96,30 @@ class Executor:
         return max(self._group.concurrency - len(self.running), 0)
 
     @property
+    def started(self) -> int:
+        """How many jobs were started so far."""
+        return self.plain_starts + sum(kind.started for kind in self.backlog.kinds)
+
+    @property
     def buffered(self) -> int:
         """How many claimed jobs wait."""
-        return len(self._buffer)
+        return len(self.backlog)
 
     def holds(self) -> set[int]:
         """Return the ids of the jobs that run or wait."""
-        return {*self.running, *(row.id for row in self._buffer)}
+        return self.backlog.ids().union(self.running)
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing runs or waits."""
-        return not self.running and not self._buffer
+        return not self.running and not self.backlog
 
     def submit(self, rows: Iterable[ClaimedJob]) -> None:
         """Run *rows* in their order, as slots become free."""
         # A claim that a crash of the database undid may come a second time.
         running = self.running
-        self._buffer.extend(row for row in rows if row.id not in running or not self._runs(row))
+        new = (row for row in rows if row.id not in running or not self._runs(row))
+        self.backlog.rows.extend(new)
         if self._closing or self.is_resting:
             self.return_buffered()
         self._fill()
@@ -131,17 +136,26 @@ class Executor:
 
     def return_buffered(self) -> None:
         """Give the jobs that wait back to the queue, at no cost."""
-        while self._buffer:
-            self._finisher.add(outcome.returned(self._buffer.popleft()))
+        self._return(self.backlog.clear())
+
+    def return_rows(self) -> None:
+        """Give those back whose turn comes next, but not those that wait for their kind."""
+        self._return(self.backlog.take_rows())
+
+    def return_aside(self, kind: Kind, keep: int) -> None:
+        """Give those of *kind* back that wait for it, but for the first *keep*."""
+        self._return(self.backlog.take_last(kind, keep))
+
+    def _return(self, rows: Iterable[ClaimedJob]) -> None:
+        for row in rows:
+            self._finisher.add(outcome.returned(row))
 
     def cancel(self, ids: Iterable[int]) -> None:
         """Cancel jobs because a user asked for it; others than ours are ignored."""
         for job_id in ids:
             if attempt := self.running.get(job_id):
                 attempt.interrupt(Interruption.CANCELLED)
-        wanted = set(ids)
-        for row in [row for row in self._buffer if row.id in wanted]:
-            self._buffer.remove(row)
+        for row in self.backlog.take(set(ids)):
             self._finisher.add(outcome.cancelled(row))
 
     def watch(self) -> None:
@@ -151,55 +165,28 @@ class Executor:
 
     def abandon(self) -> None:
         """Cancel everything and record nothing: the lease is lost, the jobs are others'."""
-        self._buffer.clear()
+        self.backlog.clear()
         for attempt in list(self.running.values()):
             attempt.interrupt(Interruption.LEASE_LOST)
 
-    async def wind_down(self, timeout: float, force: asyncio.Event) -> bool:
-        """End all jobs and return whether all did.
-
-        What has not started goes back at once. What runs has *timeout* seconds, or until
-        *force*; then it is cancelled, and goes back at no cost.
-        """
+    def close(self) -> None:
+        """Start nothing more, and give back what waits, for good."""
         self._closing = True
         self.return_buffered()
-        await self._wait_for_running(timeout, force)
-        for attempt in list(self.running.values()):
-            if not attempt.reported:
-                self._log.info("job.returned", job=attempt.row.name, id=attempt.row.id)
-            attempt.interrupt(Interruption.SHUTDOWN)
-        await self._wait_for_running(CANCEL_GRACE)
-        for attempt in self.running.values():
-            self._log.error("job.unstoppable", job=attempt.row.name, id=attempt.row.id)
-            if self._group.kill_stuck:
-                self.reporter.report_last(attempt)
+
+    async def let_go(self) -> None:
+        """Let go of threads, processes and the log's timers, once all has ended that will."""
         await self._performer.close()
         self.reporter.lines.close()
-        return not self.running
-
-    async def _wait_for_running(self, timeout: float, force: asyncio.Event | None = None) -> None:
-        # One that is stuck has had its time.
-        tasks = {
-            attempt.task
-            for attempt in self.running.values()
-            if attempt.task is not None and (attempt.interruption is None or not attempt.is_stuck)
-        }
-        if not tasks:
-            return
-        ended = asyncio.ensure_future(asyncio.wait(tasks))
-        forced = asyncio.ensure_future((force or asyncio.Event()).wait())
-        await asyncio.wait({ended, forced}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-        for helper in (ended, forced):
-            helper.cancel()
 
     def _runs(self, row: ClaimedJob) -> bool:
         attempt = self.running[row.id]
         is_lost = attempt.interruption is Interruption.LEASE_LOST
         return attempt.row.attempt == row.attempt and not is_lost
 
-    def _plan(self, job: Job[..., Any]) -> tuple[outcome.Limits, hooks.Around | None]:
-        around = hooks.around(self._registry.hooks, job.hooks)
-        plan = self._plans[job.name] = outcome.limits(job, self._group), around
+    def _plan(self, job: Job[..., Any]) -> tuple[outcome.Limits, hooks.Around | None, Kind | None]:
+        around, kind = hooks.around(self._registry.hooks, job.hooks), self.backlog.kind_of(job)
+        plan = self._plans[job.name] = outcome.limits(job, self._group), around, kind
         return plan
 
     def renew(self, lease_end: float) -> None:
@@ -208,12 +195,18 @@ class Executor:
         self._fill()
 
     def _fill(self) -> None:
-        buffer, running, most = self._buffer, self.running, self._group.concurrency
-        while buffer and len(running) < most:
+        backlog, running, most = self.backlog, self.running, self._group.concurrency
+        rows = backlog.rows
+        while (rows or backlog.aside) and len(running) < most:
             now = time.monotonic()
             if now > self.lease_end:  # paused or cut off: first hear what is ours
                 return
-            self._start(buffer.popleft(), now)
+            row = backlog.next_aside() if backlog.aside else None
+            if row is None:
+                if not rows:
+                    return
+                row = rows.popleft()
+            self._start(row, now)
 
     def _start(self, row: ClaimedJob, now: float) -> None:
         job = self._registry.get(row.name)
@@ -223,20 +216,26 @@ class Executor:
         if row.losses >= suspects.LOSSES and self._suspects.must_wait(row):
             self._finisher.add(outcome.postponed(row, self._suspects.delay()))
             return
-        limit, around = self._plans.get(row.name) or self._plan(job)
+        limit, around, kind = self._plans.get(row.name) or self._plan(job)
+        if kind is not None and kind.free <= 0:
+            self.backlog.put_aside(kind, row)
+            return
         if row.extra is not None:
             limit = outcome.renewed(limit, row.extra)
         attempt = Attempt(
             row, job, limit, self._log,
-            finisher=self._finisher, keeper=self._keeper, around=around,
+            finisher=self._finisher, keeper=self._keeper, around=around, kind=kind,
         )  # fmt: skip
         if row.attempt > limit.max_attempts:
             attempt.refusal = AttemptsExhaustedError(limit.max_attempts)
         elif row.extra == EXPIRED:
             attempt.refusal = ExpiredError()
         self.running[row.id] = attempt
-        self.started += 1
-        self.last_start = now
+        if kind is None:
+            self.plain_starts += 1
+            self.last_start = now
+        else:
+            kind.begin(now)
         attempt.task = asyncio.Task(  # not by a task factory: an eager one would run it here
             # A copy for each: what one job sets must not reach the one it makes room for.
             self._run(attempt),
@@ -284,6 +283,8 @@ class Executor:
         # The task's context has the attempt: else both would wait for the garbage collection,
         # which costs a job more than anything else here.
         attempt.task = None
+        if attempt.kind is not None:
+            attempt.kind.running -= 1
         self._fill()
         self._on_room()
 

@@ -28,7 +28,7 @@ class Performer:
     """Performs the attempts of one worker.
 
     Coroutines run here; a plain ``def`` runs in a thread, or in a process. *deadlines* and
-    *keeper* hear of one when it really begins: threads and processes have limits of their own.
+    *keeper* hear of one when its function begins, after hooks and dependencies.
     """
 
     def __init__(
@@ -44,8 +44,7 @@ class Performer:
         self._reporter, self._log = reporter, log
         self._carrier, self._deadlines, self._keeper = registry.carrier, deadlines, keeper
         self._threads = Threads(group.concurrency)
-        self._thread_slots = asyncio.Semaphore(group.threads or group.concurrency)
-        self._processes = Processes(group.processes)
+        self._processes = Processes()
 
     @property
     def is_busy(self) -> bool:
@@ -99,13 +98,11 @@ class Performer:
     async def _call_by_kind(self, attempt: Attempt, arguments: dict[str, Any]) -> Any:
         job = attempt.job
         if job.options.process:
-            async with self._processes.slots:
-                self._begin(attempt)
-                return await self._processes.perform(job, attempt)
+            self._begin(attempt)
+            return await self._processes.perform(job, attempt)
         if job.runs_in_thread:
-            async with self._thread_slots:
-                self._begin(attempt)
-                return await self._perform_in_thread(attempt, arguments)
+            self._begin(attempt)
+            return await self._perform_in_thread(attempt, arguments)
         self._begin(attempt)
         return await job.function(**arguments)
 

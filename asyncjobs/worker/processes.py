@@ -42,11 +42,9 @@ serve(requests, parent, main)
 
 
 class Processes:
-    """The processes of one worker, at most *limit*; by default one a processor."""
+    """The processes of one worker: as many as perform at once."""
 
-    def __init__(self, limit: int | None) -> None:
-        self.slots = asyncio.Semaphore(limit or os.cpu_count() or 1)
-        """To be held by who performs."""
+    def __init__(self) -> None:
         self._idle: list[Child] = []
         self._dismissed: list[Child] = []
         self._closed = False

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 AT_SHUTDOWN = 4.0
 """Seconds that a block has at most once a shutdown cancels jobs. Together with what the job
-needs to clean up it fits into the executor's CANCEL_GRACE."""
+needs to clean up it fits into the shutdown's CANCEL_GRACE."""
 
 
 class Shield:

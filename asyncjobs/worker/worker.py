@@ -157,6 +157,7 @@ class Worker:
             self._lease,
             self._log,
             timeout=group.shutdown_timeout,
+            kill_stuck=group.kill_stuck,
             is_torn_down=self._is_torn_down,
         )
         self._rescuer = Rescuer(

@@ -11,14 +11,14 @@ import time
 from recording import recorded, write
 
 from asyncjobs import JobManager, PostgresAdapter, Queue, WorkerGroup, current_job
-from asyncjobs.worker import deadlines, executor, watch
+from asyncjobs.worker import deadlines, shutdown, watch
 
 if "CHAOS_ALONE" in os.environ:  # as on a machine of its own: nobody sees that a process is gone
     os.environ["ASYNCJOBS_HOST_ID"] = f"{os.environ['CHAOS_ALONE']} {os.getpid()}"
 
 if "CHAOS_GRACE" in os.environ:  # seconds: tests need not wait as long as people should
     deadlines.STUCK_GRACE = watch.STUCK_GRACE = float(os.environ["CHAOS_GRACE"])
-    executor.CANCEL_GRACE = deadlines.STUCK_GRACE
+    shutdown.CANCEL_GRACE = deadlines.STUCK_GRACE
 
 HOPELESS_ATTEMPTS = 3
 BACKOFF = 0.2

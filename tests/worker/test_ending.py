@@ -117,7 +117,7 @@ async def test_workers_cancelled_at_random_moments_strand_no_job(make_bench: Any
 
 
 async def test_a_thread_that_does_not_end_keeps_its_job(make_bench: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr("asyncjobs.worker.executor.CANCEL_GRACE", 0.05)
+    monkeypatch.setattr("asyncjobs.worker.shutdown.CANCEL_GRACE", 0.05)
     bench = await make_bench(shutdown_timeout=0)
     started, release = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
