@@ -118,7 +118,7 @@ class Claimer:
     def _room(self, supply: Supply) -> int:
         if not (supply.may_be_more and self._pauses.known) or self._executor.is_resting:
             return 0
-        if len(self._finisher) > MAX_UNRECORDED or time.monotonic() < supply.rests_until:
+        if len(self._finisher) > MAX_UNRECORDED:
             return 0
         return max(supply.room, 0)
 
@@ -131,10 +131,7 @@ class Claimer:
         rows = await self._ask(worker, queues, room, names) if queues else []
         if worker != self.worker:
             return  # declared dead meanwhile: these are others' already
-        took = time.monotonic() - began
-        pause = supply.note(room, len(rows), took, by_name=names is not None)
-        if pause:
-            asyncio.get_running_loop().call_later(pause, self._wake.set)
+        supply.note(room, len(rows), time.monotonic() - began)
         if supply.kind is not None and supply.is_dry:
             self._supplies.remove(supply)
         if all(one.is_dry for one in self._supplies):

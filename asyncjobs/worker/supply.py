@@ -20,9 +20,6 @@ STALE = 0.5
 """Seconds without a start after which what waits is given back."""
 PAUSE = 0.2
 """Seconds without a start after which nothing is claimed ahead."""
-SHARE = 10
-"""Times the duration of a claim by name that found few, until the next: it may have passed by
-very many."""
 
 
 class Supply:
@@ -35,8 +32,6 @@ class Supply:
         self.may_be_more = True
         self.is_dry = False
         """Whether the last look found less than it asked for."""
-        self.rests_until = 0.0
-        """When the next claim may be made, by `time.monotonic`."""
 
     @property
     def room(self) -> int:
@@ -64,15 +59,12 @@ class Supply:
         """Whether something waits, and nothing started for long."""
         return bool(self._waiting) and time.monotonic() - self._last_start > STALE
 
-    def note(self, asked: int, found: int, took: float, *, by_name: bool) -> float:
-        """Note what came of a claim, and return the seconds until there may be another."""
+    def note(self, asked: int, found: int, took: float) -> None:
+        """Note what came of a claim, and the seconds that it took."""
         self._took = took
         self.is_dry = found < asked
         if not self.is_dry:
             self.may_be_more = True
-        pause = SHARE * took if by_name and self.is_dry else 0.0
-        self.rests_until = time.monotonic() + pause
-        return pause
 
     @property
     def _waiting(self) -> int:

@@ -2,7 +2,7 @@
 --
 -- Run by a worker that has too many jobs of one kind to start them, in threads or processes:
 -- it then claims that kind apart, and the others beside it. Reads what stands before those that
--- it wants, so a worker that found few waits ten times as long as it took.
+-- it wants: where that is much, it is run now and then, and claim_after_by_name in between.
 --
 -- $1 worker bigint   $2 queues text[]   $3 limit integer   $4 names text[]
 -- $5 inside boolean: whether jobs of those names are wanted, or all but those

@@ -215,7 +215,8 @@ class Books:
         inside[line.job] = line.pid
         self.runs_in_lanes[lane] += 1
         self.most_in_lanes[lane] = max(self.most_in_lanes[lane], len(inside))
-        if len(inside) > self.limits.get(lane, len(inside)):
+        kind = lane.partition(":")[0]  # those of each process have one limit
+        if len(inside) > self.limits.get(lane, self.limits.get(kind, len(inside))):
             self.wrong.append(f"{len(inside)} run in {lane} at once: {sorted(inside)}")
 
     def _take_turn(self, lane: str, turn: int) -> None:

@@ -30,6 +30,7 @@ LIMITS = {
     **{f"key:{lane}": chaos_app.IN_LANE for lane in range(LANES)},
     **{f"key:turn:{lane}": 1 for lane in range(IN_TURN)},
     "queue:narrow": chaos_app.IN_QUEUE,
+    "threads": chaos_app.THREADS,
 }
 
 
@@ -50,11 +51,12 @@ class Callers:
             await self._store_mixture(max(1, int(rate * PAUSE)))
 
     async def store_crowds(self, rate: int) -> None:
-        """Store more for the lanes at once than they admit, each second."""
+        """Store more for lanes and threads at once than they admit, each second."""
         size = max(LANES * chaos_app.IN_LANE, rate // 50)
         while not self.ending.is_set():
             lanes = (random.randrange(LANES) for _ in range(size))
             await self.store([chaos_app.limited(lane, random.uniform(0, 0.02)) for lane in lanes])
+            await self.store([chaos_app.threaded(0.002) for _ in range(size)])
             await asyncio.sleep(1)
 
     async def store_turns(self) -> None:

@@ -25,6 +25,8 @@ BACKOFF = 0.2
 """Seconds from a failure to the next attempt."""
 IN_LANE, IN_QUEUE = 2, 12
 """How many limited jobs run at once: of each lane, and in all."""
+THREADS = 2
+"""How many plain functions a worker of `soak` runs at once."""
 QUEUES: list[str | Queue] = ["default", "urgent", "slow", Queue("narrow", concurrency=IN_QUEUE)]
 
 jobs = JobManager(
@@ -116,7 +118,7 @@ async def blocking(seconds: float) -> None:
 
 @jobs.job
 def threaded(seconds: float) -> None:
-    with recorded():
+    with recorded(lanes=f"threads:{os.getpid()}"):
         time.sleep(seconds)
 
 

@@ -45,7 +45,7 @@ LOOK_EVERY = 0.05
 LEASE = 6.0
 COMMON = {"lease": LEASE, "heartbeat_interval": 1, "delete_failed_jobs": True}
 GROUPS = [
-    {**COMMON, "queue": ["default", "urgent"], "concurrency": 50},
+    {**COMMON, "queue": ["default", "urgent"], "concurrency": 50, "threads": chaos_app.THREADS},
     {**COMMON, "queue": ["slow", "narrow"], "concurrency": 40},
 ]
 VICTIMS = [0, 0, 1]

@@ -11,9 +11,9 @@ import asyncpg
 import pytest
 
 from asyncjobs import PostgresAdapter
-from asyncjobs.storage.postgres import claims
+from asyncjobs.storage.postgres import claims, marks
 from asyncjobs.storage.postgres.statements import Statements
-from asyncjobs.types import ClaimedJob, NewJob, Outcome, Signal, WorkerInfo
+from asyncjobs.types import ClaimedJob, Names, NewJob, Outcome, Signal, WorkerInfo
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -59,6 +59,23 @@ async def test_claims_go_on_where_the_last_one_ended(
     assert [job.id for job in claimed] == [job.id for job in stored]
     later = await adapter.enqueue([row()])
     assert [job.id for job in await adapter.claim(worker, QUEUES, 10)] == [later[0].id]
+
+
+async def test_claims_by_name_go_on_behind_those_that_they_passed_by(
+    adapter: PostgresAdapter, no_sweeps: None
+) -> None:
+    worker = await register(adapter)
+    others = Names(("note",), inside=False)
+    notes = await adapter.enqueue([row() for _ in range(20)])
+    [greeting] = await adapter.enqueue([NewJob("greet", "default", 50, "{}")])
+    assert [job.id for job in await adapter.claim(worker, QUEUES, 10, others)] == [greeting.id]
+    # The head is not looked at again: what goes back there waits for a sweep.
+    await adapter.finish(worker, [Outcome(greeting.id, 1, "available", refund=True)])
+    [second] = await adapter.enqueue([NewJob("greet", "default", 50, "{}")])
+    assert [job.id for job in await adapter.claim(worker, QUEUES, 10, others)] == [second.id]
+    # Claims of all have marks of their own.
+    claimed = await adapter.claim(worker, QUEUES, 100)
+    assert {job.id for job in claimed} == {job.id for job in notes} | {greeting.id}
 
 
 def given_back(jobs: list[ClaimedJob]) -> list[Outcome]:
@@ -177,7 +194,7 @@ async def test_workers_are_reminded_of_the_sweep_that_is_due(
 async def test_more_priorities_than_marks_are_claimed_all_the_same(
     adapter: PostgresAdapter, always_slow: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(claims, "MAX_MARKS", 5)
+    monkeypatch.setattr(marks, "MAX_MARKS", 5)
     worker = await register(adapter)
     await adapter.enqueue([row(priority=number % 40) for number in range(200)])
     claimed: list[Any] = []

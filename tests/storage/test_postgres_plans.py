@@ -87,6 +87,7 @@ INDEXES = {
     "claim_jobs": {"jobs_available"},
     "claim_after": {"jobs_available"},
     "claim_by_name": {"jobs_available"},
+    "claim_after_by_name": {"jobs_available"},
     "promote_jobs": {"jobs_scheduled"},
     "offer_jobs": {"jobs_scheduled"},
     "admit_jobs": {"jobs_waiting", "jobs_in_lane", "jobs_in_queue_lane", "limits_pkey"},
@@ -186,6 +187,9 @@ async def arguments(connection: Any, name: str) -> list[Any]:
         "claim_jobs": [worker, ["default", "email"], 50],
         "claim_after": [worker, ["default"] * 2, [50, 51], [100_000, 90_000], 50],
         "claim_by_name": [worker, ["default", "email"], 50, ["greet", "none"], False],
+        "claim_after_by_name": [
+            worker, ["default"] * 2, [50, 51], [100_000, 90_000], 50, ["greet", "none"], False,
+        ],
         "promote_jobs": [50, "channel"],
         "offer_jobs": [["note", "greet"], "channel"],
         "admit_jobs": [["key:full", "key:free", "key:none"], 50, "channel"],

@@ -13,6 +13,8 @@ are slow, claims look behind the marks only, and a claim from the head, a sweep,
 and then: so seldom that sweeps take at most a tenth of the time. What sits before a mark
 waits for the next sweep: a job whose transaction committed late, one that was given back,
 and one of a priority that was not met yet and that no notification told of.
+
+Claims of some names have marks of their own: behind the jobs that they passed by.
 """
 
 from __future__ import annotations
@@ -20,9 +22,11 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+from asyncjobs.storage.postgres.marks import Marks
 from asyncjobs.storage.postgres.transactions import HOT_TIMEOUT, transaction
 from asyncjobs.types import ClaimedJob, Signal
 
@@ -53,47 +57,11 @@ MAX_WAIT = 2.0
 """Seconds after which it is made in any case: jobs that were rescued wait for it."""
 SECOND_LOOK = 0.02
 """Seconds until a claim that met another worker's at the heads is made again."""
-MAX_MARKS = 64
-"""Queues and priorities with a mark; the ones longest without a job go first."""
 BY_URGENCY = attrgetter("priority", "position")
 
 
-class Marks:
-    """Where claims ended, by queue and priority."""
-
-    def __init__(self) -> None:
-        self._positions: dict[tuple[str, int], int] = {}
-
-    def learn(self, rows: Sequence[ClaimedJob], *, exhausted: bool) -> None:
-        """Set the marks to the last of *rows*, which are in order.
-
-        *exhausted* says that there was nothing else: then no mark goes back.
-        """
-        latest = {(row.queue, row.priority): row.position for row in rows}
-        for key, position in latest.items():
-            before = self._positions.pop(key, -1)  # the last that had a job stands last
-            self._positions[key] = max(before, position) if exhausted else position
-        while len(self._positions) > MAX_MARKS:
-            del self._positions[next(iter(self._positions))]
-
-    def expect(self, queues: frozenset[str], priority: int) -> None:
-        """Look at *priority* in *queues* too, from its head if it was not met before."""
-        for queue in queues:
-            self._positions.setdefault((queue, priority), -1)
-
-    def count(self, queues: Sequence[str]) -> int:
-        """Return how many marks there are in *queues*."""
-        return sum(queue in queues for queue, _ in self._positions)
-
-    def columns(self, queues: Sequence[str]) -> tuple[list[str], list[int], list[int]]:
-        """Return queues, priorities and positions of the marks in *queues*."""
-        found = [(*key, position) for key, position in self._positions.items() if key[0] in queues]
-        names, priorities, positions = zip(*found, strict=True) if found else ((), (), ())
-        return list(names), list(priorities), list(positions)
-
-
-class Claims:
-    """The claims of one adapter, for all its workers in this process."""
+class Search:
+    """Where to look for jobs: for all, or for those of some *names* only."""
 
     def __init__(
         self,
@@ -101,10 +69,12 @@ class Claims:
         statements: Statements,
         on_signal: Callable[[Signal], None],
         *,
-        take_turns: bool = False,
+        take_turns: bool,
+        names: Names | None,
     ) -> None:
         self._lane, self._sql, self._on_signal = lane, statements, on_signal
         self._take_turns = take_turns
+        self._names = () if names is None else (list(names.listed), names.inside)
         self.marks = Marks()
         self._sweeps: dict[tuple[str, ...], float] = {}
         """When claims of these queues may look from the head again; absent while that is quick."""
@@ -112,13 +82,9 @@ class Claims:
         self._slow_run = 0
         self._reminders: dict[tuple[str, ...], asyncio.TimerHandle] = {}
 
-    async def claim(
-        self, worker: int, queues: Sequence[str], limit: int, names: Names | None = None
-    ) -> list[ClaimedJob]:
+    async def claim(self, worker: int, queues: Sequence[str], limit: int) -> list[ClaimedJob]:
         """Claim from the head, or behind the marks while that is slow."""
         key = tuple(queues)
-        if names is not None:
-            return await self._claim_by_name(worker, key, limit, names)
         if time.monotonic() >= self._sweeps.get(key, 0.0):
             rows = await self._claim_from_head(worker, key, limit)
         else:
@@ -130,14 +96,15 @@ class Claims:
     async def _claim_from_head(
         self, worker: int, queues: tuple[str, ...], limit: int
     ) -> list[ClaimedJob]:
-        single = len(queues) == 1
-        statement = self._sql.claim_queue if single else self._sql.claim_jobs
+        single = len(queues) == 1 and not self._names
+        several = self._sql.claim_by_name if self._names else self._sql.claim_jobs
+        statement = self._sql.claim_queue if single else several
         wanted = queues[0] if single else list(queues)
         async with self._lane.connection() as connection:
             if self._round_trip == math.inf:
                 self._round_trip = await self._measured(connection)
             before = time.monotonic()
-            rows = await self._fetch(connection, statement, worker, wanted, limit)
+            rows = await self._fetch(connection, statement, worker, wanted, limit, *self._names)
             took = time.monotonic() - before
         jobs = [ClaimedJob(*row) for row in rows] if single else self._reached(queues, rows, limit)
         self._judge(queues, took, len(jobs), limit)
@@ -155,7 +122,8 @@ class Claims:
     def _judge(self, queues: tuple[str, ...], took: float, rows: int, limit: int) -> None:
         is_slow = took - self._round_trip > SLOW + SLOW_ROW * rows
         self._slow_run = self._slow_run + 1 if is_slow else 0
-        if self._slow_run < SLOW_RUN and not self._is_bulk(queues, rows, limit):
+        run = 1 if self._names else SLOW_RUN  # that one passed by others, which stay
+        if self._slow_run < run and not self._is_bulk(queues, rows, limit):
             self._sweeps.pop(queues, None)
         else:
             self._sweeps[queues] = time.monotonic() + min(SHARE * took, MAX_WAIT)
@@ -166,23 +134,13 @@ class Claims:
     async def _claim_behind_marks(
         self, worker: int, queues: tuple[str, ...], limit: int
     ) -> list[ClaimedJob]:
-        columns = self.marks.columns(queues)
+        statement = self._sql.claim_after_by_name if self._names else self._sql.claim_after
+        values = (*self.marks.columns(queues), limit, *self._names)
         async with self._lane.connection() as connection:
-            rows = await self._fetch(connection, self._sql.claim_after, worker, *columns, limit)
+            rows = await self._fetch(connection, statement, worker, *values)
         if len(rows) < limit:  # there may be more before the marks
             self._remind(queues, self._sweeps.get(queues, 0.0) - time.monotonic())
         return [ClaimedJob(*row) for row in rows]
-
-    async def _claim_by_name(
-        self, worker: int, queues: tuple[str, ...], limit: int, names: Names
-    ) -> list[ClaimedJob]:
-        # No mark is set: jobs of other names stand before the last of these.
-        statement, wanted = self._sql.claim_by_name, (list(names.listed), names.inside)
-        async with self._lane.connection() as connection:
-            rows = await self._fetch(connection, statement, worker, list(queues), limit, *wanted)
-        jobs = self._reached(queues, rows, limit)
-        jobs.sort(key=BY_URGENCY)
-        return jobs
 
     async def _measured(self, connection: asyncpg.Connection) -> float:
         # Not by claims: one's first may be slow already, and what it takes no measure.
@@ -218,3 +176,39 @@ class Claims:
         for reminder in self._reminders.values():
             reminder.cancel()
         self._reminders.clear()
+
+
+class Claims:
+    """The claims of one adapter, for all its workers in this process."""
+
+    def __init__(
+        self,
+        lane: Lane,
+        statements: Statements,
+        on_signal: Callable[[Signal], None],
+        *,
+        take_turns: bool = False,
+    ) -> None:
+        self._search_for = partial(Search, lane, statements, on_signal, take_turns=take_turns)
+        self._all = self._search_for(names=None)
+        self._by_name: dict[Names, Search] = {}
+
+    async def claim(
+        self, worker: int, queues: Sequence[str], limit: int, names: Names | None = None
+    ) -> list[ClaimedJob]:
+        """Claim the most urgent; see `Storage.claim`."""
+        search = self._all
+        if names is not None:
+            search = self._by_name.get(names) or self._search_for(names=names)
+            self._by_name[names] = search
+        return await search.claim(worker, queues, limit)
+
+    def expect(self, queues: frozenset[str], priority: int) -> None:
+        """Look at *priority* in *queues* too: a notification told of it."""
+        for search in (self._all, *self._by_name.values()):
+            search.marks.expect(queues, priority)
+
+    def close(self) -> None:
+        """Forget the reminders."""
+        for search in (self._all, *self._by_name.values()):
+            search.close()

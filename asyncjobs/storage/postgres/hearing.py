@@ -72,5 +72,5 @@ class Hearing:
     def _hear(self, signal: Signal) -> None:
         self._hears = signal.proven or (self._hears and not signal.missed)
         if signal.ready and self._tables is not None:
-            self._tables.claims.marks.expect(signal.ready, signal.priority)
+            self._tables.claims.expect(signal.ready, signal.priority)
         self.tell(signal)

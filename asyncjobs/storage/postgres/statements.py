@@ -74,6 +74,7 @@ class Statements:
     begin_maintenance: str
     cancel_jobs: str
     claim_after: str
+    claim_after_by_name: str
     claim_by_name: str
     claim_jobs: str
     claim_queue: str
