@@ -189,40 +189,48 @@ written as (
 ),
 
 picked as materialized (
-    select
-        jobs.id,
-        -- From the place where it was put by a pause to its own lane, then to its queue's.
-        case
-            when jobs.waits_in = jobs.queue_lane then null
-            when jobs.waits_in = jobs.lane then jobs.queue_lane
-            else coalesce(jobs.lane, jobs.queue_lane)
-        end as next_lane
+    select one.id
     from (select unnest(fit.ids) as id, fit.lane from fit) as first
-    inner join :"schema".jobs on jobs.id = first.id and jobs.waits_in = first.lane
-    where jobs.state = 'waiting'
-    for update of jobs skip locked
+    cross join lateral (
+        select jobs.id
+        from :"schema".jobs
+        where jobs.id = first.id and jobs.waits_in = first.lane and jobs.state = 'waiting'
+        for update skip locked
+    ) as one
 ),
 
 -- At the end of what is available, where a claim looks first, in the order of the line.
 placed as materialized (
     select
         in_line.id,
-        in_line.next_lane,
         nextval((select (quote_ident(:'schema') || '.jobs_id_seq')::regclass)) as position
-    from (select picked.id, picked.next_lane from picked order by picked.id) as in_line
+    from (select picked.id from picked order by picked.id) as in_line
 ),
 
+-- From the place where it was put by a pause to its own lane, then to its queue's.
 moved as (
     update :"schema".jobs
     set
-        state = cast(case
-            when placed.next_lane is null then 'available'
-            else 'waiting'
-        end as :"schema".job_state),
-        waits_in = placed.next_lane,
-        position = placed.position
-    from placed
-    where jobs.id = placed.id
+        (state, waits_in) = (
+            select
+                cast(case
+                    when next.lane is null then 'available'
+                    else 'waiting'
+                end as :"schema".job_state),
+                next.lane
+            from (
+                select case
+                    when jobs.waits_in = jobs.queue_lane then null
+                    when jobs.waits_in = jobs.lane then jobs.queue_lane
+                    else coalesce(jobs.lane, jobs.queue_lane)
+                end as lane
+                offset 0
+            ) as next
+        ),
+        position = (array(select placed.position from placed order by placed.id))[
+            width_bucket(jobs.id, array(select placed.id from placed order by placed.id))
+        ]
+    where jobs.id = any(array(select placed.id from placed)) -- no join: see retry_jobs
     returning jobs.queue, jobs.priority, jobs.waits_in
 ),
 

@@ -7,13 +7,9 @@
 -- Returns one row: how many there were. A postponed job has a negative position (see
 -- finish_by_update), its old place in the queue, which it takes again. It is due within
 -- half a minute, so that few future jobs are looked at. A limited one goes into its line.
+-- (No join: see retry_jobs.)
 with known as materialized (
-    select
-        jobs.id
-        , case -- since: 6
-            when jobs.lane_kept then jobs.queue_lane -- since: 6
-            else coalesce(jobs.lane, jobs.queue_lane) -- since: 6
-        end as first_lane -- since: 6
+    select jobs.id
     from :"schema".jobs
     where
         jobs.state = 'scheduled'
@@ -28,14 +24,19 @@ offered as (
     set
         position = -jobs.position,
         run_at = now(),
-        waits_in = known.first_lane, -- since: 6
+        waits_in = case -- since: 6
+            when jobs.lane_kept then jobs.queue_lane -- since: 6
+            else coalesce(jobs.lane, jobs.queue_lane) -- since: 6
+        end, -- since: 6
         lane_kept = null, -- since: 6
         state = cast(coalesce(
-            case when known.first_lane is not null then 'waiting' end, -- since: 6
+            case -- since: 6
+                when jobs.lane_kept and jobs.queue_lane is null then null -- since: 6
+                when coalesce(jobs.lane, jobs.queue_lane) is not null then 'waiting' -- since: 6
+            end, -- since: 6
             'available'
         ) as :"schema".job_state)
-    from known
-    where jobs.id = known.id
+    where jobs.id = any(array(select known.id from known))
     returning jobs.queue, jobs.priority, jobs.state
 )
 

@@ -9,18 +9,13 @@
 -- transaction's start, so no job is early. Promoted jobs go to the end of their queue, the
 -- earliest first. A limited one goes into the line of its first lane; one that kept its own
 -- lane through a retry goes on to that of its queue.
+-- (No join: see retry_jobs.)
 with due as materialized (
     select
         earliest.id,
-        earliest.first_lane, -- since: 6
         nextval((select (quote_ident(:'schema') || '.jobs_id_seq')::regclass)) as position
     from (
-        select
-            jobs.id
-            , case -- since: 6
-                when jobs.lane_kept then jobs.queue_lane -- since: 6
-                else coalesce(jobs.lane, jobs.queue_lane) -- since: 6
-            end as first_lane -- since: 6
+        select jobs.id
         from :"schema".jobs
         where jobs.state = 'scheduled' and jobs.run_at <= now()
         order by jobs.run_at
@@ -32,15 +27,22 @@ with due as materialized (
 promoted as (
     update :"schema".jobs
     set
-        position = due.position,
-        waits_in = due.first_lane, -- since: 6
+        position = (array(select due.position from due order by due.id))[
+            width_bucket(jobs.id, array(select due.id from due order by due.id))
+        ],
+        waits_in = case -- since: 6
+            when jobs.lane_kept then jobs.queue_lane -- since: 6
+            else coalesce(jobs.lane, jobs.queue_lane) -- since: 6
+        end, -- since: 6
         lane_kept = null, -- since: 6
         state = cast(coalesce(
-            case when due.first_lane is not null then 'waiting' end, -- since: 6
+            case -- since: 6
+                when jobs.lane_kept and jobs.queue_lane is null then null -- since: 6
+                when coalesce(jobs.lane, jobs.queue_lane) is not null then 'waiting' -- since: 6
+            end, -- since: 6
             'available'
         ) as :"schema".job_state)
-    from due
-    where jobs.id = due.id
+    where jobs.id = any(array(select due.id from due))
     returning
         jobs.queue
         , jobs.waits_in -- since: 6

@@ -31,8 +31,7 @@ expired as materialized (
 
 removed as (
     delete from :"schema".jobs
-    using expired
-    where jobs.id = expired.id
+    where jobs.id = any(array(select expired.id from expired)) -- no join: see retry_jobs
     returning jobs.id
 )
 

@@ -4,7 +4,7 @@
 -- them together.
 --
 -- $1 worker bigint
--- $2 ids bigint[]   $3 attempts smallint[]   $4 progress text[]   (JSON)   (same length)
+-- $2 ids bigint[], ascending   $3 attempts smallint[]   $4 progress text[]   (JSON)   (same length)
 -- $5 begun bigint[]   (watched jobs that have begun to run)   $6 channel text
 --
 -- Returns the ids it changed; fenced as finish_by_delete is. The commit is not waited for:
@@ -13,22 +13,13 @@ with setting as materialized (
     select set_config('synchronous_commit', 'off', true) as done
 ),
 
-report as materialized (
-    select
-        told.id,
-        told.attempt,
-        told.progress
-    from setting
-    cross join unnest($2::bigint[], $3::smallint[], $4::text[]) as told (id, attempt, progress)
-),
-
 changed as (
     update :"schema".jobs
-    set progress = report.progress::jsonb
-    from report
+    set progress = (($4::text[])[width_bucket(jobs.id, $2::bigint[])])::jsonb
     where
-        jobs.id = report.id
-        and jobs.attempt = report.attempt
+        jobs.id = any($2::bigint[])
+        and jobs.attempt = ($3::smallint[])[width_bucket(jobs.id, $2::bigint[])]
+        and (select setting.done is not null from setting)
         and coalesce(jobs.locked_by = $1::bigint, false)
     returning jobs.id, coalesce(jobs.extra ? 'watched', false) as watched
 ),

@@ -92,8 +92,9 @@ class Fleet:
                 self._next_look = time.monotonic() + ORPHANS_INTERVAL
             if not lost:
                 return []
-            names, leaving = zip(*lost.values(), strict=True)
+            workers = sorted(lost)
+            names, leaving = zip(*(lost[worker] for worker in workers), strict=True)
             rows = await connection.fetch(
-                self._sql.free_jobs, list(lost), list(names), list(leaving), self._channel
+                self._sql.free_jobs, workers, list(names), list(leaving), self._channel
             )
             return [Rescued(*row) for row in rows]

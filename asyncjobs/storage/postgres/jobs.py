@@ -170,10 +170,12 @@ class JobsTable:
         return [row[0] for row in rows]
 
     async def _update(self, lane: Fetching, worker: int, outcomes: list[Outcome]) -> list[int]:
+        outcomes.sort(key=BY_ID)
         arguments = [*self._told(worker, outcomes), self._channel]
         return await self._record(lane, self._sql.finish_by_update, arguments, outcomes)
 
     async def _keep(self, lane: Fetching, worker: int, outcomes: list[Outcome]) -> list[int]:
+        outcomes.sort(key=BY_ID)
         arguments = [
             *self._told(worker, outcomes),
             [outcome.kept and outcome.kept.result for outcome in outcomes],

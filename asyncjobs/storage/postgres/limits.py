@@ -105,7 +105,7 @@ class LimitTables:
 
     async def park(self, worker: int, jobs: Sequence[tuple[int, int, str]]) -> list[int]:
         """Put jobs that were just claimed into a line; see `LimitStorage.park`."""
-        columns = [list(column) for column in zip(*jobs, strict=True)]
+        columns = [list(column) for column in zip(*sorted(jobs), strict=True)]
         rows = await self._lanes.claim.fetch(self._sql.park_claimed, worker, *columns)
         return [row["id"] for row in rows]
 

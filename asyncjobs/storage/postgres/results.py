@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from asyncjobs.types import JobStatus
@@ -45,6 +46,7 @@ class Results:
     async def report(self, worker: int, reports: Sequence[Progress]) -> None:
         """Store progress, and tell those who watch."""
         told = [report for report in reports if report.progress is not None]
+        told.sort(key=attrgetter("id"))
         await self._lanes.fleet.fetch(
             self._sql.report_progress,
             worker,
