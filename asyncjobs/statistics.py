@@ -9,7 +9,10 @@ and the last.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass, field
+from itertools import accumulate
+from operator import add
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -24,6 +27,9 @@ HALF = math.sqrt(0.5)
 WIDTHS = {10: 900, 60: 7_200, 600: 93_600, 3_600: 691_200}
 """Seconds of a span, and how long spans of that width are kept: 15 minutes, two hours, 26
 hours and eight days."""
+
+JOINED = 43_200
+"""Seconds of the spans that are made of hours when they are over, for whoever looks at a week."""
 
 MOST_TOTALS = 1_000
 """Queues and job names whose totals are told."""
@@ -46,15 +52,10 @@ def percentile(histogram: list[int], share: float) -> float | None:
 
     None for an empty one.
     """
-    total = sum(histogram)
-    if not total:
+    counts = list(accumulate(histogram))
+    if not counts or not counts[-1]:
         return None
-    wanted, seen = share * total, 0
-    for number, count in enumerate(histogram):
-        seen += count
-        if seen >= wanted and count:
-            return bound_of(number)
-    return bound_of(CLASSES - 1)
+    return bound_of(bisect_left(counts, max(1, share * counts[-1])))
 
 
 @dataclass(slots=True)
@@ -91,8 +92,8 @@ class Tally:
         self.failed += other.failed
         self.retried += other.retried
         self.cancelled += other.cancelled
-        self.waits = [one + more for one, more in zip(self.waits, other.waits, strict=True)]
-        self.runs = [one + more for one, more in zip(self.runs, other.runs, strict=True)]
+        self.waits = list(map(add, self.waits, other.waits))
+        self.runs = list(map(add, self.runs, other.runs))
         self.rescued += other.rescued
         self.waited += other.waited
         self.ran += other.ran
@@ -141,6 +142,10 @@ class StatisticsStorage(Protocol):
 
         By queue and name of the job, of all *names* or these; the oldest first.
         """
+        ...
+
+    async def queue_spans(self, width: int, count: int) -> dict[str, list[Span]]:
+        """Return the same by queue, of all jobs together."""
         ...
 
     async def names(self) -> list[str]:

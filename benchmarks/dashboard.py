@@ -108,6 +108,7 @@ async def fill(connection: asyncpg.Connection, adapter: PostgresAdapter, jobs: i
     many = [round(jobs * share) for share in STATES.values()]
     await connection.execute(JOBS, list(STATES), NAMES, list(QUEUES), workers, many, timeout=None)
     await connection.execute(COUNTS, NAMES, list(QUEUES))
+    await adapter.statistics.prune()  # as workers do every few minutes
     await connection.execute("vacuum analyze", timeout=None)
 
 

@@ -62,6 +62,7 @@ class Glance:
         self.pauses = Fresh(self._read_pauses, AT_ONCE)
         self.limits = Fresh(self._read_limits, SOON)
         self.standings = Fresh(self._read_standings, SOON)
+        self._pace = Fresh(self._read_pace, AT_ONCE)
         self._last_minute = Fresh(self._read_last_minute, AT_ONCE)
         self._last_hour = Fresh(self._read_last_hour, SOON)
         self._spans = {
@@ -77,17 +78,17 @@ class Glance:
         """Return how things stand, over one of `PERIODS`."""
         lines, queues = await self._lines[period].get()
         workers, depths = await self.workers.get(), await self.depths.get()
-        recent, spans = await self._spans["now"].get(), await self._spans[period].get()
+        recent, spans = await self._pace.get(), await self._spans[period].get()
         now = datetime.now(UTC)
         return Overview(
             now=now,
             period=PERIODS[period],
             pace=pace_of(recent, now),
-            ended=sum(line.ended for line in lines),
-            failed=sum(line.failed for line in lines),
-            retried=sum(line.retried for line in lines),
+            ended=sum(line.ended for line in queues),
+            failed=sum(line.failed for line in queues),
+            retried=sum(line.retried for line in queues),
             chart=chart_of(spans, PERIODS[period], now),
-            lines=lines[:LINES],
+            lines=lines,
             queues=queues[:LINES],
             depths=depths,
             workers=workers,
@@ -155,7 +156,7 @@ class Glance:
         return await self.storage.statistics.names()
 
     async def _read_queue_states(self) -> list[QueueState]:
-        return await self.storage.overview.queues()
+        return await self.storage.overview.queues(await self.depths.get())
 
     async def _read_queue_lanes(self) -> LanePage:
         return await self.storage.overview.lanes(kind="queue", limit=MOST_QUEUES)
@@ -169,15 +170,18 @@ class Glance:
     async def _read_standings(self) -> dict[Standing, int]:
         return await self.storage.schedules.counts()
 
+    async def _read_pace(self) -> list[Span]:
+        return await self.storage.statistics.spans(PACE_WIDTH, PACE_SPANS + 1)
+
     async def _read_last_minute(self) -> History:
-        return await self.storage.statistics.history(PACE_WIDTH, PACE_SPANS + 1)
+        return await self.storage.statistics.queue_spans(PACE_WIDTH, PACE_SPANS + 1)
 
     async def _read_last_hour(self) -> History:
-        return await self.storage.statistics.history(HOUR.width, HOUR.spans)
+        return await self.storage.statistics.queue_spans(HOUR.width, HOUR.spans)
 
     async def _read_spans(self, period: Period) -> list[Span]:
         return await self.storage.statistics.spans(period.width, period.spans)
 
     async def _read_lines(self, period: Period) -> tuple[list[Line], list[Line]]:
         tallies = await self.storage.statistics.tallies(period.width, period.spans)
-        return lines_of(tallies), queue_lines_of(tallies)
+        return lines_of(tallies, LINES), queue_lines_of(tallies)

@@ -127,10 +127,10 @@ def chart_of(spans: Sequence[Span], period: Period, now: datetime) -> Chart:
     )
 
 
-def lines_of(tallies: dict[tuple[str, str], Tally]) -> list[Line]:
-    """Return a line for each queue and name, the busiest first."""
-    lines = [_line(queue, name, tally) for (queue, name), tally in tallies.items()]
-    return sorted(lines, key=lambda line: (-line.ended, line.queue, line.name))
+def lines_of(tallies: dict[tuple[str, str], Tally], most: int | None = None) -> list[Line]:
+    """Return a line for each queue and name, the busiest first, *most* of them."""
+    busiest = sorted(tallies.items(), key=lambda item: (-item[1].ended, item[0]))[:most]
+    return [_line(queue, name, tally) for (queue, name), tally in busiest]
 
 
 def queue_lines_of(tallies: dict[tuple[str, str], Tally]) -> list[Line]:
@@ -153,7 +153,7 @@ def _line(queue: str, name: str, tally: Tally) -> Line:
     return Line(
         queue,
         name,
-        tally.succeeded + tally.failed + tally.retried + tally.cancelled,
+        tally.ended,
         tally.failed,
         tally.retried,
         percentile(tally.waits, 0.5),

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from asyncjobs.storage.overview import Depth, LaneStatus, QueueState, WorkerStatus
     from asyncjobs.types import KnownLimit, Limit, Pause
 
-History: TypeAlias = "dict[tuple[str, str], list[Span]]"
+History: TypeAlias = "dict[str, list[Span]]"
+"""What ended in each span of time, by queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,6 @@ def views_of(
     paused = {pause.name: pause.since for pause in pauses if pause.kind == "queue"}
     by_lane = {lane.name: lane for lane in lanes}
     said = {limit.limit.name: limit for limit in limits}
-    minute, hour = _by_queue(last_minute), _by_queue(last_hour)
     claiming = [worker for worker in workers if worker.state == "running"]
     resting = [worker for worker in workers if worker.state in {"quiet", "stopping"}]
     return [
@@ -75,8 +75,8 @@ def views_of(
             name in known,
             counts.get(name, {}),
             waited.get(name),
-            pace_of(minute.get(name, []), now),
-            spark_of(hour.get(name, []), HOUR, now),
+            pace_of(last_minute.get(name, []), now),
+            spark_of(last_hour.get(name, []), HOUR, now),
             sum(name in worker.queues for worker in claiming),
             sum(name in worker.queues for worker in resting),
             paused.get(name),
@@ -108,10 +108,3 @@ def _pace(gap: float) -> str:
             text = number(rate) if rate >= 10 or rate == round(rate) else f"{rate:.1f}"
             return f"{text} {'start' if text == '1' else 'starts'} a {unit}"
     return f"1 start every {duration(gap)}"
-
-
-def _by_queue(history: History) -> dict[str, list[Span]]:
-    found: dict[str, list[Span]] = {}
-    for (queue, _), spans in history.items():
-        found.setdefault(queue, []).extend(spans)
-    return found

@@ -65,7 +65,7 @@ class MemoryOverview:
         counts = Counter(row.state for row in self._rows.values())
         return {state.value: min(counts[state], COUNTED) for state in JobState}
 
-    async def queues(self) -> list[QueueState]:
+    async def queues(self, depths: Sequence[Depth] | None = None) -> list[QueueState]:
         """Return how many jobs of each queue are in each state."""
         counts = Counter((row.job.queue, row.state.value) for row in self._rows.values())
         return [QueueState(*key, jobs) for key, jobs in sorted(counts.items())]

@@ -35,8 +35,7 @@ class MemoryStatistics:
         for since, _, _, tally in self._last(width, count):
             found.setdefault(since, Tally()).add(tally)
         return [
-            Span(since, tally.succeeded, tally.failed, tally.retried, tally.cancelled)
-            for since, tally in sorted(found.items(), key=lambda item: item[0])
+            _span(since, tally) for since, tally in sorted(found.items(), key=lambda item: item[0])
         ]
 
     async def tallies(self, width: int, count: int) -> dict[tuple[str, str], Tally]:
@@ -54,8 +53,17 @@ class MemoryStatistics:
         last = sorted(self._last(width, count), key=lambda item: item[0])
         for since, queue, name, tally in last:
             if names is None or name in names:
-                counts = tally.succeeded, tally.failed, tally.retried, tally.cancelled
-                found.setdefault((queue, name), []).append(Span(since, *counts))
+                found.setdefault((queue, name), []).append(_span(since, tally))
+        return found
+
+    async def queue_spans(self, width: int, count: int) -> dict[str, list[Span]]:
+        """Return what ended in each span, by queue."""
+        sums: dict[tuple[datetime, str], Tally] = {}
+        for since, queue, _, tally in self._last(width, count):
+            sums.setdefault((since, queue), Tally()).add(tally)
+        found: dict[str, list[Span]] = {}
+        for (since, queue), tally in sorted(sums.items(), key=lambda item: item[0]):
+            found.setdefault(queue, []).append(_span(since, tally))
         return found
 
     async def names(self) -> list[str]:
@@ -85,3 +93,7 @@ class MemoryStatistics:
             for (known, since, queue, name), tally in self._spans.items()
             if known == width and since > first
         ]
+
+
+def _span(since: datetime, tally: Tally) -> Span:
+    return Span(since, tally.succeeded, tally.failed, tally.retried, tally.cancelled)

@@ -215,10 +215,11 @@ class OverviewStorage(Protocol):
         """Return how many jobs there are by state, up to `COUNTED` each."""
         ...
 
-    async def queues(self) -> list[QueueState]:
+    async def queues(self, depths: Sequence[Depth] | None = None) -> list[QueueState]:
         """Return how many jobs of each queue are in each state, by queue, where there are any.
 
-        If there are `COUNTED` in a state or more, it is told about how many.
+        If there are `COUNTED` in a state or more, it is told about how many. *depths* were read
+        just before.
         """
         ...
 

@@ -1,6 +1,6 @@
 -- read_history: how many attempts ended in each span of time, by queue and name.
 --
--- Run by the dashboard, for the small charts of queues and schedules.
+-- Run by the dashboard, for the small charts of schedules.
 --
 -- $1 width integer   (seconds)   $2 spans integer   (so many, up to now)
 -- $3 names text[]    (of jobs; null for all)

@@ -2,17 +2,16 @@
 --
 -- Run by the dashboard every few seconds while somebody looks at its page of queues.
 --
--- $1 most bigint
+-- $1 to $6 bigint   (so many of each state are read, in the order of the states below)
 --
--- Returns queue, state, jobs, and as is_cut_short whether so many jobs of that state, in all
--- queues together, were counted that there may be more: then sample_queue_states tells. Each
--- state is written out, and in the order of its index, because only so PostgreSQL reads that;
--- of those that are available read_depths tells.
+-- Returns queue, state, jobs. Which states have more than are worth to be read one by one, and are
+-- to be sampled instead, read_states tells before, from the indexes alone. Each state is written
+-- out, and in the order of its index, because only so PostgreSQL reads that; of those that are
+-- available read_depths tells.
 select
     counted.queue,
     counted.state,
-    counted.jobs,
-    sum(counted.jobs) over (partition by counted.state) >= $1::bigint as is_cut_short
+    counted.jobs
 from (
     select
         'scheduled' as state,
@@ -36,7 +35,7 @@ from (
         from :"schema".jobs
         where jobs.waits_in is not null
         order by jobs.waits_in
-        limit $1::bigint
+        limit $2::bigint
     ) as seen
     group by seen.queue
     union all
@@ -49,7 +48,7 @@ from (
         from :"schema".jobs
         where jobs.state = 'running'
         order by jobs.locked_by
-        limit $1::bigint
+        limit $3::bigint
     ) as seen
     group by seen.queue
     union all
@@ -62,7 +61,7 @@ from (
         from :"schema".jobs
         where jobs.state = 'succeeded'
         order by jobs.state desc, jobs.id desc
-        limit $1::bigint
+        limit $4::bigint
     ) as seen
     group by seen.queue
     union all
@@ -75,7 +74,7 @@ from (
         from :"schema".jobs
         where jobs.state = 'failed'
         order by jobs.state desc, jobs.id desc
-        limit $1::bigint
+        limit $5::bigint
     ) as seen
     group by seen.queue
     union all
@@ -88,7 +87,7 @@ from (
         from :"schema".jobs
         where jobs.state = 'cancelled'
         order by jobs.state desc, jobs.id desc
-        limit $1::bigint
+        limit $6::bigint
     ) as seen
     group by seen.queue
 ) as counted

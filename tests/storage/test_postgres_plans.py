@@ -326,7 +326,8 @@ async def test_every_statement_of_the_hot_path_is_looked_at() -> None:
         "applied_migrations", "await_turn", "clear_jobs", "count_found", "count_jobs",
         "current_migration",
         "declare_limits", "enqueue_alike", "enqueue_jobs", "enqueue_special", "find_available",
-        "find_jobs", "find_orphans", "find_scheduled", "forget_lanes", "leave_worker",
+        "find_jobs", "find_orphans", "find_scheduled", "forget_lanes", "join_statistics",
+        "leave_worker",
         "local_workers", "measure_round_trip", "park_jobs", "pause_lane", "paused_lanes",
         "plan_by_index", "probe_server",
         "prove_listening", "prune_statistics", "prune_unique_keys",
@@ -341,7 +342,7 @@ async def test_every_statement_of_the_hot_path_is_looked_at() -> None:
         "examine_privileges", "examine_server", "examine_tables",
         # of dashboards, looked at beside a million rows by test_postgres_overview
         "count_schedules", "find_schedules", "read_history", "read_lanes", "read_limits",
-        "read_queue_states", "read_runs", "sample_queue_states",
+        "read_queue_spans", "read_queue_states", "read_runs", "sample_queue_states",
         # of metrics, looked at there too
         "read_enqueued", "read_lateness", "read_totals",
         # of the row of one worker

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs.storage.overview import (
@@ -19,28 +18,25 @@ from asyncjobs.storage.overview import (
     RunStatus,
     WorkerStatus,
 )
-from asyncjobs.storage.postgres.transactions import transaction
+from asyncjobs.storage.postgres.reading import read, reading
 from asyncjobs.types import Limit
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Collection, Sequence
 
     from asyncjobs.storage.postgres.lanes import Lanes
     from asyncjobs.storage.postgres.own_transactions import OwnTransactions
     from asyncjobs.storage.postgres.statements import Statements
 
-TIMEOUT = "5s"
-"""For a statement. A page that takes longer says so instead of loading the database."""
+COUNTED_BY_QUEUE = ("scheduled", "waiting", "running", "succeeded", "failed", "cancelled")
+"""States, as read_queue_states has them. Of those that are available the depths tell."""
+NEWEST = 1_000
+"""Jobs that are looked at of a state that has more than are counted: a queue that is seldom there
+may be missed by the sample."""
 SAMPLED = 1_000
 """Pages of the table from which it is told about how many jobs there are."""
 LOOKED_AT = 1_000
 """Names of lanes that one page looks at."""
-SETTINGS = """
-select
-    set_config('random_page_cost', '1.1', true),
-    set_config('jit', 'off', true),
-    set_config('statement_timeout', $1, true)
-"""
 
 
 class PostgresOverview:
@@ -61,26 +57,33 @@ class PostgresOverview:
 
     async def depths(self) -> list[Depth]:
         """Return the queues in which jobs are available."""
-        return [Depth(*row) for row in await self._read(self._sql.read_depths, COUNTED)]
+        return [Depth(*row) for row in await read(self._lane, self._sql.read_depths, COUNTED)]
 
     async def states(self) -> dict[str, int]:
         """Return how many jobs there are by state."""
         return {
-            row["state"]: row["jobs"] for row in await self._read(self._sql.read_states, COUNTED)
+            row["state"]: row["jobs"]
+            for row in await read(self._lane, self._sql.read_states, COUNTED)
         }
 
-    async def queues(self) -> list[QueueState]:
+    async def queues(self, depths: Sequence[Depth] | None = None) -> list[QueueState]:
         """Return how many jobs of each queue are in each state; see `OverviewStorage.queues`."""
-        async with self._reading() as connection:
-            counted = await connection.fetch(self._sql.read_queue_states, COUNTED)
-            depths = await connection.fetch(self._sql.read_depths, COUNTED)
-            is_much = any(row["is_cut_short"] for row in counted) or any(
-                row["available"] >= COUNTED for row in depths
+        async with reading(self._lane) as connection:
+            counts = dict(await connection.fetch(self._sql.read_states, COUNTED))
+            many = {state for state in COUNTED_BY_QUEUE if counts.get(state, 0) >= COUNTED}
+            counted = await connection.fetch(
+                self._sql.read_queue_states,
+                *(NEWEST if state in many else COUNTED for state in COUNTED_BY_QUEUE),
             )
+            if depths is None:
+                depths = [
+                    Depth(*row) for row in await connection.fetch(self._sql.read_depths, COUNTED)
+                ]
+            is_much = many or any(depth.available >= COUNTED for depth in depths)
             about = (
                 await connection.fetch(self._sql.sample_queue_states, SAMPLED) if is_much else []
             )
-        return _queue_states(counted, depths, about)
+        return _queue_states(counted, many, depths, about)
 
     async def lanes(
         self,
@@ -93,7 +96,8 @@ class PostgresOverview:
         """Return some lanes; see `OverviewStorage.lanes`."""
         prefix = None if kind is None else f"{kind}:"
         part = containing.lower() if containing else None
-        rows = await self._read(
+        rows = await read(
+            self._lane,
             self._sql.read_lanes,
             (prefix or "") if after is None else after,
             prefix,
@@ -109,12 +113,12 @@ class PostgresOverview:
 
     async def runs(self, schedules: Sequence[str], each: int) -> list[RunStatus]:
         """Return the last runs of schedules; see `OverviewStorage.runs`."""
-        rows = await self._read(self._sql.read_runs, list(dict.fromkeys(schedules)), each)
+        rows = await read(self._lane, self._sql.read_runs, list(dict.fromkeys(schedules)), each)
         return [RunStatus(*row) for row in rows]
 
     async def workers(self) -> list[WorkerStatus]:
         """Return the registered workers and what they run."""
-        async with self._reading() as connection:
+        async with reading(self._lane) as connection:
             workers = await connection.fetch(self._sql.read_workers)
             running = await connection.fetch(self._sql.read_running, SHOWN)
         jobs: dict[int, list[RunningJob]] = {}
@@ -131,7 +135,7 @@ class PostgresOverview:
 
     async def health(self) -> Health | None:
         """Return how the database is."""
-        rows = await self._read(self._sql.read_health, self._schema)
+        rows = await read(self._lane, self._sql.read_health, self._schema)
         return Health(**rows[0], notifies=self._notifies) if rows else None
 
     def connections(self) -> Connections | None:
@@ -142,20 +146,6 @@ class PostgresOverview:
             busy, len(lanes) - busy, self._own.used, self._own.most, self._own.pool_usage
         )
 
-    async def _read(self, statement: str, *values: Any) -> Sequence[Any]:
-        async with self._reading() as connection:
-            rows: Sequence[Any] = await connection.fetch(statement, *values)
-        return rows
-
-    @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[Any]:
-        async with (
-            self._lane.connection() as connection,
-            transaction(connection),
-        ):
-            await connection.fetch(SETTINGS, TIMEOUT)
-            yield connection
-
 
 def _lane_of(row: Any) -> LaneStatus:
     name = row["limited_by"]
@@ -165,20 +155,18 @@ def _lane_of(row: Any) -> LaneStatus:
 
 
 def _queue_states(
-    counted: Sequence[Any], depths: Sequence[Any], about: Sequence[Any]
+    counted: Sequence[Any], many: Collection[str], depths: Sequence[Depth], about: Sequence[Any]
 ) -> list[QueueState]:
-    cut_short = {row["state"] for row in counted if row["is_cut_short"]}
     found = {
-        (queue, state): QueueState(queue, state, jobs, is_exact=state not in cut_short)
-        for queue, state, jobs, _ in counted
+        (queue, state): QueueState(queue, state, jobs, is_exact=state not in many)
+        for queue, state, jobs in counted
     }
     for queue, jobs, _ in depths:
-        is_exact = jobs < COUNTED
-        found[queue, "available"] = QueueState(queue, "available", jobs, is_exact)
+        found[queue, "available"] = QueueState(queue, "available", jobs, jobs < COUNTED)
     for queue, state, jobs in about:
         known = found.get((queue, state))
         if known is not None and not known.is_exact:
             found[queue, state] = known._replace(jobs=max(known.jobs, jobs))
-        elif known is None and state in cut_short:
+        elif known is None and state in many:
             found[queue, state] = QueueState(queue, state, jobs, is_exact=False)
     return [found[key] for key in sorted(found)]

@@ -121,6 +121,7 @@ class Statements:
     held_jobs: str
     inspect_indexes: str
     inspect_tables: str
+    join_statistics: str
     keep_lanes: str
     leave_worker: str
     local_workers: str
@@ -158,6 +159,7 @@ class Statements:
     read_limits: str
     read_maintenance: str
     read_names: str
+    read_queue_spans: str
     read_queue_states: str
     read_running: str
     read_runs: str

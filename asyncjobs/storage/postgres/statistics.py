@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from operator import add
 from typing import TYPE_CHECKING
 
-from asyncjobs.statistics import MOST_TOTALS, WIDTHS, Span, Tally, Total
-from asyncjobs.storage.postgres.histograms import HistogramSum
+from asyncjobs.statistics import JOINED, MOST_TOTALS, WIDTHS, Span, Tally, Total
+from asyncjobs.storage.postgres.reading import read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,7 +13,10 @@ if TYPE_CHECKING:
     from asyncjobs.storage.postgres.lanes import Lanes
     from asyncjobs.storage.postgres.statements import Statements
 
-
+HOUR = max(WIDTHS)
+"""The widest spans that are counted; wider ones are made of them."""
+KEPT = {**WIDTHS, JOINED: WIDTHS[HOUR]}
+"""How long spans of each width are kept."""
 TOTALS = 14
 """The version of the schema that has totals."""
 
@@ -53,12 +55,14 @@ class PostgresStatistics:
 
     async def tallies(self, width: int, count: int) -> dict[tuple[str, str], Tally]:
         """Return what ended lately, by queue and name."""
-        sums: dict[tuple[str, str], _Sum] = {}
-        for queue, name, *counts, waits, runs in await self._lanes.overview.fetch(
-            self._sql.read_durations, width, count, _wider(width, count)
-        ):
-            sums.setdefault((queue, name), _Sum()).add(counts, waits, runs)
-        return {key: each.tally() for key, each in sums.items()}
+        rows = await read(
+            self._lanes.overview, self._sql.read_durations, width, count, _wider(width, count)
+        )
+        found: dict[tuple[str, str], Tally] = {}
+        for queue, name, *columns, waits, runs in rows:
+            tally = found[queue, name] = Tally(*columns)
+            tally.waits, tally.runs = _histogram(waits), _histogram(runs)
+        return found
 
     async def history(
         self, width: int, count: int, names: Sequence[str] | None = None
@@ -71,9 +75,17 @@ class PostgresStatistics:
             found.setdefault((queue, name), []).append(Span(*span))
         return found
 
+    async def queue_spans(self, width: int, count: int) -> dict[str, list[Span]]:
+        """Return what ended in each span, by queue."""
+        rows = await self._lanes.overview.fetch(self._sql.read_queue_spans, width, count)
+        found: dict[str, list[Span]] = {}
+        for queue, *span in rows:
+            found.setdefault(queue, []).append(Span(*span))
+        return found
+
     async def names(self) -> list[str]:
         """Return the names of jobs of which anything ended in the last days."""
-        rows = await self._lanes.overview.fetch(self._sql.read_names, max(WIDTHS))
+        rows = await self._lanes.overview.fetch(self._sql.read_names, HOUR, JOINED)
         return [row["name"] for row in rows]
 
     async def totals(self, limit: int = MOST_TOTALS) -> dict[tuple[str, str], Total]:
@@ -95,37 +107,32 @@ class PostgresStatistics:
         return ids
 
     async def prune(self) -> None:
-        """Remove old spans."""
-        await self._lanes.fleet.fetch(
-            self._sql.prune_statistics, list(WIDTHS), list(WIDTHS.values())
-        )
-
-
-class _Sum:
-    def __init__(self) -> None:
-        self._counts: tuple[int, ...] = (0, 0, 0, 0)
-        self._waits, self._runs = HistogramSum(), HistogramSum()
-
-    def add(self, counts: Sequence[int], waits: bytes, runs: bytes) -> None:
-        self._counts = tuple(map(add, self._counts, counts))
-        self._waits.add(waits)
-        self._runs.add(runs)
-
-    def tally(self) -> Tally:
-        succeeded, failed, retried, cancelled = self._counts
-        return Tally(
-            succeeded, failed, retried, cancelled, self._waits.counts(), self._runs.counts()
-        )
+        """Join the hours of half days that are over, and remove old spans."""
+        joined = True
+        while joined:
+            [row] = await self._lanes.overview.fetch(
+                self._sql.join_statistics, HOUR, JOINED, WIDTHS[HOUR]
+            )
+            joined = bool(row["joined"])
+        await self._lanes.fleet.fetch(self._sql.prune_statistics, list(KEPT), list(KEPT.values()))
 
 
 def _wider(width: int, count: int) -> int | None:
-    """Return a width of which at least two spans fit into that time, all of them still kept."""
+    """Return the width with which that time is read in the fewest spans, all of them still kept.
+
+    At its begin and its end it is read in narrow ones.
+    """
     fits = [
         wide
-        for wide, kept in WIDTHS.items()
+        for wide, kept in KEPT.items()
         if wide > width and wide % width == 0 and 2 * wide <= width * count <= kept - wide
     ]
-    return max(fits, default=None)
+    return min(fits, key=lambda wide: width * count / wide + wide / width, default=None)
+
+
+def _histogram(sums: Sequence[int | None]) -> list[int]:
+    # What somebody made of other elements has none of some classes.
+    return [count or 0 for count in sums]
 
 
 def _literal(numbers: list[int]) -> str:

@@ -19,25 +19,29 @@ the lease, so that a new connection is made in time."""
 
 BEGIN = f"""
 begin isolation level read committed;
-set local idle_in_transaction_session_timeout = {HOT_TIMEOUT * 1_000:.0f}
+set local idle_in_transaction_session_timeout = {HOT_TIMEOUT * 1_000:.0f};
 """
 """A server does not hear either that a connection went silent. Without the second line it would
 keep the locks of such a transaction for hours."""
 
 
 @contextlib.asynccontextmanager
-async def transaction(connection: asyncpg.Connection) -> AsyncIterator[None]:
+async def transaction(connection: asyncpg.Connection, settings: str = "") -> AsyncIterator[None]:
     """Run the block in a transaction that is READ COMMITTED, or in the one there is already.
+
+    *settings* are statements that hold for it, in the same round trip.
 
     A connection that does not answer is aborted; asyncpg's own transactions would wait for the
     answer to their rollback for ever. So is one whose task is cancelled, while the transaction
     begins or ends too: whoever took the connection next would be inside of it.
     """
     if connection.is_in_transaction():
+        if settings:
+            await connection.execute(settings, timeout=HOT_TIMEOUT)
         yield
         return
     try:
-        await connection.execute(BEGIN, timeout=HOT_TIMEOUT)
+        await connection.execute(BEGIN + settings, timeout=HOT_TIMEOUT)
         try:
             yield
         except (TimeoutError, asyncio.CancelledError):

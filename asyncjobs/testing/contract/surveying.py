@@ -208,3 +208,16 @@ class Surveying:
         only = await storage.statistics.history(60, 60, ["send", "none"])
         assert [key for key, spans in only.items() if spans] == [("email", "send")]
         assert await storage.statistics.history(60, 60, []) == {}
+
+    async def test_what_ended_is_told_by_queue_and_span(self, storage: Storage) -> None:
+        assert await storage.statistics.queue_spans(3_600, 2) == {}
+        await storage.statistics.record({
+            ("default", "greet"): Tally(succeeded=3, failed=1),
+            ("default", "send"): Tally(succeeded=1, cancelled=2),
+            ("email", "send"): Tally(retried=2),
+        })  # fmt: skip
+        found = await storage.statistics.queue_spans(3_600, 2)
+        assert found.keys() == {"default", "email"}
+        [span] = found["default"]
+        assert (span.succeeded, span.failed, span.retried, span.cancelled) == (4, 1, 0, 2)
+        assert span.since.timestamp() % 3_600 == 0
