@@ -137,6 +137,8 @@ class JobAnswer(BaseModel):
     schedule: str | None
     """The schedule whose run it is."""
     parent_id: int | None
+    worker_id: int | None
+    """Of the worker that runs it."""
     """The job that scheduled it while it ran."""
     progress: ProgressAnswer | None
     result: Any
@@ -231,6 +233,7 @@ def job_answer(record: JobRecord, redaction: Redaction) -> JobAnswer:
         unique_key=record.unique_key,
         schedule=record.schedule,
         parent_id=record.parent_id,
+        worker_id=record.worker_id,
         progress=None if progress is None else ProgressAnswer(**progress._asdict()),
         result=result_of(record, redaction),
     )

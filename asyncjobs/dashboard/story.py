@@ -6,13 +6,16 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from asyncjobs.dashboard.literals import literal
 from asyncjobs.dashboard.tracebacks import Fold, fold
+from asyncjobs.glance.redaction import arguments_of
 from asyncjobs.types import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from asyncjobs.glance.redaction import Redaction
+    from asyncjobs.job import Job
     from asyncjobs.types import JobRecord
 
 ENDED = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
@@ -130,12 +133,18 @@ def _last(record: JobRecord) -> Event:
     return Event(record.finished_at, what, level)
 
 
-def later_line(record: JobRecord, redaction: Redaction) -> str:
-    """Return the call of `later` that stores a job like this one."""
-    args = redaction.arguments_of(record)
+def later_line(record: JobRecord, redaction: Redaction, job: Job[..., Any] | None = None) -> str:
+    """Return the call of `later` that stores a job like this one, which *job* defines."""
+    stored, typed = arguments_of(record), _typed(record, job)
+    texts = {
+        name: literal(typed[name])
+        if name in typed and name in stored and value == stored[name]
+        else repr(value)
+        for name, value in redaction.arguments_of(record).items()
+    }
     call = ", ".join(
-        f"{name}={value!r}" if name.isidentifier() else f"**{{{name!r}: {value!r}}}"
-        for name, value in args.items()
+        f"{name}={text}" if name.isidentifier() else f"**{{{name!r}: {text}}}"
+        for name, text in texts.items()
     )
     options = [f"queue={record.queue!r}", f"priority={record.priority}"]
     if record.tags:
@@ -148,6 +157,14 @@ def later_line(record: JobRecord, redaction: Redaction) -> str:
         options.append(f"retain={retain!r}")
     name = record.name if record.name.isidentifier() else f"jobs.registry[{record.name!r}]"
     return f"await later({name}({call}), {', '.join(options)})"
+
+
+def _typed(record: JobRecord, job: Job[..., Any] | None) -> dict[str, Any]:
+    # As the parameters are annotated: later takes no text for a datetime.
+    try:
+        return job.codec.decode(record.args) if job is not None else {}
+    except Exception:  # noqa: BLE001 - of an older version of the job, or of the user's own types
+        return {}
 
 
 def shown_arguments(record: JobRecord, redaction: Redaction) -> str:

@@ -189,6 +189,7 @@ class Row:
             waits_in=self.waits_in,
             unique_key=self.unique and self.unique.key,
             parent_id=self.job.parent_id,
+            worker_id=self.worker,
         )
 
 

@@ -168,6 +168,8 @@ class JobRecord(NamedTuple):
     """See `Unique`."""
     parent_id: int | None = None
     """The job that scheduled this one while it ran, be that still stored or not."""
+    worker_id: int | None = None
+    """The worker that runs it."""
 
     @property
     def meta(self) -> dict[str, Any]:

@@ -29,6 +29,7 @@ select
     , jobs.waits_in -- since: 6
     , encode(jobs.unique_key, 'hex') as unique_key -- since: 7
     , jobs.parent_id -- since: 13
+    , jobs.locked_by as worker_id -- since: 13
 from :"schema".jobs
 where jobs.id = any($1::bigint[])
 order by jobs.id;

@@ -5,16 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum, Flag
 from html import unescape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
 
 import asyncpg
 import pytest
 import structlog
+from pydantic import BaseModel
 
 from asyncjobs import current_job
 from asyncjobs.dashboard import Identity
+from asyncjobs.dashboard.literals import literal
 from asyncjobs.dashboard.pages.jobs import PAGE
+from asyncjobs.glance.redaction import HIDDEN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,6 +30,38 @@ if TYPE_CHECKING:
     import httpx
 
     from tests.dashboard.sites import Site
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class Flags(Flag):
+    A = 1
+    B = 2
+
+
+class Point(NamedTuple):
+    x: int
+    y: int
+
+
+@dataclass
+class Address:
+    town: str
+    place: tuple[int, int]
+
+
+class Parcel(BaseModel):
+    grams: int
+    to: list[Address]
+
+
+async def report(
+    at: datetime, amount: Decimal, key: UUID, colour: Colour, home: Address, parcel: Parcel,
+    waits: dict[str, timedelta], days: set[date],
+) -> None: ...  # fmt: skip
+
 
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 
@@ -267,6 +307,56 @@ async def test_the_line_that_is_copied_stores_a_job_like_it(
     assert "retain" in str(other.extra)
 
 
+async def test_the_line_has_the_types_that_the_parameters_have(
+    site: Site, browser: httpx.AsyncClient
+) -> None:
+    job_of = site.jobs.job(report)
+    args = (
+        datetime(2031, 1, 31, 12, 30, tzinfo=UTC), Decimal("1.50"), UUID(int=7), Colour.RED,
+        Address("Sète", (1, 2)), Parcel(grams=3, to=[Address("Bern", (3, 4))]),
+        {"a": timedelta(minutes=3)}, {date(2031, 2, 1)},
+    )  # fmt: skip
+    job = await site.later(job_of(*args))
+    page = (await browser.get(f"/jobs/{job.id}")).text
+    [line] = re.findall(r'<code id="line">await (.*)</code>', page)
+    copy = await eval(unescape(line), {**globals(), "later": site.later, "report": job_of})
+    [one, other] = await site.jobs.adapters["main"].get([job.id, copy.id])
+    assert one.args == other.args
+    async with site.asking(redact=["amount"]) as other_browser:
+        page = unescape((await other_browser.get(f"/jobs/{job.id}")).text)
+    assert "1.50" not in page
+    assert "at=datetime.fromisoformat('2031-01-31T12:30:00+00:00')" in page
+    assert f"amount={HIDDEN!r}" in page
+
+
+async def test_a_line_of_what_the_job_does_not_take_any_more_has_what_is_stored(
+    site: Site, browser: httpx.AsyncClient, dsn: str
+) -> None:
+    connection = await asyncpg.connect(dsn)
+    number = await connection.fetchval(
+        "insert into asyncjobs.jobs (position, run_at, state, name, queue, args)"
+        " values (1, now(), 'available', 'divide', 'default', '{\"a\": \"x\"}') returning id"
+    )
+    await connection.close()
+    page = unescape((await browser.get(f"/jobs/{number}")).text)
+    assert "await later(divide(a='x'), queue='default', priority=50)" in page
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ((), "()"), ((1,), "(1,)"), (set(), "set()"), (frozenset(), "frozenset()"),
+        (frozenset({1}), "frozenset({1})"), (time(1, 2), "time.fromisoformat('01:02:00')"),
+        (Flags.A | Flags.B, "Flags(3)"), (b"x", "b'x'"),
+        ({"a": [None, True]}, "{'a': [None, True]}"),
+        (Point(1, 2), "Point(x=1, y=2)"),
+    ],
+)  # fmt: skip
+def test_values_are_told_as_they_are_written(value: Any, text: str) -> None:
+    assert literal(value) == text
+    assert eval(text) == value
+
+
 async def test_a_job_that_is_not_there_is_explained(browser: httpx.AsyncClient) -> None:
     for number in (7, 2**63, 10**30):
         answer = await browser.get(f"/jobs/{number}")
@@ -419,7 +509,14 @@ async def test_a_running_job_is_cancelled_from_its_page(
     async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
         tasks.create_task(site.jobs.work(stop))
         await begun.wait()
-        assert "Runs now" in (await browser.get(f"/jobs/{job.id}")).text
+        page = (await browser.get(f"/jobs/{job.id}")).text
+        assert "Runs now" in page
+        assert "Runs on</dt>" in page
+        assert '<button name="action" value="cancel">Cancel…</button>' in page
+        question = await ask(browser, action="cancel", id=job.id, job=job.id)
+        assert "Cancel 1 job?" in question
+        assert f'name="job" value="{job.id}"' in question
+        assert f'href="../jobs/{job.id}">Back' in question
         answer = await post(browser, "/jobs/act", action="cancel", id=job.id, job=job.id)
         assert answer.headers["location"] == f"../jobs/{job.id}?said=cancel&n=1"
         while await states(site, [job.id]) != ["cancelled"]:

@@ -26,7 +26,6 @@ from asyncjobs.dashboard.story import (
 from asyncjobs.errors import ArgumentError, JobExistsError, UnknownJobError
 from asyncjobs.filters import JobFilter
 from asyncjobs.glance.redaction import arguments_of, restore
-from asyncjobs.types import JobState
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -58,7 +57,7 @@ async def show(request: Request) -> Response:
         worker=await _worker(desk, record),
         events=events_of(record),
         failures=len(failures_of(record)),
-        line=later_line(record, desk.redaction),
+        line=later_line(record, desk.redaction, desk.manager.registry.get(record.name)),
         schedule=schedule if isinstance(schedule, dict) and "name" in schedule else None,
         kinds={name: kind for name, kind in KINDS.items() if record.state in kind.states},
         can_edit=record.state in EDITABLE and record.name in desk.manager.registry,
@@ -105,10 +104,10 @@ async def _parent(desk: Desk, record: JobRecord) -> JobRecord | None:
 
 
 async def _worker(desk: Desk, record: JobRecord) -> WorkerStatus | None:
-    if record.state != JobState.RUNNING:
+    if record.worker_id is None:
         return None
     workers = await desk.glance.workers.get()
-    return next((w for w in workers if any(job.id == record.id for job in w.jobs)), None)
+    return next((worker for worker in workers if worker.id == record.worker_id), None)
 
 
 async def _record(request: Request) -> JobRecord:

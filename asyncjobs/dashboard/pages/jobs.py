@@ -114,6 +114,7 @@ async def confirm(request: Request) -> Response:
         search=search,
         state=state,
         back=_back(form, search, state),
+        job=field(form, "job"),
     )
 
 

@@ -288,14 +288,23 @@
     if (location.hash === "#search") box.focus();
   }
 
-  // Copying.
+  // Copying. Browsers have a clipboard for pages by https and of this machine only; elsewhere the
+  // text is selected, which most let an older command copy.
+  async function copy(source) {
+    try {
+      await navigator.clipboard.writeText(source.textContent);
+      return true;
+    } catch {
+      getSelection().selectAllChildren(source);
+      return document.execCommand("copy");
+    }
+  }
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");
     if (!button) return;
-    await navigator.clipboard?.writeText($(button.dataset.copy).textContent);
-    const before = button.textContent;
-    button.textContent = "Copied";
-    setTimeout(() => { button.textContent = before; }, 1500);
+    button.dataset.label ??= button.textContent;
+    button.textContent = (await copy($(button.dataset.copy))) ? "Copied" : "Selected, copy it by the keyboard";
+    setTimeout(() => { button.textContent = button.dataset.label; }, 1500);
   });
 
   const reveal = () => { for (const element of all("[data-scripted]")) element.hidden = false; };

@@ -63,3 +63,10 @@ class Looking:
         assert {(job.name, job.queue, job.attempt) for job in busy.jobs} == {("greet", "email", 1)}
         assert all(job.seconds >= 0 for job in busy.jobs)
         assert (found[1].running, list(found[1].jobs)) == (0, [])
+
+    async def test_a_job_knows_which_worker_runs_it(self, storage: Storage) -> None:
+        worker = await storage.register(a_worker())
+        [held] = await hold(storage, worker, a_job())
+        [waits] = await store(storage, a_job())
+        records = await storage.get([held.id, waits])
+        assert [record.worker_id for record in records] == [worker, None]
