@@ -19,7 +19,7 @@ WELL = Health(
     version="18.1", live=1_000, dead=10, vacuumed=60.0, table_bytes=1_000_000, index_bytes=50_000,
     snapshot=None, snapshot_pid=None, snapshot_user=None, snapshot_name=None, prepared=None,
     slot=None, slot_age=None, connections=5, most_connections=100, queue_usage=0.0,
-    is_hidden=False, notifies=True,
+    is_hidden=False, listeners=1, notifies=True,
 )  # fmt: skip
 WORKER = WorkerStatus(1, "one", "*", ["default"], "here", 7, NOW, 1.0, 30.0)
 
@@ -96,6 +96,7 @@ def test_a_database_that_is_well_needs_nothing() -> None:
         ({"slot": "old", "slot_age": 2_000_000}, "bad", "replication slot old", "drop"),
         ({"dead": 200_000}, "warning", "dead ones", "vacuum"),
         ({"notifies": False}, "warning", "poll", "listen="),
+        ({"listeners": 0}, "warning", "No worker hears NOTIFY", "listen_dsn="),
         ({"queue_usage": 0.6}, "bad", "full to 60%", "pg_stat_activity"),
         ({"connections": 90}, "warning", "90 of 100 connections", "max_connections"),
         ({"is_hidden": True}, "good", "cannot be seen", "grant pg_monitor"),

@@ -104,13 +104,17 @@ def _headline(overview: Overview) -> Text:
     waited = "" if overview.waited is None else f", the oldest {duration(overview.waited)}"
     text = Text.assemble(
         (rate(overview.pace), "bold"), "   running ", (number(overview.running), "bold"),
-        f" on {plural(overview.alive, 'worker')}   waiting ", (number(overview.waiting), "bold"),
+        f" on {plural(overview.alive, 'worker')}   waiting ", (_at_least(overview), "bold"),
         waited, f"   in the last {overview.period.label}: ", (number(overview.ended), "bold"),
         " ended, ", (number(overview.failed), "bold red" if overview.failed else "bold"),
         " failed, ", (number(overview.retried), "bold"), " retried",
     )  # fmt: skip
     text.overflow = "fold"
     return text
+
+
+def _at_least(overview: Overview) -> str:
+    return number(overview.waiting) + ("" if overview.waiting_is_exact else "+")
 
 
 def _lines(overview: Overview) -> Table:

@@ -200,6 +200,8 @@ class OverviewAnswer(BaseModel):
     """Attempts that ended per second in the last minute."""
     running: int
     waiting: int
+    waiting_is_exact: bool
+    """Otherwise there are more."""
     waited: float | None
     workers: int
     ended: int
@@ -245,6 +247,7 @@ def overview_answer(overview: Overview) -> OverviewAnswer:
         pace=overview.pace,
         running=overview.running,
         waiting=overview.waiting,
+        waiting_is_exact=overview.waiting_is_exact,
         waited=overview.waited,
         workers=overview.alive,
         ended=overview.ended,

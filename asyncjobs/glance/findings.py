@@ -54,7 +54,7 @@ def findings(
         found += [
             *_of_snapshots(health),
             *_of_dead_rows(health),
-            *_of_notifications(health),
+            *_of_notifications(health, workers),
             *_of_connections(health),
         ]
     order: list[Level] = ["bad", "warning", "good"]
@@ -175,13 +175,20 @@ def _of_dead_rows(health: Health) -> Iterator[Finding]:
         yield Finding("good", what)
 
 
-def _of_notifications(health: Health) -> Iterator[Finding]:
+def _of_notifications(health: Health, workers: Sequence[WorkerStatus]) -> Iterator[Finding]:
     if not health.notifies:
         yield Finding(
             "warning",
-            "Workers of this program poll, because listen=False says so: a new job waits up to "
-            "sleep_delay.",
+            "Workers of this program poll, because listen=False or capabilities= says so, or "
+            "because the server has no NOTIFY: a new job waits up to sleep_delay.",
             "Without a pooler in transaction mode, leave listen= out.",
+        )
+    elif health.listeners == 0 and any(worker.is_alive for worker in workers):
+        yield Finding(
+            "warning",
+            "No worker hears NOTIFY, so all of them poll: a new job waits up to sleep_delay.",
+            "If they reach the database by a pooler in transaction mode, lead LISTEN around it: "
+            "listen_dsn=.",
         )
     else:
         yield Finding("good", "New jobs wake workers by NOTIFY.")

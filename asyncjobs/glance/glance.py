@@ -57,6 +57,7 @@ class Glance:
         self.health = Fresh(self._read_health, SOON)
         self.maintenance = Fresh(self._read_maintenance, SOON)
         self.names = Fresh(self._read_names, SELDOM)
+        self.tags = Fresh(self._read_tags, SOON)
         self.queue_states = Fresh(self._read_queue_states, SOON)
         self.queue_lanes = Fresh(self._read_queue_lanes, AT_ONCE)
         self.pauses = Fresh(self._read_pauses, AT_ONCE)
@@ -154,6 +155,9 @@ class Glance:
 
     async def _read_names(self) -> list[str]:
         return await self.storage.statistics.names()
+
+    async def _read_tags(self) -> list[str]:
+        return await self.storage.overview.tags()
 
     async def _read_queue_states(self) -> list[QueueState]:
         return await self.storage.overview.queues(await self.depths.get())

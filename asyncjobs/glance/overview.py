@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from asyncjobs.statistics import Tally, percentile
+from asyncjobs.storage.overview import COUNTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,8 +98,13 @@ class Overview:
 
     @property
     def waiting(self) -> int:
-        """How many jobs could run; not all are counted, see `Depth`."""
+        """How many jobs could run, as far as they are counted, see `Depth`."""
         return sum(depth.available for depth in self.depths)
+
+    @property
+    def waiting_is_exact(self) -> bool:
+        """Whether that is how many wait; otherwise there are more."""
+        return all(depth.available < COUNTED for depth in self.depths)
 
     @property
     def waited(self) -> float | None:

@@ -9,6 +9,8 @@ from asyncjobs.storage.memory_limits import holds
 from asyncjobs.storage.overview import (
     COUNTED,
     LANE_COUNTED,
+    LAST_TAGGED,
+    MOST_TAGS,
     SHOWN,
     Connections,
     Depth,
@@ -103,6 +105,12 @@ class MemoryOverview:
                 )
                 found[extras.schedule].append(run)
         return [run for runs in found.values() for run in runs]
+
+    async def tags(self) -> list[str]:
+        """Return the tags of the newest jobs."""
+        newest = sorted(self._rows.values(), key=lambda row: -row.id)[:LAST_TAGGED]
+        found = {tag for row in newest if row.job.extras for tag in row.job.extras.tags}
+        return sorted(found)[:MOST_TAGS]
 
     async def workers(self) -> list[WorkerStatus]:
         """Return the registered workers and what they run."""

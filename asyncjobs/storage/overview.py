@@ -21,6 +21,8 @@ COUNTED = 10_000
 """Up to how many jobs of a queue or a state are counted one by one."""
 LANE_COUNTED = 1_000
 """The same of a lane."""
+LAST_TAGGED, MOST_TAGS = 2_000, 500
+"""How many of the newest jobs tell which tags there are, and how many of these are told."""
 SHOWN = 20
 """Running jobs that are told of each worker."""
 
@@ -181,6 +183,8 @@ class Health:
     """Which share of the room for notifications is taken, 0 to 1."""
     is_hidden: bool
     """Whether transactions of other users are hidden from this one."""
+    listeners: int | None
+    """Connections of workers that hear of new jobs; None if that cannot be seen from here."""
     notifies: bool
     """Whether workers of this program are woken by notifications, or only poll."""
 
@@ -242,6 +246,10 @@ class OverviewStorage(Protocol):
 
         By schedule, the newest first. Of runs that somebody asked for about the last ones.
         """
+        ...
+
+    async def tags(self) -> list[str]:
+        """Return the tags of the `LAST_TAGGED` newest jobs, `MOST_TAGS` at most, by name."""
         ...
 
     async def workers(self) -> list[WorkerStatus]:

@@ -11,6 +11,7 @@
 --   snapshot_user, snapshot_name (its application_name),
 --   prepared (seconds since the oldest prepared transaction began), slot (a replication slot
 --   that holds back the vacuum by most), slot_age (transactions),
+--   listeners (connections that hear of new jobs; null if that cannot be seen),
 --   connections, most_connections, queue_usage (share of the notification queue),
 --   is_hidden (other users' transactions cannot be seen by this one)
 with oldest as (
@@ -60,6 +61,20 @@ select
     ) as prepared,
     slots.slot_name as slot,
     slots.age as slot_age,
+    -- What a connection said last stands there: one that listens proves it every few seconds.
+    (
+        select
+            case
+                when
+                    current_setting('track_activities')::boolean
+                    and (count(*) > 0 or pg_has_role(current_user, 'pg_read_all_stats', 'usage'))
+                    then count(*)
+            end
+        from pg_stat_activity as activity
+        where
+            activity.datname = current_database()
+            and starts_with(activity.query, '-- prove_listening:')
+    ) as listeners,
     (select count(*) from pg_stat_activity where backend_type = 'client backend') as connections,
     current_setting('max_connections')::integer as most_connections,
     pg_notification_queue_usage() as queue_usage,

@@ -178,6 +178,18 @@ async def test_words_to_complete_are_those_of_this_app(browser: httpx.AsyncClien
     assert {"state:", "parent:", "args.user_id:"} <= {*words["filters"]}
 
 
+async def test_tags_of_stored_jobs_are_completed_beside_those_that_jobs_declare(
+    site: Site, browser: httpx.AsyncClient
+) -> None:
+    @site.jobs.job(tags=["nightly"])
+    async def tidy() -> None: ...
+
+    send = site.jobs.registry["send_mail"]
+    await site.later(send(7), tags=["vip", "tenant 7"])
+    words = (await browser.get("/jobs/words.json")).json()
+    assert words["tag"] == ["nightly", "tenant 7", "vip"]
+
+
 async def test_hidden_arguments_are_not_completed(site: Site) -> None:
     async with site.asking(redact=["user_id"]) as browser:
         words = (await browser.get("/jobs/words.json")).json()

@@ -342,7 +342,7 @@ async def test_every_statement_of_the_hot_path_is_looked_at() -> None:
         "examine_privileges", "examine_server", "examine_tables",
         # of dashboards, looked at beside a million rows by test_postgres_overview
         "count_schedules", "find_schedules", "read_history", "read_lanes", "read_limits",
-        "read_queue_spans", "read_queue_states", "read_runs", "sample_queue_states",
+        "read_queue_spans", "read_queue_states", "read_runs", "read_tags", "sample_queue_states",
         # of metrics, looked at there too
         "read_enqueued", "read_lateness", "read_totals",
         # of the row of one worker

@@ -70,14 +70,14 @@ async def count(request: Request) -> Response:
 async def words(request: Request) -> Response:
     """Return what the search box completes to."""
     desk = desk_of(request)
-    tags = {tag for job in desk.manager.registry for tag in job.options.tags or ()}
+    declared = {tag for job in desk.manager.registry for tag in job.options.tags or ()}
     return JSONResponse(
         {
             "filters": [*FILTERS, *_arguments(desk)],
             "name": await desk.names(),
             "queue": desk.manager.queues,
             "state": [state.value for state in JobState],
-            "tag": sorted(tags),
+            "tag": sorted(declared | {*await desk.glance.tags.get()}),
             "attempt": [">1", ">3"],
             "priority": ["<50", ">50"],
             "after": ["1h", "1d", "1w"],

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from asyncjobs.storage.overview import (
     COUNTED,
     LANE_COUNTED,
+    LAST_TAGGED,
+    MOST_TAGS,
     SHOWN,
     Connections,
     Depth,
@@ -115,6 +117,11 @@ class PostgresOverview:
         """Return the last runs of schedules; see `OverviewStorage.runs`."""
         rows = await read(self._lane, self._sql.read_runs, list(dict.fromkeys(schedules)), each)
         return [RunStatus(*row) for row in rows]
+
+    async def tags(self) -> list[str]:
+        """Return the tags of the newest jobs."""
+        rows = await read(self._lane, self._sql.read_tags, LAST_TAGGED, MOST_TAGS)
+        return [row["tag"] for row in rows]
 
     async def workers(self) -> list[WorkerStatus]:
         """Return the registered workers and what they run."""

@@ -164,6 +164,7 @@ class Statements:
     read_running: str
     read_runs: str
     read_states: str
+    read_tags: str
     read_totals: str
     read_workers: str
     rebuild_index: str

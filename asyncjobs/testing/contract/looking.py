@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from asyncjobs.storage.overview import SHOWN
 from asyncjobs.testing.contract.steps import a_job, a_worker, eventually, hold, store
+from asyncjobs.types import Extras
 
 if TYPE_CHECKING:
     from asyncjobs.storage.protocol import Storage
@@ -70,3 +71,9 @@ class Looking:
         [waits] = await store(storage, a_job())
         records = await storage.get([held.id, waits])
         assert [record.worker_id for record in records] == [worker, None]
+
+    async def test_tags_are_those_of_stored_jobs(self, storage: Storage) -> None:
+        assert await storage.overview.tags() == []
+        red, both = Extras(tags=("red",)), Extras(tags=("red", "blue"))
+        await store(storage, a_job(), a_job(extras=red), a_job(extras=both))
+        assert await storage.overview.tags() == ["blue", "red"]
