@@ -30,6 +30,8 @@ MAIN = [
 ]
 NEED_NEWEST = ["--ignore=tests/dashboard/test_api.py", "--ignore=tests/test_site.py"]
 """Tests whose own tools do not go with the lowest versions."""
+JOBS = str(2 * (os.cpu_count() or 1))
+"""Tests at once: each waits most of the time."""
 OUTSIDE = os.environ | {"UV_PYTHON_DOWNLOADS": "never", "VIRTUAL_ENV": ""}
 
 
@@ -74,7 +76,7 @@ class Run:
         server = {"ASYNCJOBS_POSTGRES_BIN": str(self.postgres)} if self.postgres else {}
         with (FOLDER / f"{self.name}.log").open("w+", encoding="utf-8") as log:
             subprocess.run(
-                [python, "-m", "pytest", "-q", "-n", "auto", *chosen],
+                [python, "-m", "pytest", "-q", "-n", JOBS, *chosen],
                 cwd=ROOT,
                 env=OUTSIDE | server,
                 stdout=log,
@@ -121,14 +123,14 @@ def main() -> None:
     """Run all that can be run, and exit with 1 if something failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--python", action="append", help="a version; without it every one")
-    parser.add_argument("--only-lowest", action="store_true", help="leave the newest versions out")
+    parser.add_argument("--only", action="append", help="a run, by the name that is printed")
     parser.add_argument("--postgres", action="append", type=Path, default=[], help="a folder bin/")
     parser.add_argument("arguments", nargs="*", help="pytest's")
     given = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
     wanted = given.python or PYTHONS
     found = [python for python in wanted if interpreter(python)]
-    runs = [] if given.only_lowest else [Run(python) for python in found]
+    runs = [Run(python) for python in found]
     runs += [Run(found[0], lowest=True)]
     runs += [Run(found[0], postgres=folder.absolute()) for folder in given.postgres]
     for python in wanted:
@@ -136,6 +138,8 @@ def main() -> None:
             print(f"python{python}: not here")
     failed = False
     for run in runs:
+        if given.only and run.name not in given.only:
+            continue
         began = time.monotonic()
         run.install()
         last = run.test(given.arguments)
