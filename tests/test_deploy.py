@@ -6,6 +6,7 @@ import asyncio
 import configparser
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -48,10 +49,10 @@ def run(*command: str | Path, folder: Path, **variables: str) -> subprocess.Comp
 # The files
 
 
-def unit() -> configparser.ConfigParser:
+def unit(name: str = "myapp-jobs.service") -> configparser.ConfigParser:
     parsed = configparser.ConfigParser(interpolation=None, delimiters=("=",))
     parsed.optionxform = str  # type: ignore[assignment, method-assign]
-    parsed.read_string(shown("myapp-jobs.service"))
+    parsed.read_string(shown(name))
     return parsed
 
 
@@ -67,6 +68,29 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
     file.write_text(text.replace("KillMode=mixed", "KillMode=mixd"))
     wrong = run("systemd-analyze", "--man=no", "verify", file, folder=tmp_path)
     assert "mixd" in wrong.stderr  # so it looks at what matters
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze")
+def test_systemd_finds_nothing_wrong_with_the_timer(tmp_path: Path) -> None:
+    for ending in ("service", "timer"):
+        file = tmp_path / f"myapp-jobs-health.{ending}"
+        file.write_text(shown(file.name))
+    done = run("systemd-analyze", "--man=no", "verify", file, folder=tmp_path)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("answer", "asked"), [(0, ""), (1, "try-restart myapp-jobs\n"), (2, "")])
+def test_the_timer_restarts_what_says_that_no_worker_lives(
+    answer: int, asked: str, tmp_path: Path
+) -> None:
+    command = unit("myapp-jobs-health.service")["Service"]["ExecStart"].replace("$$", "$")
+    shell, option, script = shlex.split(command)
+    for name, line in (("asyncjobs", f"exit {answer}"), ("systemctl", 'echo "$@"')):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    script = script.replace("/srv/myapp/venv/bin/", f"{tmp_path}/")
+    script = script.replace("systemctl", f"{tmp_path}/systemctl")
+    assert run(shell, option, script, folder=tmp_path).stdout == asked
 
 
 def test_the_compose_file_is_one_by_the_schema(tmp_path: Path) -> None:
@@ -103,6 +127,8 @@ def commands_in_files() -> list[list[str]]:
     ]
     found += [json.loads(line) for line in re.findall(r"CMD (\[.*\])", shown("Dockerfile"))]
     found.append(unit()["Service"]["ExecStart"].split())
+    timer = unit("myapp-jobs-health.service")["Service"]["ExecStart"]
+    found.append(timer.partition("'")[2].partition(";")[0].split())
     return [[*words[1:]] for words in found if words[0].endswith("asyncjobs")]
 
 
@@ -111,7 +137,7 @@ def test_every_command_in_the_files_exists_and_takes_its_options() -> None:
 
     from asyncjobs.cli.main import cli
 
-    assert len(commands_in_files()) == 9
+    assert len(commands_in_files()) == 10
     for words in commands_in_files():
         command = typer.main.get_command(cli)
         context: Any = command.make_context("asyncjobs", list(words))
@@ -264,7 +290,7 @@ LATER = """
 from alembic import op
 
 revision = "later"
-down_revision = "asyncjobs_0014"
+down_revision = "asyncjobs_first"
 branch_labels = depends_on = None
 
 
@@ -283,8 +309,8 @@ def alembic(tmp_path: Path) -> Any:
     """A function that runs Alembic, in a project with the revision of the page."""
     versions = tmp_path / "migrations" / "versions"
     versions.mkdir(parents=True)
-    (versions / "asyncjobs_0014.py").write_text(shown("asyncjobs_0014.py"))
-    (versions / "asyncjobs_0014.sql").write_text(printed(tmp_path))
+    (versions / "asyncjobs_first.py").write_text(shown("asyncjobs_first.py"))
+    (versions / "asyncjobs_first.sql").write_text(printed(tmp_path))
     (versions / "later.py").write_text(LATER.replace("BROKEN", ""))
 
     def call(driver: str, dsn: str, *words: str) -> subprocess.CompletedProcess[str]:
@@ -349,9 +375,16 @@ async def test_only_what_came_later_is_printed_for_the_next_revision(
         script = printed(tmp_path, "--after", str(after))
         assert f"values ({newest}, " in script
         assert (f"values ({after}, " in script) is False
+        assert f"--after {newest}\n" in script
     await connection.execute(first)
     await connection.close()
     assert await PostgresAdapter(empty_dsn).migrate() == []
+
+
+def test_the_first_line_of_what_was_printed_is_the_one_that_the_page_shows(tmp_path: Path) -> None:
+    [told] = re.findall(r"^-- asyncjobs: all migrations.*$", PAGE, re.MULTILINE)
+    line = printed(tmp_path).splitlines()[0]
+    assert re.sub(r"\d+", "N", told) == re.sub(r"\d+", "N", line)
 
 
 def test_alembic_leaves_our_schema_alone_if_it_is_told_to() -> None:

@@ -192,19 +192,21 @@ def migration_script(
     """Return all migrations later than the version *after* as one script for psql.
 
     With *one_statement* it is a single statement without a transaction of its own, which every
-    driver sends as it is: for Alembic and other tools that begin and commit by themselves.
+    driver sends as it is: for Alembic and other tools that begin and commit by themselves. The
+    first line says which version to tell as *after* when there are later ones.
 
     Raises ConfigError if there is no version *after*.
     """
     check_schema(schema)
-    check_whole("after", after, 0, all_migrations()[-1].version)
+    check_whole("after", after, 0, newest := all_migrations()[-1].version)
     lock = f"pg_advisory_xact_lock({_lock_key(schema)});"
     steps = "\n\n".join(_with_its_record(step) for step in all_migrations() if step.version > after)
     begin, end = "begin isolation level read committed;\n\nselect", "commit;"
     if one_statement:
         begin, end = f"do {OUTER} begin\nperform", f"end {OUTER};"
         steps = f"execute {INNER}\n{steps}\n{INNER};"
-    return for_schema(f"{begin} {lock}\n\n{steps}\n\n{end}\n", schema)
+    told = f"-- asyncjobs: all migrations up to {newest}; later ones are those --after {newest}\n"
+    return for_schema(f"{told}{begin} {lock}\n\n{steps}\n\n{end}\n", schema)
 
 
 def _with_its_record(step: Migration) -> str:
