@@ -154,6 +154,14 @@ def test_the_sdist_has_what_a_packager_needs(sdist: Path) -> None:
 
     assert names >= SQL_FILES
     assert {"pyproject.toml", "README.md", "LICENSE", "Makefile", "tests/conftest.py"} <= names
+    assert {"docs/site/build.py", "zensical.toml", *pages_of_the_site()} <= names
+
+
+def pages_of_the_site() -> set[str]:
+    """Return the files that ``make docs`` makes its pages of."""
+    navigation = (ROOT / "zensical.toml").read_text(encoding="utf-8")
+    pages = set(re.findall(r'= "([^"]+\.md)"', navigation))
+    return {page for page in pages if not page.startswith("docs/reference/")}
 
 
 def test_the_installed_package_is_not_the_checkout(installed: Installation) -> None:

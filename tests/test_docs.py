@@ -623,7 +623,7 @@ def unit_of(text: str) -> configparser.ConfigParser:
 READ_BY = {"toml": tomllib.loads, "yaml": yaml.safe_load, "ini": unit_of}
 CHECKED = {"python", "console", "sql", *READ_BY}
 NOT_CHECKED = {
-    "dockerfile": "needs Docker",
+    "dockerfile": "needs Docker; `make test-package` does what its commands say",
     "go": "needs Go",
     "html": "part of a page, run by hand",
     "js": "needs a browser",
