@@ -33,6 +33,7 @@ NEED_NEWEST = ["--ignore=tests/dashboard/test_api.py", "--ignore=tests/test_site
 JOBS = str(2 * (os.cpu_count() or 1))
 """Tests at once: each waits most of the time."""
 OUTSIDE = os.environ | {"UV_PYTHON_DOWNLOADS": "never", "VIRTUAL_ENV": ""}
+OUTSIDE.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of Pythons would compile it all anew
 
 
 @dataclass(frozen=True)
