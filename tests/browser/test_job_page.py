@@ -135,6 +135,43 @@ def test_frames_of_libraries_are_folded_and_the_call_is_copied(
     )
 
 
+def test_the_call_is_copied_where_browsers_have_no_clipboard(
+    travel: Travel, serve: Callable[[Any], str], page: Page
+) -> None:
+    # As on a page by plain http from another machine.
+    page.add_init_script("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    address = serve(travel.app)
+    number = page.request.get(f"{address}/fall").text()
+    page.goto(f"{address}/jobs/jobs/{number}")
+    page.evaluate(
+        "document.addEventListener('copy', () => { window.copied = String(getSelection()); })"
+    )
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("window.copied") == (
+        "await later(read(text='{'), queue='default', priority=50)"
+    )
+    page.evaluate("document.execCommand = () => false")
+    page.get_by_role("button", name="Cop").click()
+    expect(page.get_by_role("button", name="Selected, copy it by the keyboard")).to_be_visible()
+
+
+def test_one_job_is_cancelled_after_a_question(
+    travel: Travel, serve: Callable[[Any], str], page: Page
+) -> None:
+    address = serve(travel.app)
+    number = page.request.get(f"{address}/begin").text()
+    page.goto(f"{address}/jobs/jobs/{number}")
+    page.get_by_role("link", name="pack").click()
+    page.get_by_role("button", name="Cancel…").click()
+    page.get_by_role("link", name="Back").click()
+    page.get_by_role("button", name="Cancel…").click()
+    page.get_by_role("button", name="Cancel 1 job").click()
+    expect(page.get_by_text("1 job was cancelled.")).to_be_visible()
+    expect(page.get_by_role("heading", name="pack")).to_contain_text("cancelled")
+    travel.steps.release(3)
+
+
 def test_pages_that_move_do_not_jump(
     travel: Travel, serve: Callable[[Any], str], page: Page
 ) -> None:

@@ -299,12 +299,14 @@
       return document.execCommand("copy");
     }
   }
+  let copied = 0;
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");
     if (!button) return;
     button.dataset.label ??= button.textContent;
     button.textContent = (await copy($(button.dataset.copy))) ? "Copied" : "Selected, copy it by the keyboard";
-    setTimeout(() => { button.textContent = button.dataset.label; }, 1500);
+    clearTimeout(copied);
+    copied = setTimeout(() => { button.textContent = button.dataset.label; }, 1500);
   });
 
   const reveal = () => { for (const element of all("[data-scripted]")) element.hidden = false; };
