@@ -74,7 +74,14 @@ class Run:
         """Run pytest, and return its last line."""
         chosen = arguments or [*MAIN, *(NEED_NEWEST if self.lowest else [])]
         python = FOLDER / self.name / "bin" / "python"
-        server = {"ASYNCJOBS_POSTGRES_BIN": str(self.postgres)} if self.postgres else {}
+        server = {}
+        if self.postgres:
+            # What such a server loads later, for a standby, finds its own libpq by this alone.
+            libraries = self.postgres.with_name("lib")
+            server = {
+                "ASYNCJOBS_POSTGRES_BIN": str(self.postgres),
+                "LD_LIBRARY_PATH": str(libraries),
+            }
         with (FOLDER / f"{self.name}.log").open("w+", encoding="utf-8") as log:
             subprocess.run(
                 [python, "-m", "pytest", "-q", "-n", JOBS, *chosen],
