@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
 T = TypeVar("T")
+
+
+async def in_turn(*kept: Fresh[Any]) -> list[Any]:
+    """Return what some say, one read after the other."""
+    return [await each.get() for each in kept]
 
 
 class Fresh(Generic[T]):

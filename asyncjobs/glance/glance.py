@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from asyncjobs.glance.findings import findings
-from asyncjobs.glance.fresh import Fresh
+from asyncjobs.glance.fresh import Fresh, in_turn
 from asyncjobs.glance.overview import (
     LINES,
     PACE_SPANS,
@@ -77,9 +78,11 @@ class Glance:
 
     async def overview(self, period: str) -> Overview:
         """Return how things stand, over one of `PERIODS`."""
-        lines, queues = await self._lines[period].get()
-        workers, depths = await self.workers.get(), await self.depths.get()
-        recent, spans = await self._pace.get(), await self._spans[period].get()
+        # Side by side, because each takes about as long.
+        ((lines, queues), spans, recent), (depths, workers, health, tasks) = await asyncio.gather(
+            in_turn(self._lines[period], self._spans[period], self._pace),
+            in_turn(self.depths, self.workers, self.health, self.maintenance),
+        )
         now = datetime.now(UTC)
         return Overview(
             now=now,
@@ -93,23 +96,29 @@ class Glance:
             queues=queues[:LINES],
             depths=depths,
             workers=workers,
-            findings=findings(
-                await self.health.get(), workers, depths, await self.maintenance.get(), now
-            ),
+            findings=findings(health, workers, depths, tasks, now),
         )
 
     async def queues(self, known: Collection[str]) -> list[QueueView]:
         """Return how it stands with each queue, the *known* ones and those that have jobs."""
+        states, others = await asyncio.gather(
+            self.queue_states.get(),
+            in_turn(
+                self.depths, self.workers, self._last_hour, self._last_minute, self.queue_lanes,
+                self.pauses, self.limits,
+            ),
+        )  # fmt: skip
+        depths, workers, last_hour, last_minute, page, pauses, limits = others
         return views_of(
             known,
-            states=await self.queue_states.get(),
-            depths=await self.depths.get(),
-            lanes=(await self.queue_lanes.get()).lanes,
-            pauses=await self.pauses.get(),
-            limits=await self.limits.get(),
-            workers=await self.workers.get(),
-            last_minute=await self._last_minute.get(),
-            last_hour=await self._last_hour.get(),
+            states=states,
+            depths=depths,
+            lanes=page.lanes,
+            pauses=pauses,
+            limits=limits,
+            workers=workers,
+            last_minute=last_minute,
+            last_hour=last_hour,
             now=datetime.now(UTC),
         )
 
@@ -160,7 +169,7 @@ class Glance:
         return await self.storage.overview.tags()
 
     async def _read_queue_states(self) -> list[QueueState]:
-        return await self.storage.overview.queues(await self.depths.get())
+        return await self.storage.overview.queues(self.depths.get)
 
     async def _read_queue_lanes(self) -> LanePage:
         return await self.storage.overview.lanes(kind="queue", limit=MOST_QUEUES)

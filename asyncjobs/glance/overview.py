@@ -70,6 +70,14 @@ class Chart(NamedTuple):
     retried: list[int]
     cancelled: list[int]
 
+    @property
+    def rows(self) -> Sequence[tuple[int, ...]]:
+        """The same span by span, where anything ended, the newest first."""
+        spans = zip(
+            self.times, self.succeeded, self.failed, self.retried, self.cancelled, strict=True
+        )
+        return [span for span in spans if any(span[1:])][::-1]
+
 
 @dataclass(frozen=True, slots=True)
 class Overview:

@@ -25,7 +25,7 @@ from asyncjobs.storage.overview import (
 from asyncjobs.types import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
 
     from asyncjobs.storage.memory_limits import MemoryLimits
@@ -67,7 +67,9 @@ class MemoryOverview:
         counts = Counter(row.state for row in self._rows.values())
         return {state.value: min(counts[state], COUNTED) for state in JobState}
 
-    async def queues(self, depths: Sequence[Depth] | None = None) -> list[QueueState]:
+    async def queues(
+        self, depths: Callable[[], Awaitable[Sequence[Depth]]] | None = None
+    ) -> list[QueueState]:
         """Return how many jobs of each queue are in each state."""
         counts = Counter((row.job.queue, row.state.value) for row in self._rows.values())
         return [QueueState(*key, jobs) for key, jobs in sorted(counts.items())]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
     from asyncjobs.types import Limit
@@ -219,11 +219,13 @@ class OverviewStorage(Protocol):
         """Return how many jobs there are by state, up to `COUNTED` each."""
         ...
 
-    async def queues(self, depths: Sequence[Depth] | None = None) -> list[QueueState]:
+    async def queues(
+        self, depths: Callable[[], Awaitable[Sequence[Depth]]] | None = None
+    ) -> list[QueueState]:
         """Return how many jobs of each queue are in each state, by queue, where there are any.
 
-        If there are `COUNTED` in a state or more, it is told about how many. *depths* were read
-        just before.
+        If there are `COUNTED` in a state or more, it is told about how many. *depths*
+        tells these, if somebody reads them anyway.
         """
         ...
 

@@ -260,6 +260,10 @@ class Lanes:
             self.overview,
         )
 
+    def to_look(self) -> Lane:
+        """Return the lane of dashboards, or that of people's questions if only this one is free."""
+        return self.admin if self.overview.is_busy and not self.admin.is_busy else self.overview
+
     def suspect(self) -> None:
         """Make new connections: one of ours went silent, as all do when a router forgets them."""
         for lane in self.all:

@@ -24,7 +24,7 @@ from asyncjobs.storage.postgres.reading import read, reading
 from asyncjobs.types import Limit
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
 
     from asyncjobs.storage.postgres.lanes import Lanes
     from asyncjobs.storage.postgres.own_transactions import OwnTransactions
@@ -53,39 +53,37 @@ class PostgresOverview:
         own: OwnTransactions,
         notifies: bool,
     ) -> None:
-        self._lanes, self._lane = lanes, lanes.overview
+        self._lanes = lanes
         self._sql, self._schema, self._own = statements, schema, own
         self._notifies = notifies
 
     async def depths(self) -> list[Depth]:
         """Return the queues in which jobs are available."""
-        return [Depth(*row) for row in await read(self._lane, self._sql.read_depths, COUNTED)]
+        return [
+            Depth(*row) for row in await read(self._lanes.to_look(), self._sql.read_depths, COUNTED)
+        ]
 
     async def states(self) -> dict[str, int]:
         """Return how many jobs there are by state."""
         return {
             row["state"]: row["jobs"]
-            for row in await read(self._lane, self._sql.read_states, COUNTED)
+            for row in await read(self._lanes.to_look(), self._sql.read_states, COUNTED)
         }
 
-    async def queues(self, depths: Sequence[Depth] | None = None) -> list[QueueState]:
+    async def queues(
+        self, depths: Callable[[], Awaitable[Sequence[Depth]]] | None = None
+    ) -> list[QueueState]:
         """Return how many jobs of each queue are in each state; see `OverviewStorage.queues`."""
-        async with reading(self._lane) as connection:
+        async with reading(self._lanes.to_look()) as connection:
             counts = dict(await connection.fetch(self._sql.read_states, COUNTED))
-            many = {state for state in COUNTED_BY_QUEUE if counts.get(state, 0) >= COUNTED}
+            many = {state for state, count in counts.items() if count >= COUNTED}
             counted = await connection.fetch(
                 self._sql.read_queue_states,
                 *(NEWEST if state in many else COUNTED for state in COUNTED_BY_QUEUE),
             )
-            if depths is None:
-                depths = [
-                    Depth(*row) for row in await connection.fetch(self._sql.read_depths, COUNTED)
-                ]
-            is_much = many or any(depth.available >= COUNTED for depth in depths)
-            about = (
-                await connection.fetch(self._sql.sample_queue_states, SAMPLED) if is_much else []
-            )
-        return _queue_states(counted, many, depths, about)
+            about = await connection.fetch(self._sql.sample_queue_states, SAMPLED) if many else []
+        found = await (depths or self.depths)()
+        return _queue_states(counted, many - {"available"}, found, about)
 
     async def lanes(
         self,
@@ -99,7 +97,7 @@ class PostgresOverview:
         prefix = None if kind is None else f"{kind}:"
         part = containing.lower() if containing else None
         rows = await read(
-            self._lane,
+            self._lanes.to_look(),
             self._sql.read_lanes,
             (prefix or "") if after is None else after,
             prefix,
@@ -115,17 +113,19 @@ class PostgresOverview:
 
     async def runs(self, schedules: Sequence[str], each: int) -> list[RunStatus]:
         """Return the last runs of schedules; see `OverviewStorage.runs`."""
-        rows = await read(self._lane, self._sql.read_runs, list(dict.fromkeys(schedules)), each)
+        rows = await read(
+            self._lanes.to_look(), self._sql.read_runs, list(dict.fromkeys(schedules)), each
+        )
         return [RunStatus(*row) for row in rows]
 
     async def tags(self) -> list[str]:
         """Return the tags of the newest jobs."""
-        rows = await read(self._lane, self._sql.read_tags, LAST_TAGGED, MOST_TAGS)
+        rows = await read(self._lanes.to_look(), self._sql.read_tags, LAST_TAGGED, MOST_TAGS)
         return [row["tag"] for row in rows]
 
     async def workers(self) -> list[WorkerStatus]:
         """Return the registered workers and what they run."""
-        async with reading(self._lane) as connection:
+        async with reading(self._lanes.to_look()) as connection:
             workers = await connection.fetch(self._sql.read_workers)
             running = await connection.fetch(self._sql.read_running, SHOWN)
         jobs: dict[int, list[RunningJob]] = {}
@@ -142,7 +142,7 @@ class PostgresOverview:
 
     async def health(self) -> Health | None:
         """Return how the database is."""
-        rows = await read(self._lane, self._sql.read_health, self._schema)
+        rows = await read(self._lanes.to_look(), self._sql.read_health, self._schema)
         return Health(**rows[0], notifies=self._notifies) if rows else None
 
     def connections(self) -> Connections | None:

@@ -50,13 +50,13 @@ class PostgresStatistics:
 
     async def spans(self, width: int, count: int) -> list[Span]:
         """Return the last spans in which anything ended."""
-        rows = await self._lanes.overview.fetch(self._sql.read_counts, width, count)
+        rows = await self._lanes.to_look().fetch(self._sql.read_counts, width, count)
         return [Span(*row) for row in rows]
 
     async def tallies(self, width: int, count: int) -> dict[tuple[str, str], Tally]:
         """Return what ended lately, by queue and name."""
         rows = await read(
-            self._lanes.overview, self._sql.read_durations, width, count, _wider(width, count)
+            self._lanes.to_look(), self._sql.read_durations, width, count, _wider(width, count)
         )
         found: dict[tuple[str, str], Tally] = {}
         for queue, name, *columns, waits, runs in rows:
@@ -77,7 +77,7 @@ class PostgresStatistics:
 
     async def queue_spans(self, width: int, count: int) -> dict[str, list[Span]]:
         """Return what ended in each span, by queue."""
-        rows = await self._lanes.overview.fetch(self._sql.read_queue_spans, width, count)
+        rows = await self._lanes.to_look().fetch(self._sql.read_queue_spans, width, count)
         found: dict[str, list[Span]] = {}
         for queue, *span in rows:
             found.setdefault(queue, []).append(Span(*span))
