@@ -83,3 +83,14 @@ def test_an_event_is_documented_with_its_levels_and_facts(name: str) -> None:
     assert told.levels == real.levels
     assert told.facts >= real.facts
     assert real.is_open or told.facts == real.facts
+
+
+def test_an_event_that_somebody_is_told_to_look_for_is_one() -> None:
+    files = [*(ROOT / "asyncjobs").rglob("*.py"), *(ROOT / "docs" / "monitoring").glob("*.yml")]
+    told = {
+        name
+        for path in files
+        for name in re.findall(r"look for ([a-z_]+\.[a-z_]+)", path.read_text(encoding="utf-8"))
+    }
+    assert told
+    assert told <= set(logged())

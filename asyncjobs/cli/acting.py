@@ -151,14 +151,15 @@ def _act(
                 f"say which jobs: asyncjobs {verb.lower()} 17, or state:failed name:send"
             )
         count = await opened.later.count(where)
-        told = f"{'' if count.is_exact else 'about '}{count.jobs:,}"
+        told = f"{'' if count.is_exact else 'about '}{count.jobs:,} job"
+        told += "" if count.jobs == 1 else "s"
         if dry_run:
             print_json({"jobs": count.jobs, "exact": count.is_exact}) if as_json else print(
-                f"{told} jobs are meant; what their state does not allow is left alone"
+                f"{told} would be meant; what the state does not allow is left alone"
             )
             return 0
         if where != JobFilter(ids=where.ids):  # not only numbers that somebody typed
-            confirm(f"{verb} {told} jobs?", yes=yes)
+            confirm(f"{verb} {told}?", yes=yes)
         with progress_of(verb, count.jobs, quiet=as_json) as on_batch:
             done = await do(opened.storage.admin, where, on_batch)
         print_json({"jobs": done}) if as_json else print(

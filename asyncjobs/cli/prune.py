@@ -82,8 +82,8 @@ def prune(
             else:
                 print(_told(retained, ended, "would be removed", older_than))
             return 0
-        if retained + ended:
-            confirm(f"Remove {retained + ended:,} jobs?", yes=yes)
+        if number := retained + ended:
+            confirm(f"Remove {number:,} job{'' if number == 1 else 's'}?", yes=yes)
         with progress_of("Prune", retained + ended, quiet=as_json) as show:
             removed = await in_batches(storage.results.prune_retained, on_batch=show)
             old = 0

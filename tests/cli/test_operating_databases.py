@@ -146,7 +146,7 @@ def test_what_is_over_is_counted_and_pruned(shell: Shell, database: dict[str, An
     )
     unasked = shell.run("prune")
     assert unasked.code == 2
-    assert "Remove 1 jobs? There is no terminal to ask on" in unasked.err
+    assert "Remove 1 job? There is no terminal to ask on" in unasked.err
     assert shell.run("prune", "--yes").out == "removed: 1 whose own time is over\n"
     told = as_json(shell.run("prune", "--older-than", "1s", "--yes", "--json"))
     assert told == {"retained": 0, "ended": 2, "keys": 0, "lanes": 0}

@@ -82,7 +82,7 @@ async def unpruned(exam: Examination) -> AsyncIterator[Finding]:
             f"{count_of(rows[0]['late'], PILE)} jobs were to be removed more than "
             f"{LATE.seconds // 60} minutes ago, as retain= says, and are still there.",
             "No worker is alive, or pruning fails.",
-            "asyncjobs work; if workers run, look for prune.failed in their log.",
+            "asyncjobs work; if workers run, look for maintenance.failed in their log.",
         )
     groups_prune = bool(exam.groups) and all(group.retain for _, group in exam.groups)
     for row in rows:
