@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,10 +13,13 @@ if TYPE_CHECKING:
 NOTHING = "\u2013"
 THIN = "\u202f"
 """A narrow space that no line is broken at."""
+KEPT = 4_096
+"""Texts that are kept: an open page has hundreds of them, which are the same a second later."""
 UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
 SIZES = ("bytes", "kB", "MB", "GB", "TB")
 
 
+@lru_cache(KEPT)
 def number(value: float | None) -> str:
     """Return a count with its digits in groups."""
     return NOTHING if value is None else f"{value:,.0f}".replace(",", THIN)
@@ -91,6 +95,7 @@ def moment(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+@lru_cache(KEPT)
 def instant(seconds: float) -> str:
     """Return a moment, in seconds since 1970, as HTML has it."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

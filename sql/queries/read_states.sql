@@ -1,8 +1,8 @@
 -- read_states: how many jobs there are by state, up to a bound.
 --
--- Run by the dashboard, for its tabs.
+-- Run by the dashboard, for its tabs and its page of queues.
 --
--- $1 most bigint
+-- $1 most bigint   $2 available bigint   (the same for those that are available)
 --
 -- Returns a row for each state. Each is written out, because only so PostgreSQL knows the
 -- index that has the state's jobs, of which up to most entries are read.
@@ -27,7 +27,7 @@ select
     'available' as state,
     (
         select count(*)
-        from (select from :"schema".jobs where jobs.state = 'available' limit $1::bigint) as counted
+        from (select from :"schema".jobs where jobs.state = 'available' limit $2::bigint) as counted
     ) as jobs
 union all
 select

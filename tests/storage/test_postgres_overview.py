@@ -69,7 +69,7 @@ from generate_series(1, 20) as number
 """
 STATEMENTS: dict[str, tuple[list[Any], int]] = {
     "read_depths": ([COUNTED], 2 * COUNTED + 100),
-    "read_states": ([COUNTED], 7 * COUNTED),
+    "read_states": ([COUNTED, COUNTED], 7 * COUNTED),
     "read_running": ([SHOWN], 2_100),
     "read_workers": ([], 0),
     "read_queue_states": ([COUNTED] * 6, 6 * COUNTED),

@@ -35,7 +35,7 @@ COUNTED_BY_QUEUE = ("scheduled", "waiting", "running", "succeeded", "failed", "c
 NEWEST = 1_000
 """Jobs that are looked at of a state that has more than are counted: a queue that is seldom there
 may be missed by the sample."""
-SAMPLED = 1_000
+SAMPLED = 500
 """Pages of the table from which it is told about how many jobs there are."""
 LOOKED_AT = 1_000
 """Names of lanes that one page looks at."""
@@ -67,7 +67,7 @@ class PostgresOverview:
         """Return how many jobs there are by state."""
         return {
             row["state"]: row["jobs"]
-            for row in await read(self._lanes.to_look(), self._sql.read_states, COUNTED)
+            for row in await read(self._lanes.to_look(), self._sql.read_states, COUNTED, COUNTED)
         }
 
     async def queues(
@@ -75,15 +75,18 @@ class PostgresOverview:
     ) -> list[QueueState]:
         """Return how many jobs of each queue are in each state; see `OverviewStorage.queues`."""
         async with reading(self._lanes.to_look()) as connection:
-            counts = dict(await connection.fetch(self._sql.read_states, COUNTED))
-            many = {state for state, count in counts.items() if count >= COUNTED}
+            counts = dict(await connection.fetch(self._sql.read_states, COUNTED, 0))
+            many = {state for state in COUNTED_BY_QUEUE if counts.get(state, 0) >= COUNTED}
             counted = await connection.fetch(
                 self._sql.read_queue_states,
                 *(NEWEST if state in many else COUNTED for state in COUNTED_BY_QUEUE),
             )
-            about = await connection.fetch(self._sql.sample_queue_states, SAMPLED) if many else []
+        # Not before the connection is free: they may be read by it.
         found = await (depths or self.depths)()
-        return _queue_states(counted, many - {"available"}, found, about)
+        is_much = many or any(depth.available >= COUNTED for depth in found)
+        sample = self._sql.sample_queue_states
+        about = await read(self._lanes.to_look(), sample, SAMPLED) if is_much else []
+        return _queue_states(counted, many, found, about)
 
     async def lanes(
         self,
