@@ -137,9 +137,9 @@ class JobAnswer(BaseModel):
     schedule: str | None
     """The schedule whose run it is."""
     parent_id: int | None
-    worker_id: int | None
-    """Of the worker that runs it."""
     """The job that scheduled it while it ran."""
+    worker_id: int | None
+    """The worker that runs it."""
     progress: ProgressAnswer | None
     result: Any
     """What it returned, if that is kept."""
