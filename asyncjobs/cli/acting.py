@@ -18,6 +18,7 @@ from asyncjobs.cli.opened import (
     Source,
     YesOption,
     confirm,
+    jobs_of,
     print_json,
     run_opened,
 )
@@ -151,8 +152,7 @@ def _act(
                 f"say which jobs: asyncjobs {verb.lower()} 17, or state:failed name:send"
             )
         count = await opened.later.count(where)
-        told = f"{'' if count.is_exact else 'about '}{count.jobs:,} job"
-        told += "" if count.jobs == 1 else "s"
+        told = f"{'' if count.is_exact else 'about '}{jobs_of(count.jobs)}"
         if dry_run:
             print_json({"jobs": count.jobs, "exact": count.is_exact}) if as_json else print(
                 f"{told} would be meant; what the state does not allow is left alone"
@@ -162,9 +162,7 @@ def _act(
             confirm(f"{verb} {told}?", yes=yes)
         with progress_of(verb, count.jobs, quiet=as_json) as on_batch:
             done = await do(opened.storage.admin, where, on_batch)
-        print_json({"jobs": done}) if as_json else print(
-            f"{verb.lower()}: {done:,} job{'' if done == 1 else 's'}"
-        )
+        print_json({"jobs": done}) if as_json else print(f"{verb.lower()}: {jobs_of(done)}")
         return 0 if done else NOTHING_DONE
 
     run_opened(ctx, source, action)

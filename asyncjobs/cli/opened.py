@@ -134,6 +134,11 @@ def confirm(question: str, *, yes: bool) -> None:
         raise typer.Exit(NOTHING_DONE)
 
 
+def jobs_of(count: int) -> str:
+    """Return ``1 job`` or ``2,000 jobs``."""
+    return f"{count:,} job{'' if count == 1 else 's'}"
+
+
 def print_json(value: Any) -> None:
     """Print one JSON document; moments are ISO 8601."""
     print(json.dumps(value, ensure_ascii=False, indent=2, default=_as_json))

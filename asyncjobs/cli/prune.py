@@ -17,6 +17,7 @@ from asyncjobs.cli.opened import (
     Source,
     YesOption,
     confirm,
+    jobs_of,
     print_json,
     run_opened,
 )
@@ -83,7 +84,7 @@ def prune(
                 print(_told(retained, ended, "would be removed", older_than))
             return 0
         if number := retained + ended:
-            confirm(f"Remove {number:,} job{'' if number == 1 else 's'}?", yes=yes)
+            confirm(f"Remove {jobs_of(number)}?", yes=yes)
         with progress_of("Prune", retained + ended, quiet=as_json) as show:
             removed = await in_batches(storage.results.prune_retained, on_batch=show)
             old = 0

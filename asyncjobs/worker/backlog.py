@@ -8,6 +8,7 @@ whose kind is full steps aside, and the others pass it by.
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -19,50 +20,61 @@ if TYPE_CHECKING:
     from asyncjobs.registry import JobRegistry
     from asyncjobs.types import ClaimedJob
 
+STALE = 0.5
+"""Seconds without a start after which what waits is given back."""
+
 
 class Kind:
-    """Jobs of which at most *limit* run at once, beside the limit that all have."""
+    """Jobs of which at most *limit* run at once, those that wait, and when they start."""
 
-    __slots__ = ("aside", "last_start", "limit", "running", "started")
+    __slots__ = ("last_start", "limit", "running", "started", "waiting")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.running = 0
-        self.aside: deque[ClaimedJob] = deque()
-        """Claimed jobs that wait for a place."""
+        """Not counted for the kind of all the rest, which has the limit of all together."""
+        self.waiting: deque[ClaimedJob] = deque()
+        """Those that were claimed and have not started."""
         self.started = 0
         """Jobs that were started so far."""
         self.last_start = 0.0
+        """When the last of them was, by `time.monotonic`."""
 
     @property
     def free(self) -> int:
         """How many more may run at once, for all that this kind knows."""
         return self.limit - self.running
 
-    def begin(self, now: float) -> None:
-        """Note that one starts, at *now* by `time.monotonic`."""
-        self.running += 1
-        self.started += 1
-        self.last_start = now
+    @property
+    def is_stale(self) -> bool:
+        """Whether something waits, and nothing started for long."""
+        return bool(self.waiting) and time.monotonic() - self.last_start > STALE
 
 
 class Backlog:
-    """The claimed jobs of one worker that wait, and the kinds that it limits by themselves."""
+    """The claimed jobs of one worker that wait, by the kinds that it limits."""
 
     def __init__(self, registry: JobRegistry, group: WorkerGroup) -> None:
         self._registry = registry
-        self.rows: deque[ClaimedJob] = deque()
-        """Those whose turn comes next. What is full is found when it does."""
-        self.aside = 0
-        """How many of other kinds wait aside."""
+        self.rest = Kind(group.concurrency)
+        """All that has no limit of its own. What waits here comes next, of whatever kind it
+        is: that a kind is full is found when its turn comes."""
         # A limit that all jobs together cannot exceed needs no look.
         processes, threads = group.processes or os.cpu_count() or 1, group.threads
         self._process = Kind(processes) if processes < group.concurrency else None
         self._thread = Kind(threads) if threads and threads < group.concurrency else None
         self.kinds = [kind for kind in (self._process, self._thread) if kind is not None]
+        """Those with a limit of their own."""
+        self.aside = 0
+        """How many jobs of these wait for a place."""
 
     def __len__(self) -> int:
-        return len(self.rows) + self.aside
+        return len(self.rest.waiting) + self.aside
+
+    @property
+    def started(self) -> int:
+        """How many jobs were started so far."""
+        return sum(kind.started for kind in (self.rest, *self.kinds))
 
     def kind_of(self, job: Job[..., Any]) -> Kind | None:
         """Return the kind that limits *job*; None if only all together are limited."""
@@ -76,46 +88,41 @@ class Backlog:
 
     def ids(self) -> set[int]:
         """Return the ids of the jobs that wait."""
-        waiting = {row.id for row in self.rows}
-        return waiting.union(*({row.id for row in kind.aside} for kind in self.kinds))
+        return {row.id for kind in (self.rest, *self.kinds) for row in kind.waiting}
 
     def put_aside(self, kind: Kind, row: ClaimedJob) -> None:
         """Let *row* wait until its kind has a place."""
-        kind.aside.append(row)
+        kind.waiting.append(row)
         self.aside += 1
 
-    def next_aside(self) -> ClaimedJob | None:
-        """Remove and return a job that waits aside and may start; None if there is none."""
+    def next(self) -> ClaimedJob | None:
+        """Remove and return the next job that may start; None if all wait for their kind."""
         for kind in self.kinds:
-            if kind.aside and kind.free > 0:
+            if kind.waiting and kind.free > 0:
                 self.aside -= 1
-                return kind.aside.popleft()
-        return None
+                return kind.waiting.popleft()
+        return self.rest.waiting.popleft() if self.rest.waiting else None
 
     def take(self, wanted: Collection[int]) -> list[ClaimedJob]:
         """Remove and return the jobs with the ids *wanted*."""
         taken: list[ClaimedJob] = []
-        for waiting in (self.rows, *(kind.aside for kind in self.kinds)):
-            found = [row for row in waiting if row.id in wanted]
+        for kind in (self.rest, *self.kinds):
+            found = [row for row in kind.waiting if row.id in wanted]
             for row in found:
-                waiting.remove(row)
+                kind.waiting.remove(row)
             taken += found
-        self.aside = sum(len(kind.aside) for kind in self.kinds)
+        self._count()
         return taken
 
-    def take_last(self, kind: Kind, keep: int) -> list[ClaimedJob]:
-        """Remove and return those of *kind* that wait aside, but for the first *keep*."""
-        taken = [kind.aside.pop() for _ in range(len(kind.aside) - keep)]
-        self.aside -= len(taken)
+    def take_last(self, kind: Kind, keep: int = 0) -> list[ClaimedJob]:
+        """Remove and return those of *kind* that wait, but for the first *keep*."""
+        taken = [kind.waiting.pop() for _ in range(len(kind.waiting) - keep)]
+        self._count()
         return taken[::-1]
-
-    def take_rows(self) -> list[ClaimedJob]:
-        """Remove and return the jobs whose turn comes next, but not those aside."""
-        taken = list(self.rows)
-        self.rows.clear()
-        return taken
 
     def clear(self) -> list[ClaimedJob]:
         """Remove and return all."""
-        aside = [row for kind in self.kinds for row in self.take_last(kind, 0)]
-        return aside + self.take_rows()
+        return [row for kind in (*self.kinds, self.rest) for row in self.take_last(kind)]
+
+    def _count(self) -> None:
+        self.aside = sum(len(kind.waiting) for kind in self.kinds)

@@ -54,7 +54,7 @@ class Claimer:
         self._storage, self._queues, self._wanted = storage, list(queues), frozenset(queues)
         self._executor, self._finisher, self._log = executor, finisher, log
         self._pauses, self._meters, self._on_doubt = pauses, meters, on_doubt
-        self._rest = Supply(executor)
+        self._rest = Supply(executor, executor.backlog.rest)
         self._supplies = [self._rest]
         self._is_over = False
         self._wake = wake
@@ -126,13 +126,11 @@ class Claimer:
         supply.may_be_more = False  # before the statement: a signal meanwhile must count
         worker = self.worker
         queues = self._pauses.open(self._queues)
-        names = self._names(supply)
-        began = time.monotonic()
-        rows = await self._ask(worker, queues, room, names) if queues else []
+        rows = await self._ask(worker, queues, room, supply) if queues else []
         if worker != self.worker:
             return  # declared dead meanwhile: these are others' already
-        supply.note(room, len(rows), time.monotonic() - began)
-        if supply.kind is not None and supply.is_dry:
+        supply.note(room, len(rows))
+        if supply.is_dry and supply is not self._rest:
             self._supplies.remove(supply)
         if all(one.is_dry for one in self._supplies):
             self.dry.set()
@@ -144,38 +142,36 @@ class Claimer:
             await self._pauses.park(worker, paused)
 
     async def _ask(
-        self, worker: int, queues: Sequence[str], room: int, names: Names | None
+        self, worker: int, queues: Sequence[str], room: int, supply: Supply
     ) -> list[ClaimedJob]:
         began = time.monotonic()
-        if names is None:
-            rows = await self._storage.claim(worker, queues, room)
-        else:
-            rows = await self._storage.claim(worker, queues, room, names)
-        self._meters.claim_seconds.add(time.monotonic() - began)
+        rows = await self._storage.claim(worker, queues, room, self._names(supply))
+        supply.took = time.monotonic() - began
+        self._meters.claim_seconds.add(supply.took)
         self._meters.claims.add(len(rows))
         return rows
 
     def _names(self, supply: Supply) -> Names | None:
-        apart = [one.kind for one in self._supplies if one.kind is not None]
+        apart = [one.kind for one in self._supplies if one is not self._rest]
         if not apart:
             return None
-        kinds = apart if supply.kind is None else [supply.kind]
-        names_of = self._executor.backlog.names_of
-        listed = tuple(name for kind in kinds for name in names_of(kind))
-        return Names(listed, inside=supply.kind is not None)
+        is_apart = supply is not self._rest
+        kinds, names_of = [supply.kind] if is_apart else apart, self._executor.backlog.names_of
+        return Names(tuple(name for kind in kinds for name in names_of(kind)), inside=is_apart)
 
     def _set_apart(self) -> None:
         # What is more than its places wait for is others' to run. One that waits in vain too.
         apart = {supply.kind: supply for supply in self._supplies}
         for kind in self._executor.backlog.kinds:
-            supply = apart.get(kind) or Supply(self._executor, kind)
-            keep = 0 if supply.is_stale else max(kind.limit, supply.ahead)
-            if len(kind.aside) > keep:
-                self._executor.return_aside(kind, keep)
-                if kind not in apart:
-                    self._supplies.insert(0, supply)  # the rest could take all slots
+            ahead = apart[kind].ahead if kind in apart else 0
+            keep = 0 if kind.is_stale else max(kind.limit, ahead)
+            if len(kind.waiting) > keep:
+                self._executor.return_waiting(kind, keep)
+                if kind not in apart:  # first: the rest could take all slots
+                    self._supplies.insert(0, Supply(self._executor, kind))
 
     def _return_stale(self) -> None:
-        if self._rest.is_stale:
-            self._log.debug("claim.returned", jobs=len(self._executor.backlog.rows))
-            self._executor.return_rows()
+        rest = self._rest.kind
+        if rest.is_stale:
+            self._log.debug("claim.returned", jobs=len(rest.waiting))
+            self._executor.return_waiting(rest)

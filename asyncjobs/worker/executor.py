@@ -85,10 +85,6 @@ class Executor:
         self._unknown = UnknownNames(log)
         self.lease_end = math.inf
         """When others may have taken our jobs, by `time.monotonic`: nothing starts after it."""
-        self.plain_starts = 0
-        """Jobs that were started so far, of kinds without a limit of their own."""
-        self.last_start = 0.0
-        """When the last of them was, by `time.monotonic`."""
 
     @property
     def free(self) -> int:
@@ -98,7 +94,7 @@ class Executor:
     @property
     def started(self) -> int:
         """How many jobs were started so far."""
-        return self.plain_starts + sum(kind.started for kind in self.backlog.kinds)
+        return self.backlog.started
 
     @property
     def buffered(self) -> int:
@@ -119,7 +115,7 @@ class Executor:
         # A claim that a crash of the database undid may come a second time.
         running = self.running
         new = (row for row in rows if row.id not in running or not self._runs(row))
-        self.backlog.rows.extend(new)
+        self.backlog.rest.waiting.extend(new)
         if self._closing or self.is_resting:
             self.return_buffered()
         self._fill()
@@ -138,12 +134,8 @@ class Executor:
         """Give the jobs that wait back to the queue, at no cost."""
         self._return(self.backlog.clear())
 
-    def return_rows(self) -> None:
-        """Give those back whose turn comes next, but not those that wait for their kind."""
-        self._return(self.backlog.take_rows())
-
-    def return_aside(self, kind: Kind, keep: int) -> None:
-        """Give those of *kind* back that wait for it, but for the first *keep*."""
+    def return_waiting(self, kind: Kind, keep: int = 0) -> None:
+        """Give those of *kind* back that wait, but for the first *keep*."""
         self._return(self.backlog.take_last(kind, keep))
 
     def _return(self, rows: Iterable[ClaimedJob]) -> None:
@@ -196,16 +188,14 @@ class Executor:
 
     def _fill(self) -> None:
         backlog, running, most = self.backlog, self.running, self._group.concurrency
-        rows = backlog.rows
+        rows = backlog.rest.waiting
         while (rows or backlog.aside) and len(running) < most:
             now = time.monotonic()
             if now > self.lease_end:  # paused or cut off: first hear what is ours
                 return
-            row = backlog.next_aside() if backlog.aside else None
+            row = backlog.next() if backlog.aside else rows.popleft()
             if row is None:
-                if not rows:
-                    return
-                row = rows.popleft()
+                return
             self._start(row, now)
 
     def _start(self, row: ClaimedJob, now: float) -> None:
@@ -232,10 +222,11 @@ class Executor:
             attempt.refusal = ExpiredError()
         self.running[row.id] = attempt
         if kind is None:
-            self.plain_starts += 1
-            self.last_start = now
+            kind = self.backlog.rest
         else:
-            kind.begin(now)
+            kind.running += 1
+        kind.started += 1
+        kind.last_start = now
         attempt.task = asyncio.Task(  # not by a task factory: an eager one would run it here
             # A copy for each: what one job sets must not reach the one it makes room for.
             self._run(attempt),

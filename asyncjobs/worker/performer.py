@@ -97,13 +97,11 @@ class Performer:
 
     async def _call_by_kind(self, attempt: Attempt, arguments: dict[str, Any]) -> Any:
         job = attempt.job
+        self._begin(attempt)
         if job.options.process:
-            self._begin(attempt)
             return await self._processes.perform(job, attempt)
         if job.runs_in_thread:
-            self._begin(attempt)
             return await self._perform_in_thread(attempt, arguments)
-        self._begin(attempt)
         return await job.function(**arguments)
 
     def _begin(self, attempt: Attempt) -> None:

@@ -190,25 +190,23 @@ class Claims:
         take_turns: bool = False,
     ) -> None:
         self._search_for = partial(Search, lane, statements, on_signal, take_turns=take_turns)
-        self._all = self._search_for(names=None)
-        self._by_name: dict[Names, Search] = {}
+        self._searches: dict[Names | None, Search] = {None: self._search_for(names=None)}
 
     async def claim(
         self, worker: int, queues: Sequence[str], limit: int, names: Names | None = None
     ) -> list[ClaimedJob]:
         """Claim the most urgent; see `Storage.claim`."""
-        search = self._all
-        if names is not None:
-            search = self._by_name.get(names) or self._search_for(names=names)
-            self._by_name[names] = search
+        search = self._searches.get(names)
+        if search is None:
+            search = self._searches[names] = self._search_for(names=names)
         return await search.claim(worker, queues, limit)
 
     def expect(self, queues: frozenset[str], priority: int) -> None:
         """Look at *priority* in *queues* too: a notification told of it."""
-        for search in (self._all, *self._by_name.values()):
+        for search in self._searches.values():
             search.marks.expect(queues, priority)
 
     def close(self) -> None:
         """Forget the reminders."""
-        for search in (self._all, *self._by_name.values()):
+        for search in self._searches.values():
             search.close()

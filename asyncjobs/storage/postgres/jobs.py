@@ -130,6 +130,7 @@ class JobsTable:
         return Completion.HELD if rows[0]["held"] else Completion.LOST
 
     async def _finish(self, lane: Fetching, worker: int, outcomes: Sequence[Outcome]) -> list[int]:
+        outcomes = sorted(outcomes, key=BY_ID)  # as the statements look into their arrays
         gone = [outcome for outcome in outcomes if outcome.delete and outcome.kept is None]
         recorded: list[int] = []
         if gone:
@@ -160,7 +161,6 @@ class JobsTable:
             await within.fetch(self._sql.note_runs, *columns)
 
     async def _delete(self, lane: Fetching, worker: int, outcomes: list[Outcome]) -> list[int]:
-        outcomes.sort(key=BY_ID)
         rows = await lane.fetch(
             self._sql.finish_by_delete,
             worker,
@@ -170,12 +170,10 @@ class JobsTable:
         return [row[0] for row in rows]
 
     async def _update(self, lane: Fetching, worker: int, outcomes: list[Outcome]) -> list[int]:
-        outcomes.sort(key=BY_ID)
         arguments = [*self._told(worker, outcomes), self._channel]
         return await self._record(lane, self._sql.finish_by_update, arguments, outcomes)
 
     async def _keep(self, lane: Fetching, worker: int, outcomes: list[Outcome]) -> list[int]:
-        outcomes.sort(key=BY_ID)
         arguments = [
             *self._told(worker, outcomes),
             [outcome.kept and outcome.kept.result for outcome in outcomes],

@@ -198,7 +198,8 @@ def migration_script(
     Raises ConfigError if there is no version *after*.
     """
     check_schema(schema)
-    check_whole("after", after, 0, newest := all_migrations()[-1].version)
+    newest = all_migrations()[-1].version
+    check_whole("after", after, 0, newest)
     lock = f"pg_advisory_xact_lock({_lock_key(schema)});"
     steps = "\n\n".join(_with_its_record(step) for step in all_migrations() if step.version > after)
     begin, end = "begin isolation level read committed;\n\nselect", "commit;"
