@@ -104,13 +104,7 @@ class Teller:
             if self._over:
                 return
             self._newest = Word(float(done), message)
-            wait = self._next_at - time.monotonic()
-            if wait <= 0:
-                self._send_word()
-            elif self._timer is None:
-                self._timer = threading.Timer(wait, self._tell_late)
-                self._timer.daemon = True
-                self._timer.start()
+            self._tell_in_time()
 
     def end(self, answer: bytes) -> None:
         """Tell the last word, and then the pickled *answer*. Later words are ignored."""
@@ -124,8 +118,17 @@ class Teller:
     def _tell_late(self) -> None:
         with self._lock:
             self._timer = None
-            if not self._over:
-                self._send_word()
+            if not self._over and self._newest is not None:
+                self._tell_in_time()  # the job may have told one while this waited for the lock
+
+    def _tell_in_time(self) -> None:
+        wait = self._next_at - time.monotonic()
+        if wait <= 0:
+            self._send_word()
+        elif self._timer is None:
+            self._timer = threading.Timer(wait, self._tell_late)
+            self._timer.daemon = True
+            self._timer.start()
 
     def _send_word(self) -> None:
         if self._newest is not None:
