@@ -18,7 +18,7 @@ SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos test-browser test-pgbouncer test-ha test-servers test-package matrix lint types layers docs bench bench-peers clean
+.PHONY: help demo test chaos test-browser test-pgbouncer test-ha test-prometheus test-servers test-package matrix lint types layers docs bench bench-peers clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 22
@@ -38,13 +38,19 @@ test-pgbouncer: $(VENV)/.dev ## Run the tests behind PgBouncer, which is install
 test-ha: $(VENV)/.ha ## Run the tests with Patroni and etcd, which are installed by pip
 	$(BIN)/python -m pytest -n 0 -s -o norecursedirs=".*" tests/ha $(ARGS)
 
+test-prometheus: $(VENV)/.dev ## Run the tests with Prometheus, which is installed by apt-get if it is missing
+	@command -v prometheus >/dev/null && command -v promtool >/dev/null || { \
+	  $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends prometheus; \
+	}
+	$(BIN)/python -m pytest -n $(JOBS) -o norecursedirs=".*" tests/prometheus $(ARGS)
+
 test-servers: $(VENV)/.servers ## Run embedded workers under uvicorn, gunicorn, granian and hypercorn
 	$(BIN)/python -m pytest -n $(JOBS) -o norecursedirs=".*" tests/servers $(ARGS)
 
 test-package: $(VENV)/.package ## Build what is published, and use it in empty environments
 	$(BIN)/python -m pytest -n 0 -o norecursedirs=".*" tests/package $(ARGS)
 
-matrix: $(VENV)/.package ## Run the tests on every Python, lowest versions and POSTGRES="BIN ..."; takes long
+matrix: $(VENV)/.package ## Run the tests on every Python, each with one of POSTGRES="BIN ...", and on lowest versions
 	$(BIN)/python tests/package/matrix.py $(foreach bin,$(POSTGRES),--postgres $(bin)) -- $(ARGS)
 
 chaos: $(VENV)/.dev ## Maltreat workers: all chaos tests, then mixed work and kills; MINUTES=30

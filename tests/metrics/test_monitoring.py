@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -106,17 +104,6 @@ def test_the_dashboard_leaves_no_metric_out() -> None:
     assert {metric.name for metric in set(METRICS) - asked} == {
         "asyncjobs_build_info", "asyncjobs_job_names_untold",
     }  # fmt: skip
-
-
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
-def test_promtool_takes_the_alerts() -> None:
-    done = subprocess.run(
-        ["promtool", "check", "rules", str(ALERTS_FILE)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(("part", "metrics"), [("cluster", CLUSTER), ("process", PROCESS)])
