@@ -1,6 +1,8 @@
 """Run the tests on every Python that is here, on the lowest versions, and on several servers.
 
-``make matrix``. Each run has an environment of its own in ``build/matrix``, which is made anew.
+``make matrix``. Each Python takes one of the servers that are named, the first the first, so that
+as many runs as there are of the one see all of the other; those without one take the embedded
+server. Each run has an environment of its own in ``build/matrix``, which is made anew.
 Arguments after ``--`` are pytest's; without them the main tests are run, which leave out those
 with processes of their own. One line a run tells what came of it; the output is beside the
 environment.
@@ -16,7 +18,7 @@ import sys
 import time
 import tomllib
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, zip_longest
 from pathlib import Path
 
 from pythons import PYTHONS, interpreter
@@ -138,9 +140,10 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     wanted = given.python or PYTHONS
     found = [python for python in wanted if interpreter(python)]
-    runs = [Run(python) for python in found]
+    servers = [folder.absolute() for folder in given.postgres]
+    pairs = zip_longest(found, servers)
+    runs = [Run(python or found[0], postgres=server) for python, server in pairs]
     runs += [Run(found[0], lowest=True)]
-    runs += [Run(found[0], postgres=folder.absolute()) for folder in given.postgres]
     for python in wanted:
         if python not in found:
             print(f"python{python}: not here")
