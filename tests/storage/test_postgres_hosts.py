@@ -69,6 +69,19 @@ def test_hosts_are_read_as_libpq_reads_them(dsn: str, found: list[Host]) -> None
     assert several_hosts(dsn, {}) == found
 
 
+async def test_an_address_of_ipv6_may_be_among_them(dsn: str) -> None:
+    taken = DsnSource(with_hosts(dsn, "[::1]:1", place(dsn)), {})
+    connection = await taken.take("test")
+    assert await connection.fetchval("select current_database()") == urlsplit(dsn).path[1:]
+    await taken.give_back(connection)
+
+
+def test_a_password_with_a_bracket_is_a_configuration_error_still() -> None:
+    for address in ("postgresql://u:a[b@one,two/x", "postgresql://u:a[b@one/x"):
+        with pytest.raises(ValueError, match="IPv6"):
+            several_hosts(address, {})
+
+
 def test_hosts_may_come_from_the_options_or_the_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -29,6 +30,7 @@ AGAIN = 0.5
 """Seconds until a host is asked again while another one is silent: it may be promoted."""
 WRITERS = {"any", "primary", "read-write"}
 DEFAULT_PORT = "5432"
+AUTHORITY = re.compile(r"(?<=://)[^/?#]*")
 ROLE = """
 select
     pg_is_in_recovery() as standby,
@@ -55,19 +57,25 @@ class WrongHostError(Exception):
     """A host that answers, but is not the primary."""
 
 
+def split_hosts(dsn: str) -> tuple[str, str]:
+    """Return *dsn* without its hosts, and these.
+
+    From 3.14 on Python's own functions, and so asyncpg, refuse an IPv6 address among several.
+    """
+    if (found := AUTHORITY.search(dsn)) is None:
+        return dsn, ""
+    user, at, hosts = found[0].rpartition("@")
+    return f"{dsn[: found.start()]}{user}{at}{dsn[found.end() :]}", unquote(hosts)
+
+
 def several_hosts(dsn: str, options: Mapping[str, Any]) -> list[Host]:
     """Return the hosts that *dsn*, *options* or PGHOST name; nothing if that is only one.
 
     Raises ConfigError if standbys are asked for, ValueError for ports that make no sense.
     """
-    url = urlsplit(dsn)
-    query = {name: values[-1] for name, values in parse_qs(url.query).items()}
-    spec = (
-        options.get("host")
-        or unquote(url.netloc.rpartition("@")[2])
-        or query.get("host")
-        or os.environ.get("PGHOST", "")
-    )
+    rest, named = split_hosts(dsn)
+    query = {name: values[-1] for name, values in parse_qs(urlsplit(rest).query).items()}
+    spec = options.get("host") or named or query.get("host") or os.environ.get("PGHOST", "")
     specs = spec.split(",") if isinstance(spec, str) else list(spec)
     if len(specs) < 2:
         return []

@@ -10,7 +10,7 @@ import asyncpg
 
 from asyncjobs import settings
 from asyncjobs.errors import ConfigError, DatabaseNotConfiguredError
-from asyncjobs.storage.postgres.hosts import HOST_TIMEOUT, Primary, several_hosts
+from asyncjobs.storage.postgres.hosts import HOST_TIMEOUT, Primary, several_hosts, split_hosts
 from asyncjobs.storage.postgres.sockets import keep_alive
 
 if TYPE_CHECKING:
@@ -107,9 +107,10 @@ class DsnSource:
         hosts = several_hosts(dsn, options)
         if not hosts:
             return await _connect(dsn, options)
+        rest, _ = split_hosts(dsn)
         common = {**options, "timeout": HOST_TIMEOUT, "target_session_attrs": "any"}
         return await self._primary.find(
-            hosts, lambda host: _connect(dsn, {**common, "host": host.name, "port": host.port})
+            hosts, lambda host: _connect(rest, {**common, "host": host.name, "port": host.port})
         )
 
     async def give_back(self, connection: asyncpg.Connection) -> None:
