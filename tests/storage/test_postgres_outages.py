@@ -223,6 +223,31 @@ async def test_a_pool_of_the_users_is_enough_for_everything(dsn: str) -> None:
         assert pool.get_idle_size() == pool.get_size()
 
 
+async def test_a_pool_that_is_terminated_under_a_worker_is_an_outage(dsn: str) -> None:
+    pool = await asyncpg.create_pool(dsn, min_size=1, max_size=10)
+    jobs = make_manager(PostgresAdapter(pool=pool), shutdown_timeout=0.1)
+    ran = asyncio.Event()
+
+    @jobs.job
+    async def note() -> None:
+        ran.set()
+
+    async with jobs:
+        stop = asyncio.Event()
+        worker = asyncio.create_task(jobs.work(stop))
+        await jobs.later(note())
+        with anyio.fail_after(60):
+            await ran.wait()
+            pool.terminate()
+            with pytest.raises(StorageUnavailableError, match="pool is closed"):
+                await jobs.later(note())
+            while not any(entry["event"] == "claim.failed" for entry in jobs.log):
+                await asyncio.sleep(0.01)
+            assert not worker.done()
+            stop.set()
+            await worker  # nothing is raised by what gives connections back either
+
+
 async def test_a_pool_that_is_too_small_is_refused_with_the_bound(dsn: str) -> None:
     async with asyncpg.create_pool(dsn, min_size=0, max_size=5) as pool:
         with pytest.raises(ConfigError, match=r"more than 9 connections.* max_size 5"):

@@ -25,6 +25,7 @@ from asyncjobs.storage.admin import (
     cursor_after,
     ignore,
 )
+from asyncjobs.storage.postgres.borrowed import abort
 from asyncjobs.storage.postgres.cursors import by_id, list_of
 from asyncjobs.storage.postgres.transactions import HOT_TIMEOUT, transaction
 from asyncjobs.types import JobRecord
@@ -191,7 +192,7 @@ class Admin:
             except asyncpg.InternalClientError:
                 # The time was over right after the statement was described: asyncpg takes no
                 # error then, and the connection is of no use any more.
-                connection.terminate()
+                abort(connection)
                 return None
 
     async def _estimate(self, where: JobFilter, least: int) -> Count:

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs.errors import NotOpenError, StorageError, StorageUnavailableError
+from asyncjobs.storage.postgres.borrowed import is_closed
 from asyncjobs.storage.postgres.capabilities import LACKING
 from asyncjobs.storage.postgres.failures import UNAVAILABLE, translate
 from asyncjobs.storage.postgres.statements import Statements
@@ -68,7 +69,7 @@ class Lane:
     @property
     def is_open(self) -> bool:
         """Whether there is a connection."""
-        return self._connection is not None and not self._connection.is_closed()
+        return self._connection is not None and not is_closed(self._connection)
 
     @property
     def is_busy(self) -> bool:
@@ -141,8 +142,8 @@ class Lane:
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT), self._lock:
                 if self._connection is not None:
-                    self._connection.remove_log_listener(self._on_log)
                     with contextlib.suppress(*UNAVAILABLE):
+                        self._connection.remove_log_listener(self._on_log)
                         await self._source.give_back(self._connection)
                     self._connection = None
         except TimeoutError:
@@ -157,14 +158,14 @@ class Lane:
         connection = self._connection
         if isinstance(error, StorageError) or connection is None:
             return translate(error, self._schema)
-        is_closed = connection.is_closed()
+        is_gone = is_closed(connection)
         # In a transaction: cancelled before it could roll back.
-        if is_closed or isinstance(error, UNAVAILABLE) or connection.is_in_transaction():
+        if is_gone or isinstance(error, UNAVAILABLE) or connection.is_in_transaction():
             self._drop()
         if isinstance(error, TimeoutError):
             self._on_silence()
         known = translate(error, self._schema)
-        if known is None and is_closed and isinstance(error, Exception):
+        if known is None and is_gone and isinstance(error, Exception):
             # Whatever the driver made of the loss.
             return StorageUnavailableError(f"{type(error).__name__}: {error}")
         return known
@@ -174,7 +175,7 @@ class Lane:
             raise NotOpenError
         self._unreplicated = False
         if (connection := self._connection) is not None and (
-            connection.is_closed() or connection.is_in_transaction()
+            is_closed(connection) or connection.is_in_transaction()
         ):
             # The transaction is of somebody who was cancelled: ours would never be committed.
             self._drop()

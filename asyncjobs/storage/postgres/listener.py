@@ -13,6 +13,7 @@ from uuid import uuid4
 import asyncpg
 
 from asyncjobs.logs import get_logger
+from asyncjobs.storage.postgres.borrowed import is_closed
 from asyncjobs.storage.postgres.failures import UNAVAILABLE, raise_cancellation
 from asyncjobs.types import Signal
 
@@ -130,10 +131,10 @@ class Listener:
 
     async def _leave(self, connection: asyncpg.Connection) -> None:
         # Raises nothing but a cancellation: an error would take the place of one that passes.
-        connection.remove_termination_listener(self._on_termination)
-        if connection.is_closed():
+        if is_closed(connection):
             self._source.throw_away(connection)
             return
+        connection.remove_termination_listener(self._on_termination)
         try:
             async with asyncio.timeout(LEAVE_TIMEOUT):
                 await connection.remove_listener(self._channel, self._on_notification)

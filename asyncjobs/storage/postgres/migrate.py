@@ -15,6 +15,7 @@ import asyncpg
 
 from asyncjobs.config import check_whole
 from asyncjobs.errors import MigrationChangedError, NotMigratedError, SchemaTooNewError
+from asyncjobs.storage.postgres.borrowed import is_closed
 from asyncjobs.storage.postgres.capabilities import EVERYTHING, Capabilities, probe
 from asyncjobs.storage.postgres.failures import UNAVAILABLE, translated
 from asyncjobs.storage.postgres.source import ConnectionSource, DsnSource
@@ -103,7 +104,7 @@ async def migrate(
 
 
 async def _leave(source: ConnectionSource, connection: asyncpg.Connection) -> None:
-    if connection.is_closed() or connection.is_in_transaction():
+    if is_closed(connection) or connection.is_in_transaction():
         source.throw_away(connection)
         return
     with contextlib.suppress(*UNAVAILABLE):  # what was done is done

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-import asyncpg
-
 from asyncjobs.config import check_whole
 from asyncjobs.errors import NotOpenError, TransactionError
+from asyncjobs.storage.postgres.borrowed import abort
 from asyncjobs.storage.postgres.external import driver_connection
 from asyncjobs.storage.postgres.failures import UNAVAILABLE, translated
 from asyncjobs.storage.postgres.source import LANES
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from typing import Any
 
+    import asyncpg
     from asyncpg.transaction import Transaction
 
     from asyncjobs.storage.postgres.source import ConnectionSource
@@ -119,8 +118,7 @@ class OwnTransactions:
             else:
                 await source.give_back(connection)
         except BaseException as error:
-            with contextlib.suppress(asyncpg.InterfaceError):  # a pool has it back already
-                source.throw_away(connection)
+            source.throw_away(connection)
             if not isinstance(error, Exception):
                 raise
 
@@ -144,8 +142,7 @@ async def _roll_back(connection: asyncpg.Connection, transaction: Transaction) -
         async with asyncio.timeout(SHORT_TIMEOUT):
             await transaction.rollback()
     except BaseException as error:
-        with contextlib.suppress(asyncpg.InterfaceError):
-            connection.terminate()
+        abort(connection)
         if not isinstance(error, Exception):
             raise
 

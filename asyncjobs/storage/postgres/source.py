@@ -10,6 +10,7 @@ import asyncpg
 
 from asyncjobs import settings
 from asyncjobs.errors import ConfigError, DatabaseNotConfiguredError
+from asyncjobs.storage.postgres.borrowed import abort
 from asyncjobs.storage.postgres.hosts import HOST_TIMEOUT, Primary, several_hosts, split_hosts
 from asyncjobs.storage.postgres.sockets import keep_alive
 
@@ -163,4 +164,4 @@ class PoolSource:
 
     def throw_away(self, connection: asyncpg.Connection) -> None:
         """Abort the connection; the pool opens another when it needs one."""
-        connection.terminate()
+        abort(connection)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from asyncjobs.storage.postgres.borrowed import abort
 from asyncjobs.storage.postgres.failures import UNAVAILABLE
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ async def transaction(connection: asyncpg.Connection, settings: str = "") -> Asy
             raise
         await connection.execute("commit", timeout=HOT_TIMEOUT)
     except (TimeoutError, asyncio.CancelledError):
-        connection.terminate()
+        abort(connection)
         raise
 
 
