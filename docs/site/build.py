@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 LAID_OUT = ROOT / "build" / "docs"
-PAGES = ("*.md", "docs/*.md", "benchmarks/RESULTS.md", "examples/fastapi_app/README.md")
+PAGES = ("*.md", "docs/*.md", "benchmarks/RESULTS*.md", "examples/fastapi_app/README.md")
 FILES = ("docs/images/*", "docs/monitoring/*", "benchmarks/*.png")
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 
