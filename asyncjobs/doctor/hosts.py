@@ -12,7 +12,7 @@ from asyncjobs.errors import ConfigError
 from asyncjobs.glance.words import printable
 from asyncjobs.settings import mask_dsn
 from asyncjobs.storage.postgres.failures import UNAVAILABLE
-from asyncjobs.storage.postgres.hosts import HOST_TIMEOUT, Host, several_hosts, split_hosts
+from asyncjobs.storage.postgres.hosts import HOST_TIMEOUT, Host, alone, several_hosts
 from asyncjobs.storage.postgres.source import find_dsn
 
 if TYPE_CHECKING:
@@ -63,13 +63,10 @@ async def hosts(access: Access) -> AsyncIterator[Finding]:
 
 
 async def _ask(dsn: str, host: Host, access: Access) -> Mapping[str, Any] | str:
-    options = {**access.connect, "timeout": HOST_TIMEOUT, "target_session_attrs": "any"}
-    rest, _ = split_hosts(dsn)
+    rest, options = alone(host, dsn, access.connect)
     try:
         async with asyncio.timeout(2 * HOST_TIMEOUT):
-            connection = await asyncpg.connect(
-                rest, **{**options, "host": host.name, "port": host.port, "statement_cache_size": 0}
-            )
+            connection = await asyncpg.connect(rest, **{**options, "statement_cache_size": 0})
             try:
                 found = await connection.fetch(ROLE)
             finally:

@@ -14,7 +14,7 @@ import pytest
 from proxy import Proxy
 
 from asyncjobs import ConfigError, PostgresAdapter, StorageUnavailableError
-from asyncjobs.storage.postgres import source
+from asyncjobs.storage.postgres import hosts
 from asyncjobs.storage.postgres.hosts import HOST_TIMEOUT, Host, several_hosts
 from asyncjobs.storage.postgres.source import DsnSource
 
@@ -127,7 +127,7 @@ async def test_the_host_that_was_right_is_asked_alone(dsn: str) -> None:
 async def test_without_a_primary_the_error_says_what_each_host_said(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(source, "HOST_TIMEOUT", 1.0)
+    monkeypatch.setattr(hosts, "HOST_TIMEOUT", 1.0)
     async with silent_host() as silent:
         adapter = PostgresAdapter(f"postgresql://u@{DEAD},{silent}/x")
         with anyio.fail_after(PATIENCE), pytest.raises(StorageUnavailableError) as caught:

@@ -57,23 +57,12 @@ class WrongHostError(Exception):
     """A host that answers, but is not the primary."""
 
 
-def split_hosts(dsn: str) -> tuple[str, str]:
-    """Return *dsn* without its hosts, and these.
-
-    From 3.14 on Python's own functions, and so asyncpg, refuse an IPv6 address among several.
-    """
-    if (found := AUTHORITY.search(dsn)) is None:
-        return dsn, ""
-    user, at, hosts = found[0].rpartition("@")
-    return f"{dsn[: found.start()]}{user}{at}{dsn[found.end() :]}", unquote(hosts)
-
-
 def several_hosts(dsn: str, options: Mapping[str, Any]) -> list[Host]:
     """Return the hosts that *dsn*, *options* or PGHOST name; nothing if that is only one.
 
     Raises ConfigError if standbys are asked for, ValueError for ports that make no sense.
     """
-    rest, named = split_hosts(dsn)
+    rest, named = _split(dsn)
     query = {name: values[-1] for name, values in parse_qs(urlsplit(rest).query).items()}
     spec = options.get("host") or named or query.get("host") or os.environ.get("PGHOST", "")
     specs = spec.split(",") if isinstance(spec, str) else list(spec)
@@ -88,6 +77,24 @@ def several_hosts(dsn: str, options: Mapping[str, Any]) -> list[Host]:
     if len(ports) not in {1, len(specs)}:
         raise ValueError(f"{len(ports)} ports for {len(specs)} hosts")
     return [_host(each, ports[place % len(ports)]) for place, each in enumerate(specs)]
+
+
+def alone(host: Host, dsn: str, options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return address and options to connect to *host* of those of *dsn*, whatever role it has."""
+    rest, _ = _split(dsn)
+    only = {"host": host.name, "port": host.port, "target_session_attrs": "any"}
+    return rest, {**options, "timeout": HOST_TIMEOUT, **only}
+
+
+def _split(dsn: str) -> tuple[str, str]:
+    """Return *dsn* without its hosts, and these.
+
+    From 3.14 on Python's own functions, and so asyncpg, refuse an IPv6 address among several.
+    """
+    if (found := AUTHORITY.search(dsn)) is None:
+        return dsn, ""
+    user, at, hosts = found[0].rpartition("@")
+    return f"{dsn[: found.start()]}{user}{at}{dsn[found.end() :]}", unquote(hosts)
 
 
 def _host(spec: str, port: str) -> Host:

@@ -11,11 +11,11 @@ import asyncpg
 from asyncjobs import settings
 from asyncjobs.errors import ConfigError, DatabaseNotConfiguredError
 from asyncjobs.storage.postgres.borrowed import abort
-from asyncjobs.storage.postgres.hosts import HOST_TIMEOUT, Primary, several_hosts, split_hosts
+from asyncjobs.storage.postgres.hosts import Host, Primary, alone, several_hosts
 from asyncjobs.storage.postgres.sockets import keep_alive
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Mapping
 
     from asyncpg.pool import PoolConnectionProxy
 
@@ -108,11 +108,11 @@ class DsnSource:
         hosts = several_hosts(dsn, options)
         if not hosts:
             return await _connect(dsn, options)
-        rest, _ = split_hosts(dsn)
-        common = {**options, "timeout": HOST_TIMEOUT, "target_session_attrs": "any"}
-        return await self._primary.find(
-            hosts, lambda host: _connect(rest, {**common, "host": host.name, "port": host.port})
-        )
+
+        def connect(host: Host) -> Awaitable[asyncpg.Connection]:
+            return _connect(*alone(host, dsn, options))
+
+        return await self._primary.find(hosts, connect)
 
     async def give_back(self, connection: asyncpg.Connection) -> None:
         """Close the connection."""
