@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from asyncjobs.metrics.catalogue import CLUSTER, METRICS, PROCESS, Metric
+from tests.monitoring import ALERTS, GRAFANA, PAGE, queries
 
-DOCS = Path(__file__).parents[2] / "docs"
-PAGE = (DOCS / "metrics.md").read_text(encoding="utf-8")
-GRAFANA = json.loads((DOCS / "monitoring" / "grafana.json").read_text(encoding="utf-8"))
-ALERTS_FILE = DOCS / "monitoring" / "alerts.yml"
-ALERTS = [
-    rule
-    for group in yaml.safe_load(ALERTS_FILE.read_text(encoding="utf-8"))["groups"]
-    for rule in group["rules"]
-]
 BY_SERIES = {
     metric.name + ending: metric
     for metric in METRICS
@@ -30,11 +20,6 @@ ADDED = {"le", "instance"}
 """Labels of histograms, and that Prometheus adds."""
 SERIES = re.compile(r"\b(asyncjobs_\w+)(?:\{([^}]*)\})?")
 GROUPED = re.compile(r"\bby \(([^)]*)\)")
-
-
-def queries() -> list[str]:
-    panels = [panel for panel in GRAFANA["panels"] if panel["type"] != "row"]
-    return [target["expr"] for panel in panels for target in panel["targets"]]
 
 
 def unknown(query: str) -> set[str]:

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
+from tests.monitoring import ALERTS, ALERTS_FILE
 from tests.prometheus.cases import CASES, Quiet, Raised
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-FILE = Path(__file__).parents[2] / "docs" / "monitoring" / "alerts.yml"
-RULES = {
-    rule["alert"]: rule
-    for group in yaml.safe_load(FILE.read_text(encoding="utf-8"))["groups"]
-    for rule in group["rules"]
-}
+RULES = {rule["alert"]: rule for rule in ALERTS}
 
 
 def test_promtool_takes_the_alerts(promtool: Callable[..., str]) -> None:
-    assert f"SUCCESS: {len(RULES)} rules found" in promtool("check", "rules", str(FILE))
+    assert f"SUCCESS: {len(RULES)} rules found" in promtool("check", "rules", str(ALERTS_FILE))
 
 
 def test_each_alert_has_a_case() -> None:
@@ -37,7 +33,11 @@ def test_it_is_raised_then(
     promtool: Callable[..., str], tmp_path: Path, case: Raised | Quiet
 ) -> None:
     file = tmp_path / "test.yml"
-    content = {"rule_files": [str(FILE)], "evaluation_interval": "1m", "tests": [as_test(case)]}
+    content = {
+        "rule_files": [str(ALERTS_FILE)],
+        "evaluation_interval": "1m",
+        "tests": [as_test(case)],
+    }
     file.write_text(yaml.safe_dump(content), encoding="utf-8")
     promtool("test", "rules", str(file))
 

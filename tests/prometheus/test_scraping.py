@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import socket
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -17,15 +15,13 @@ import yaml
 from starlette.applications import Starlette
 
 from asyncjobs import JobManager, PostgresAdapter, WorkerGroup
+from tests.monitoring import ALERTS_FILE, PAGE, queries
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from tests.prometheus.server import Prometheus
 
-DOCS = Path(__file__).parents[2] / "docs"
-PAGE = (DOCS / "metrics.md").read_text(encoding="utf-8")
-GRAFANA = json.loads((DOCS / "monitoring" / "grafana.json").read_text(encoding="utf-8"))
 EVERY = {"scrape_interval": "1s", "evaluation_interval": "1s"}
 VARIABLES = {"$adapter": ".*", "$queue": ".*", "$__rate_interval": "30s"}
 
@@ -68,7 +64,7 @@ def configuration(address: str) -> dict[str, Any]:
     scrape["static_configs"][0]["targets"] = [address]
     return {
         "global": EVERY,
-        "rule_files": [str(DOCS / "monitoring" / "alerts.yml")],
+        "rule_files": [str(ALERTS_FILE)],
         **shown,
     }
 
@@ -118,16 +114,11 @@ async def served(dsn: str) -> AsyncIterator[tuple[str, Callable[[], Any]]]:
                     await serving
 
 
-def queries() -> list[str]:
-    """Return what the dashboard asks, for all adapters and queues."""
-    panels = [panel for panel in GRAFANA["panels"] if panel["type"] != "row"]
-    found = []
-    for target in (target for panel in panels for target in panel["targets"]):
-        query: str = target["expr"]
-        for name, value in VARIABLES.items():
-            query = query.replace(name, value)
-        found.append(query)
-    return found
+def for_all(query: str) -> str:
+    """Return what the dashboard asks by *query*, of all adapters and queues."""
+    for name, value in VARIABLES.items():
+        query = query.replace(name, value)
+    return query
 
 
 async def is_scraped(server: Prometheus) -> bool:
@@ -136,7 +127,7 @@ async def is_scraped(server: Prometheus) -> bool:
 
 async def all_panels_show(server: Prometheus) -> bool:
     """Whether each query has an answer with numbers."""
-    for query in queries():
+    for query in map(for_all, queries()):
         if not await server.query(query):
             print("nothing yet:", query)  # shown if it stays so
             return False
