@@ -86,12 +86,24 @@ class Load:
 
 
 @asynccontextmanager
+async def at_work(jobs: Any) -> AsyncIterator[asyncio.Task[None]]:
+    """Work during the block, and let the worker, which is given, come to its end after it."""
+    stop = asyncio.Event()
+    async with jobs:
+        worker = asyncio.create_task(jobs.work(stop))
+        try:
+            yield worker
+        finally:
+            stop.set()
+            await worker
+
+
+@asynccontextmanager
 async def under_load(jobs: Any, callers: int = CALLERS) -> AsyncIterator[Load]:
     """Call and work during the block; afterwards all that was acknowledged runs."""
     load = Load(jobs)
-    end, stop = asyncio.Event(), asyncio.Event()
-    async with jobs:
-        worker = asyncio.create_task(jobs.work(end))
+    stop = asyncio.Event()
+    async with at_work(jobs):
         calling = [asyncio.create_task(load.call(stop)) for _ in range(callers)]
         try:
             yield load
@@ -101,8 +113,6 @@ async def under_load(jobs: Any, callers: int = CALLERS) -> AsyncIterator[Load]:
         finally:
             for task in calling:
                 task.cancel()
-            end.set()
-            await worker
 
 
 async def claimed_by(adapters: Sequence[PostgresAdapter], jobs: int) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import asyncpg
 import pytest
-from load import make_manager
+from load import at_work, make_manager
 
 from asyncjobs import (
     ConfigError,
@@ -120,17 +120,13 @@ async def test_without_listening_a_poll_carries_everything(dsn: str) -> None:
     async def note() -> None:
         ran.set()
 
-    async with jobs:
-        stop = asyncio.Event()
-        worker = asyncio.create_task(jobs.work(stop))
+    async with at_work(jobs):
         for options in ({}, {"wait": 0.1}):
             ran.clear()
             await asyncio.sleep(0.1)
             await jobs.later(note(), **options)
             with anyio.fail_after(20):
                 await ran.wait()
-        stop.set()
-        await worker
 
 
 async def test_a_worker_lives_through_a_restart_of_the_server(reachable_path: Path) -> None:
@@ -232,11 +228,9 @@ async def test_a_pool_that_is_terminated_under_a_worker_is_an_outage(dsn: str) -
     async def note() -> None:
         ran.set()
 
-    async with jobs:
-        stop = asyncio.Event()
-        worker = asyncio.create_task(jobs.work(stop))
-        await jobs.later(note())
-        with anyio.fail_after(60):
+    with anyio.fail_after(60):
+        async with at_work(jobs) as worker:  # what gives connections back raises nothing either
+            await jobs.later(note())
             await ran.wait()
             pool.terminate()
             with pytest.raises(StorageUnavailableError, match="pool is closed"):
@@ -244,8 +238,6 @@ async def test_a_pool_that_is_terminated_under_a_worker_is_an_outage(dsn: str) -
             while not any(entry["event"] == "claim.failed" for entry in jobs.log):
                 await asyncio.sleep(0.01)
             assert not worker.done()
-            stop.set()
-            await worker  # nothing is raised by what gives connections back either
 
 
 async def test_a_pool_that_is_too_small_is_refused_with_the_bound(dsn: str) -> None:
