@@ -360,7 +360,7 @@ async def test_what_was_joined_is_pruned_too_and_holds_what_the_type_holds(dsn: 
     connection = await asyncpg.connect(dsn)
     await connection.execute(
         "insert into asyncjobs.statistics (width, since, queue, name, succeeded, waits, runs)"
-        " select 3600, date_trunc('day', now() at time zone 'utc', 'utc') - hours * interval '1 h',"
+        " select 3600, date_trunc('day', now() - interval '1 day', 'utc') - hours * interval '1 h',"
         " 'default', 'note', 3000000000, array_fill(2000000000, array[72]),"
         " array_fill(1, array[72]) from generate_series(1, 24) as hours"
     )
