@@ -5,14 +5,12 @@
 -- $1 worker bigint   $2 queues text[]   $3 priorities smallint[]   $4 positions bigint[]
 -- (same length: in this queue, at this priority, look behind this position)   $5 limit integer
 -- $6 names text[]   $7 inside boolean: whether jobs of those names are wanted, or all but those
-with setting as materialized (
-    select set_config('synchronous_commit', 'off', true) as done
-),
-
-claimant as materialized (
+with claimant as materialized (
     select workers.id
-    from :"schema".workers, setting
-    where workers.id = $1
+    from :"schema".workers
+    where
+        workers.id = $1
+        and set_config('synchronous_commit', 'off', true) is not null
     for key share of workers
 ),
 

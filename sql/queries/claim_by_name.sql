@@ -8,14 +8,12 @@
 -- $5 inside boolean: whether jobs of those names are wanted, or all but those
 --
 -- Returns what claim_jobs returns; there is told how it works, and what `many` is for.
-with setting as materialized (
-    select set_config('synchronous_commit', 'off', true) as done
-),
-
-claimant as materialized (
+with claimant as materialized (
     select workers.id
-    from :"schema".workers, setting
-    where workers.id = $1
+    from :"schema".workers
+    where
+        workers.id = $1
+        and set_config('synchronous_commit', 'off', true) is not null
     for key share of workers
 ),
 

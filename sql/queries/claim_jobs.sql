@@ -22,14 +22,12 @@
 --
 -- A row that somebody edited into nonsense must not stop the others: its attempt stays in the
 -- column's range, and what is returned of run_at is a moment that every client knows.
-with setting as materialized (
-    select set_config('synchronous_commit', 'off', true) as done
-),
-
-claimant as materialized (
+with claimant as materialized (
     select workers.id
-    from :"schema".workers, setting
-    where workers.id = $1
+    from :"schema".workers
+    where
+        workers.id = $1
+        and set_config('synchronous_commit', 'off', true) is not null
     for key share of workers
 ),
 

@@ -2,14 +2,12 @@
 -- What `many` is for is told there.
 --
 -- $1 worker bigint   $2 queue text   $3 limit integer
-with setting as materialized (
-    select set_config('synchronous_commit', 'off', true) as done
-),
-
-claimant as materialized (
+with claimant as materialized (
     select workers.id
-    from :"schema".workers, setting
-    where workers.id = $1
+    from :"schema".workers
+    where
+        workers.id = $1
+        and set_config('synchronous_commit', 'off', true) is not null
     for key share of workers
 )
 

@@ -297,6 +297,32 @@ async def test_statistics_from_before_the_claims_do_not_mislead_the_finish(
     await connection.close()
 
 
+async def test_no_statement_of_the_hot_path_is_planned_twice(dsn: str) -> None:
+    # Beside rows by whose statistics a plan for the values at hand looks cheaper each time.
+    adapter = PostgresAdapter(dsn)
+    await adapter.open()
+    info = WorkerInfo("test.0", "*", ["default"], "here", "here", 1, 1.0, 3600.0)
+    worker = await adapter.register(info)
+    await adapter.enqueue([NewJob("note", "default", 50, "{}")] * 1_000)
+    lanes = adapter._tables.lanes
+    async with lanes.enqueue.connection() as connection:
+        await connection.execute("analyze asyncjobs.jobs")
+    for _ in range(12):
+        await adapter.enqueue([NewJob("note", "default", 50, "{}")])
+        [job] = await adapter.claim(worker, ["default"], 1)
+        outcome = Outcome(job.id, job.attempt, "succeeded", delete=True)
+        assert await adapter.finish(worker, [outcome]) == [job.id]
+    for lane in (lanes.enqueue, lanes.claim, lanes.finish):
+        async with lane.connection() as connection:
+            [planned] = await connection.fetch(
+                "select sum(generic_plans) as once, sum(custom_plans) as anew"
+                " from pg_prepared_statements where statement like '%asyncjobs%'"
+            )
+        assert planned["once"] >= 12
+        assert planned["anew"] == 0, lane.purpose
+    await adapter.close()
+
+
 async def test_a_plan_from_before_the_rush_does_not_read_the_whole_table(dsn: str) -> None:
     adapter = PostgresAdapter(dsn)
     await adapter.open()
