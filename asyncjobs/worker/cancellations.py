@@ -46,8 +46,8 @@ class Cancellations:
     def on_signal(self, signal: Signal) -> None:
         """Look if *signal* speaks of us or ours, or of something that we have missed."""
         self._hears = signal.proven or (self._hears and not signal.missed)
-        is_meant = self._claimer.worker in signal.workers
-        if signal.missed or is_meant or self._executor.holds().intersection(signal.cancel):
+        ours = signal.cancel and self._executor.holds().intersection(signal.cancel)
+        if signal.missed or ours or self._claimer.worker in signal.workers:
             self._look_soon()
 
     def tick(self) -> None:

@@ -10,11 +10,11 @@ So what waits for a thread keeps no coroutine waiting, here or for another worke
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import anyio.lowlevel
 
 from asyncjobs.errors import StorageError
 from asyncjobs.types import Names
@@ -56,7 +56,7 @@ class Claimer:
         self._pauses, self._meters, self._on_doubt = pauses, meters, on_doubt
         self._rest = Supply(executor, executor.backlog.rest)
         self._supplies = [self._rest]
-        self._is_over = False
+        self._over = asyncio.Event()
         self._wake = wake
         self.claiming = asyncio.Lock()
         """Held from a claim's first word until its jobs are known here."""
@@ -77,7 +77,7 @@ class Claimer:
 
     def end(self) -> None:
         """Claim nothing more, and let `run` end."""
-        self._is_over = True
+        self._over.set()
         self._wake.set()
 
     def on_signal(self, signal: Signal) -> None:
@@ -87,8 +87,20 @@ class Claimer:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Claim until *stop* or `end`. A claim under way is always carried through."""
+        # In a task that no task group cancels: a shield around each claim costs an idle worker
+        # as much as all else that it does between a notification and its claim.
+        claiming = asyncio.create_task(self._run(stop))
+        try:
+            await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            self.end()
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait({claiming})
+            raise
+
+    async def _run(self, stop: asyncio.Event) -> None:
         delays = growing_delays()
-        while not (stop.is_set() or self._is_over):
+        while not (stop.is_set() or self._over.is_set()):
             if self._executor.backlog.aside:
                 self._set_apart()
             try:
@@ -101,18 +113,18 @@ class Claimer:
             except StorageError as error:
                 self._log.warning("claim.failed", error=str(error))
                 self._on_doubt()
-                await asyncio.sleep(next(delays))
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(next(delays)):
+                        await self._over.wait()
                 self.look()
-            await anyio.lowlevel.checkpoint_if_cancelled()
 
     async def _claim_for_all(self) -> bool:
         has_claimed = False
         for supply in tuple(self._supplies):
             if room := self._room(supply):  # a claim for another may have left none
                 has_claimed = True
-                with anyio.CancelScope(shield=True):
-                    async with self.claiming:
-                        await self._claim(supply, room)
+                async with self.claiming:
+                    await self._claim(supply, room)
         return has_claimed
 
     def _room(self, supply: Supply) -> int:

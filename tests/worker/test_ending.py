@@ -5,6 +5,7 @@ import threading
 from typing import Any
 
 import anyio
+import pytest
 
 
 async def test_running_jobs_may_end_after_the_stop(bench: Any) -> None:
@@ -157,3 +158,42 @@ async def test_a_graceful_end_waits_for_no_job_twice(make_bench: Any) -> None:
     assert len(ran) + left[("default", "available")] == len(stored)
     await bench.jobs.workoff()
     assert sorted(ran) == list(range(200))
+
+
+async def test_a_claim_under_way_is_carried_through_when_a_part_of_the_worker_fails(
+    make_bench: Any, monkeypatch: Any
+) -> None:
+    class BrokenError(Exception):
+        pass
+
+    bench = await make_bench(shutdown_timeout=0)
+    claimed, is_broken, answered = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    claim = bench.storage.claim
+
+    async def slow_claim(*args: Any) -> Any:
+        rows = await claim(*args)
+        if rows:
+            claimed.set()
+            await is_broken.wait()
+            answered.set()
+        return rows
+
+    async def fail(*_: Any) -> None:
+        await claimed.wait()
+        asyncio.get_running_loop().call_later(0.05, is_broken.set)
+        raise BrokenError
+
+    monkeypatch.setattr(bench.storage, "claim", slow_claim)
+    monkeypatch.setattr("asyncjobs.worker.ticker.Ticker.run", fail)
+
+    @bench.jobs.job
+    async def endless() -> None:
+        await asyncio.Event().wait()
+
+    stored = await bench.later(endless())
+    with anyio.fail_after(20), pytest.raises(BaseExceptionGroup) as raised:
+        await bench.jobs.work()
+    assert raised.group_contains(BrokenError)
+    assert answered.is_set()
+    record = await bench.record(stored.id)
+    assert (record.state, record.attempt) == ("available", 0)

@@ -33,8 +33,6 @@ from asyncjobs.types import ClaimedJob, Signal
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import asyncpg
-
     from asyncjobs.storage.postgres.lanes import Lane
     from asyncjobs.storage.postgres.statements import Statements
     from asyncjobs.types import Names
@@ -100,12 +98,10 @@ class Search:
         several = self._sql.claim_by_name if self._names else self._sql.claim_jobs
         statement = self._sql.claim_queue if single else several
         wanted = queues[0] if single else list(queues)
-        async with self._lane.connection() as connection:
-            if self._round_trip == math.inf:
-                self._round_trip = await self._measured(connection)
-            before = time.monotonic()
-            rows = await self._fetch(connection, statement, worker, wanted, limit, *self._names)
-            took = time.monotonic() - before
+        if self._round_trip == math.inf:
+            self._round_trip = await self._measured()
+        rows = await self._fetch(statement, worker, wanted, limit, *self._names)
+        took = self._lane.took
         jobs = [ClaimedJob(*row) for row in rows] if single else self._reached(queues, rows, limit)
         self._judge(queues, took, len(jobs), limit)
         return jobs
@@ -136,28 +132,23 @@ class Search:
     ) -> list[ClaimedJob]:
         statement = self._sql.claim_after_by_name if self._names else self._sql.claim_after
         values = (*self.marks.columns(queues), limit, *self._names)
-        async with self._lane.connection() as connection:
-            rows = await self._fetch(connection, statement, worker, *values)
+        rows = await self._fetch(statement, worker, *values)
         if len(rows) < limit:  # there may be more before the marks
             self._remind(queues, self._sweeps.get(queues, 0.0) - time.monotonic())
         return [ClaimedJob(*row) for row in rows]
 
-    async def _measured(self, connection: asyncpg.Connection) -> float:
+    async def _measured(self) -> float:
         # Not by claims: one's first may be slow already, and what it takes no measure.
         quickest = math.inf
         for _ in range(ROUND_TRIPS):
-            before = time.monotonic()
-            await connection.fetch(self._sql.measure_round_trip, timeout=HOT_TIMEOUT)
-            quickest = min(quickest, time.monotonic() - before)
+            await self._lane.fetch(self._sql.measure_round_trip)
+            quickest = min(quickest, self._lane.took)
         return quickest
 
-    async def _fetch(
-        self, connection: asyncpg.Connection, statement: str, *args: Any
-    ) -> Sequence[Any]:
+    async def _fetch(self, statement: str, *args: Any) -> Sequence[Any]:
         if not self._take_turns:
-            rows: Sequence[Any] = await connection.fetch(statement, *args, timeout=HOT_TIMEOUT)
-            return rows
-        async with transaction(connection):
+            return await self._lane.fetch(statement, *args)
+        async with self._lane.connection() as connection, transaction(connection):
             await connection.fetch(self._sql.await_turn, timeout=HOT_TIMEOUT)
             return await connection.fetch(statement, *args, timeout=HOT_TIMEOUT)
 

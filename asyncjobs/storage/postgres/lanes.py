@@ -63,6 +63,8 @@ class Lane:
         self._lost = False
         self._pause, self._not_before = FIRST_PAUSE, 0.0
         self._unreplicated = False
+        self.took = 0.0
+        """Seconds for which the connection was last used, without the wait for it."""
         self.read_committed = True
         """Whether a statement by itself is READ COMMITTED; otherwise it gets a transaction."""
 
@@ -88,11 +90,13 @@ class Lane:
         async with self._lock:
             try:
                 connection = await self._connected()
+                began = time.monotonic()
                 if self.read_committed:
                     rows = await connection.fetch(statement, *args, timeout=timeout)
                 else:
                     async with transaction(connection):
                         rows = await connection.fetch(statement, *args, timeout=timeout)
+                self.took = time.monotonic() - began
                 self._check_replicated()
             except BaseException as error:
                 if (known := self._after(error)) is None:
@@ -106,11 +110,13 @@ class Lane:
         async with self._lock:
             try:
                 connection = await self._connected()
+                began = time.monotonic()
                 if self.read_committed:
                     yield connection
                 else:
                     async with transaction(connection):
                         yield connection
+                self.took = time.monotonic() - began
                 self._check_replicated()
             except BaseException as error:
                 if (known := self._after(error)) is None:

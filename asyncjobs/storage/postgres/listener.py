@@ -7,7 +7,8 @@ import json
 import random
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import asyncpg
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
 
 PROBE_INTERVAL = 4.0
 """Seconds between two proofs of life. Until a loss is seen, polling carries on."""
-NEWS = {
-    "ready", "due", "cancel", "watched", "changed", "lanes", "workers", "pauses", "schedules",
-}  # fmt: skip
-"""What a notification may tell."""
+SILENCE = Signal()
+"""What a notification tells that is of no use to us."""
+KNOWN = 64
+"""Notifications whose meaning is kept: most say no more than that a queue has jobs."""
 PROBE_TIMEOUT = 4.0
 LEAVE_TIMEOUT = 2.0
 FIRST_DELAY, LONGEST_DELAY = 0.1, 5.0
@@ -174,25 +175,32 @@ class Listener:
 
     def _on_notification(self, _: object, pid: int, channel: str, payload: object) -> None:
         try:
-            if signal := self._signal(json.loads(str(payload))):
-                self._on_signal(signal)
+            signal, due = told_by(str(payload))
+            if due is not None:
+                signal = signal._replace(due_in=due - time.monotonic() - self._offset)
         except (ValueError, TypeError, AttributeError):
             self._log.warning("notification.refused", payload=str(payload)[:200])
+        else:
+            if signal != SILENCE:
+                self._on_signal(signal)
 
-    def _signal(self, news: dict[str, Any]) -> Signal | None:
-        if not news.keys() & NEWS:
-            return None
-        due = news.get("due")
-        now = time.monotonic() + self._offset
-        return Signal(
-            ready=frozenset(news.get("ready", ())),
-            priority=news.get("priority", 0),
-            due_in=None if due is None else due - now,
-            cancel=tuple(news.get("cancel", ())),
-            watched=tuple(news.get("watched", ())),
-            changed=tuple(news.get("changed", ())),
-            lanes=tuple(news.get("lanes", ())),
-            workers=tuple(news.get("workers", ())),
-            pauses=bool(news.get("pauses")),
-            schedules=bool(news.get("schedules")),
-        )
+
+@lru_cache(maxsize=KNOWN)
+def told_by(payload: str) -> tuple[Signal, float | None]:
+    """Return what a notification tells, and when, in seconds since 1970, the next job is due.
+
+    Raises ValueError, TypeError and AttributeError.
+    """
+    news = json.loads(payload)
+    told = Signal(
+        ready=frozenset(news.get("ready", ())),
+        priority=news.get("priority", 0),
+        cancel=tuple(news.get("cancel", ())),
+        watched=tuple(news.get("watched", ())),
+        changed=tuple(news.get("changed", ())),
+        lanes=tuple(news.get("lanes", ())),
+        workers=tuple(news.get("workers", ())),
+        pauses=bool(news.get("pauses")),
+        schedules=bool(news.get("schedules")),
+    )
+    return told, news.get("due")
