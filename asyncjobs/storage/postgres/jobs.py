@@ -35,6 +35,11 @@ CANCEL_BATCH = 500
 """Ids in one statement: a notification holds 8 000 bytes, an id up to 20."""
 
 
+def is_plain(job: NewJob) -> bool:
+    """Whether *job* may run at once, and asks for nothing else."""
+    return job.wait is None and job.wait_until is None and job.extras is None
+
+
 class Fetching(Protocol):
     """A lane, or a connection in a transaction."""
 
@@ -59,6 +64,8 @@ class JobsTable:
         """Store *jobs* by the gathering lane, or by the user's own connection."""
         if not jobs:
             return []
+        if len(jobs) == 1 and is_plain(jobs[0]):
+            return [await self._enqueue_one(jobs[0], connection)]
         *columns, extras, parents = zip(*jobs, strict=True)
         if any(one is not None and one.unique is not None for one in extras):
             return await self._unique.enqueue(jobs, connection)
@@ -75,6 +82,11 @@ class JobsTable:
         columns.insert(ARGS, args)
         rows = await self._insert(self._sql.enqueue_jobs, columns, len(jobs), connection)
         return [StoredJob(*row) for row in rows]
+
+    async def _enqueue_one(self, job: NewJob, connection: object | None) -> StoredJob:
+        values = [job.name, job.queue, job.priority, job.args, job.parent_id]
+        [row] = await self._insert(self._sql.enqueue_one, values, 1, connection)
+        return tuple_of(StoredJob, (row[0], "available", row[1], True, None, None))
 
     async def _enqueue_special(
         self, jobs: Sequence[NewJob], connection: object | None

@@ -93,6 +93,7 @@ class Statements:
     end_maintenance: str
     enqueue_alike: str
     enqueue_jobs: str
+    enqueue_one: str
     enqueue_special: str
     enqueue_unique: str
     examine_holders: str
