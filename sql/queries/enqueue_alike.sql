@@ -56,7 +56,11 @@ news as (
         pg_notify($8, case
             when common.run_at > statement_timestamp()
                 then json_build_object('due', extract(epoch from common.run_at))
-            else json_build_object('ready', array[$2::text], 'priority', $3::smallint)
+            else json_build_object(
+                'first', (select min(incoming.id) from incoming),
+                'ready', array[$2::text],
+                'priority', $3::smallint
+            )
         end::text) as sent
     from common
 )

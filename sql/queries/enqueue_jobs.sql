@@ -51,10 +51,12 @@ stored as (
     returning id, state, run_at
 ),
 
--- What listeners are told: which queues have work, how urgent, and when the next is due.
+-- What listeners are told: which queues have work, from which position on, how urgent, and when
+-- the next is due.
 news as (
     select
         pg_notify($8, json_strip_nulls(json_build_object(
+            'first', min(id) filter (where run_at <= statement_timestamp()),
             'ready', array_agg(distinct queue) filter (where run_at <= statement_timestamp()),
             'priority', min(priority) filter (where run_at <= statement_timestamp()),
             'due', extract(epoch from min(run_at) filter (where run_at > statement_timestamp()))

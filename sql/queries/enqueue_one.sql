@@ -27,4 +27,6 @@ from (
 returning
     id,
     run_at,
-    pg_notify($6, json_build_object('ready', array[$2::text], 'priority', $3::smallint)::text) as sent;
+    pg_notify($6, json_build_object(
+        'first', id, 'ready', array[$2::text], 'priority', $3::smallint
+    )::text) as sent;

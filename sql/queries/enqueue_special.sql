@@ -106,6 +106,7 @@ lane_news as (
 news as (
     select
         pg_notify($2, json_strip_nulls(json_build_object(
+            'first', min(id) filter (where state = 'available'),
             'ready', array_agg(distinct queue) filter (where state = 'available'),
             'priority', min(priority) filter (where state = 'available'),
             'due', extract(epoch from min(run_at) filter (where state = 'scheduled'))

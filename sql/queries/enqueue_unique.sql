@@ -322,6 +322,7 @@ answers as materialized (
 news as (
     select
         pg_notify($2, json_strip_nulls(json_build_object(
+            'first', min(id) filter (where state = 'available'),
             'ready', array_agg(distinct queue) filter (where state = 'available'),
             'priority', min(priority) filter (where state = 'available'),
             'due', extract(epoch from min(run_at) filter (where state = 'scheduled')),

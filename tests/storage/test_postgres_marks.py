@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -13,7 +14,17 @@ import pytest
 from asyncjobs import PostgresAdapter
 from asyncjobs.storage.postgres import claims, marks
 from asyncjobs.storage.postgres.statements import Statements
-from asyncjobs.types import ClaimedJob, Names, NewJob, Outcome, Signal, WorkerInfo
+from asyncjobs.types import (
+    ClaimedJob,
+    Extras,
+    JobState,
+    Names,
+    NewJob,
+    Outcome,
+    Signal,
+    Unique,
+    WorkerInfo,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -31,6 +42,7 @@ def always_slow(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def no_sweeps(monkeypatch: pytest.MonkeyPatch, always_slow: None) -> None:
     monkeypatch.setattr(claims, "SHARE", 1_000_000)
+    monkeypatch.setattr(claims, "MAX_WAIT", 600.0)
 
 
 @pytest.fixture
@@ -172,6 +184,71 @@ async def test_a_job_that_was_committed_late_is_found_by_a_sweep(
         while not (claimed := await adapter.claim(worker, QUEUES, 10)):
             await asyncio.sleep(0.001)
     assert [job.id for job in claimed] == [late.id]
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        [row()],
+        [row(), row()],
+        [row(), row(priority=51)],
+        [row()._replace(extras=Extras(tags=("late",)))],
+        [row()._replace(extras=Extras(unique=Unique("6c617465", (JobState.AVAILABLE,))))],
+    ],
+    ids=["one", "alike", "different", "special", "unique"],
+)
+async def test_a_job_that_was_committed_late_is_found_where_its_notification_says(
+    adapter: PostgresAdapter, dsn: str, no_sweeps: None, late: list[NewJob]
+) -> None:
+    worker = await register(adapter)
+    heard: asyncio.Queue[Signal] = asyncio.Queue()
+    listening = asyncio.create_task(adapter.listen(heard.put_nowait))
+    connection = await asyncpg.connect(dsn)
+    with anyio.fail_after(20):
+        while not (await heard.get()).proven:
+            pass
+        transaction = connection.transaction()
+        await transaction.start()
+        stored = await adapter.enqueue(late, connection=connection)
+        await adapter.enqueue([row() for _ in range(20)])
+        await adapter.enqueue([row(priority=51)])
+        assert len(await adapter.claim(worker, QUEUES, 30)) == 21
+        while not heard.empty():
+            heard.get_nowait()
+        assert await adapter.claim(worker, QUEUES, 30) == []
+        await transaction.commit()
+        while not (await heard.get()).ready:
+            pass
+        claimed = await adapter.claim(worker, QUEUES, 30)
+    assert [job.id for job in claimed] == [job.id for job in stored]
+    await connection.close()
+    listening.cancel()
+    await asyncio.wait({listening})
+
+
+def claimed_at(position: int, queue: str = "default") -> ClaimedJob:
+    return ClaimedJob(position, "note", queue, 50, 1, datetime.now(UTC), "{}", position, 0)
+
+
+def test_a_mark_goes_back_also_for_what_was_told_while_a_claim_was_under_way() -> None:
+    found = marks.Marks()
+    found.begin()
+    found.go_back(frozenset({"default"}), 70)
+    found.learn([claimed_at(80), claimed_at(80, "email")], exhausted=True)
+    assert found.columns(QUEUES) == (QUEUES, [50, 50], [69, 80])
+    found.begin()  # which sees what was told
+    found.learn([claimed_at(90)], exhausted=True)
+    assert found.columns(["default"]) == (["default"], [50], [90])
+
+
+def test_a_mark_does_not_go_far_back_and_never_forward() -> None:
+    found = marks.Marks()
+    found.learn([claimed_at(20_000)], exhausted=True)
+    for first in (20_000 - marks.FAR, 20_001, 30_000):
+        found.go_back(frozenset({"default"}), first)
+        assert found.columns(QUEUES) == (["default"], [50], [20_000])
+    found.go_back(frozenset({"default"}), 20_001 - marks.FAR)
+    assert found.columns(QUEUES) == (["default"], [50], [20_000 - marks.FAR])
 
 
 async def test_workers_are_reminded_of_the_sweep_that_is_due(

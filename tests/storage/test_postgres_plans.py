@@ -351,7 +351,8 @@ async def test_every_statement_of_the_hot_path_is_looked_at() -> None:
     rare = {
         "applied_migrations", "await_turn", "clear_jobs", "count_found", "count_jobs",
         "current_migration",
-        "declare_limits", "enqueue_alike", "enqueue_jobs", "enqueue_one", "enqueue_special", "find_available",
+        "declare_limits", "enqueue_alike", "enqueue_jobs", "enqueue_one", "enqueue_special",
+        "find_available",
         "find_jobs", "find_orphans", "find_scheduled", "forget_lanes", "join_statistics",
         "leave_worker",
         "local_workers", "measure_round_trip", "park_jobs", "pause_lane", "paused_lanes",

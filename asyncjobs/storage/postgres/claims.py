@@ -10,9 +10,10 @@ So a claim remembers, per queue and priority, the position where it ended: its m
 there is little to do and claims from the head are quick nothing else is done, because they
 see everything. After one that found all of the many jobs that it asked for, and while they
 are slow, claims look behind the marks only, and a claim from the head, a sweep, is made now
-and then: so seldom that sweeps take at most a tenth of the time. What sits before a mark
-waits for the next sweep: a job whose transaction committed late, one that was given back,
-and one of a priority that was not met yet and that no notification told of.
+and then: so seldom that sweeps take at most a tenth of the time. A job whose transaction
+committed late sits before the mark; its notification says where, and the mark goes back. What
+else sits before a mark waits for the next sweep: a job that was given back, one of which no
+notification told, and one so far back that the claim would be slow again.
 
 Claims of some names have marks of their own: behind the jobs that they passed by.
 """
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from asyncjobs.storage.postgres.statements import Statements
     from asyncjobs.types import Names
 
-SLOW = 0.005
+SLOW = 0.0015
 SLOW_ROW = 0.000_015
 """Seconds that a claim from the head may take beyond a round trip, for itself and for each
 row it returns."""
@@ -83,6 +84,7 @@ class Search:
     async def claim(self, worker: int, queues: Sequence[str], limit: int) -> list[ClaimedJob]:
         """Claim from the head, or behind the marks while that is slow."""
         key = tuple(queues)
+        self.marks.begin()
         if time.monotonic() >= self._sweeps.get(key, 0.0):
             rows = await self._claim_from_head(worker, key, limit)
         else:
@@ -192,10 +194,15 @@ class Claims:
             search = self._searches[names] = self._search_for(names=names)
         return await search.claim(worker, queues, limit)
 
-    def expect(self, queues: frozenset[str], priority: int) -> None:
-        """Look at *priority* in *queues* too: a notification told of it."""
+    def expect(self, queues: frozenset[str], priority: int, first: int = 0) -> None:
+        """Look at *priority* in *queues* too: a notification told of it.
+
+        *first* is the position of the first job; 0 if that was not told.
+        """
         for search in self._searches.values():
             search.marks.expect(queues, priority)
+            if first:
+                search.marks.go_back(queues, first)
 
     def close(self) -> None:
         """Forget the reminders."""

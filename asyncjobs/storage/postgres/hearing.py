@@ -69,8 +69,8 @@ class Hearing:
             if not await end_task(listening):
                 get_logger().error("listener.stuck")
 
-    def _hear(self, signal: Signal) -> None:
+    def _hear(self, signal: Signal, first: int) -> None:
         self._hears = signal.proven or (self._hears and not signal.missed)
         if signal.ready and self._tables is not None:
-            self._tables.claims.expect(signal.ready, signal.priority)
+            self._tables.claims.expect(signal.ready, signal.priority, first)
         self.tell(signal)

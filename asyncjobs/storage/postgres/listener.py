@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 import time
 from contextlib import suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from uuid import uuid4
 
 import asyncpg
@@ -23,12 +24,15 @@ if TYPE_CHECKING:
 
     from asyncjobs.storage.postgres.source import ConnectionSource
     from asyncjobs.storage.postgres.statements import Statements
-    from asyncjobs.storage.protocol import OnSignal
+
+    OnNews: TypeAlias = Callable[[Signal, int], None]
 
 PROBE_INTERVAL = 4.0
 """Seconds between two proofs of life. Until a loss is seen, polling carries on."""
 SILENCE = Signal()
 """What a notification tells that is of no use to us."""
+FIRST = re.compile(r'\{"first" ?: ?(\d+), ?')
+"""How a notification begins that tells the position of the first of the jobs that are ready."""
 KNOWN = 64
 """Notifications whose meaning is kept: most say no more than that a queue has jobs."""
 PROBE_TIMEOUT = 4.0
@@ -50,7 +54,7 @@ class Listener:
         source: ConnectionSource,
         statements: Statements,
         channel: str,
-        on_signal: OnSignal,
+        on_signal: OnNews,
         *,
         on_silence: Callable[[], None],
     ) -> None:
@@ -81,7 +85,7 @@ class Listener:
                     self._on_silence()
                 delay = FIRST_DELAY if self._heard.is_set() else min(delay * 2, LONGEST_DELAY)
                 self._report_loss(error)
-            self._on_signal(Signal(missed=True))
+            self._on_signal(Signal(missed=True), 0)
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
 
     async def _listen_once(self) -> None:
@@ -101,7 +105,7 @@ class Listener:
         async with asyncio.timeout(PROBE_TIMEOUT):
             await connection.add_listener(self._own_channel, self._on_proof)
             await connection.add_listener(self._channel, self._on_notification)
-        self._on_signal(Signal(missed=True))
+        self._on_signal(Signal(missed=True), 0)
         proven = False
         while True:
             if not await self._hears_itself(connection):
@@ -109,7 +113,7 @@ class Listener:
                     raise TimeoutError("notifications do not arrive any more")
                 raise DeafError
             proven = True
-            self._on_signal(Signal(proven=True))
+            self._on_signal(Signal(proven=True), 0)
             self._report_return()
             with suppress(TimeoutError):
                 # Not wait_for: before Python 3.12 it may swallow a cancellation.
@@ -175,14 +179,17 @@ class Listener:
 
     def _on_notification(self, _: object, pid: int, channel: str, payload: object) -> None:
         try:
-            signal, due = told_by(str(payload))
+            text, first = str(payload), 0
+            if found := FIRST.match(text):  # no two are alike in it, but in all the rest
+                text, first = "{" + text[found.end() :], int(found[1])
+            signal, due = told_by(text)
             if due is not None:
                 signal = signal._replace(due_in=due - time.monotonic() - self._offset)
         except (ValueError, TypeError, AttributeError):
             self._log.warning("notification.refused", payload=str(payload)[:200])
         else:
             if signal != SILENCE:
-                self._on_signal(signal)
+                self._on_signal(signal, first)
 
 
 @lru_cache(maxsize=KNOWN)

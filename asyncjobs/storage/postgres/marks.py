@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
     from asyncjobs.types import ClaimedJob
 
+FAR = 10_000
+"""Positions that a mark goes back at most: so many entries cost a claim a few ms."""
 MAX_MARKS = 64
 """Queues and priorities with a mark; the ones longest without a job go first."""
 
@@ -18,6 +20,12 @@ class Marks:
 
     def __init__(self) -> None:
         self._positions: dict[tuple[str, int], int] = {}
+        self._told: dict[str, int] = {}
+        """The first position that was told of in each queue since the last claim began."""
+
+    def begin(self) -> None:
+        """Note that a claim begins, which sees all that was told of so far."""
+        self._told.clear()
 
     def learn(self, rows: Sequence[ClaimedJob], *, exhausted: bool) -> None:
         """Set the marks to the last of *rows*, which are in order.
@@ -30,11 +38,24 @@ class Marks:
             self._positions[key] = max(before, position) if exhausted else position
         while len(self._positions) > MAX_MARKS:
             del self._positions[next(iter(self._positions))]
+        for queue, first in self._told.items():  # perhaps after the claim had looked
+            self._lower(queue, first - 1)
 
     def expect(self, queues: frozenset[str], priority: int) -> None:
         """Look at *priority* in *queues* too, from its head if it was not met before."""
         for queue in queues:
             self._positions.setdefault((queue, priority), -1)
+
+    def go_back(self, queues: frozenset[str], first: int) -> None:
+        """Look at jobs from the position *first* on again, unless that is far back."""
+        for queue in queues:
+            self._lower(queue, first - 1)
+            self._told[queue] = min(first, self._told.get(queue, first))
+
+    def _lower(self, queue: str, position: int) -> None:
+        for key, mark in self._positions.items():
+            if key[0] == queue and position < mark <= position + FAR:
+                self._positions[key] = position
 
     def count(self, queues: Sequence[str]) -> int:
         """Return how many marks there are in *queues*."""
