@@ -7,7 +7,8 @@
 --
 -- Returns the runs to store, the earliest first: schedule, tick, and of its job name, queue,
 -- priority, args and extras. A tick that has a run makes no other, and with overlap = 'skip'
--- none makes one while a run has not ended.
+-- none makes one while a run has not ended. With `offset` each question is one look into an
+-- index; by a plan of when the table was empty the answers for all jobs would be gathered first.
 with plans as materialized (
     select told.*
     from jsonb_to_recordset($1::text::jsonb) as told (
@@ -23,12 +24,14 @@ judged as materialized (
         not exists (
             select from :"schema".jobs
             where jobs.schedule = schedules.name and jobs.tick = ticks.tick
+            offset 0
         )
         and (schedules.overlap = 'allow' or not exists (
             select from :"schema".jobs
             where
                 jobs.schedule = schedules.name
                 and jobs.state not in ('succeeded', 'failed', 'cancelled')
+            offset 0
         )) as runs
     from plans
     inner join :"schema".schedules on plans.name = schedules.name

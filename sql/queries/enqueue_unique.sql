@@ -104,12 +104,21 @@ recent as materialized (
     cross join lateral (
         select
             taken.job as id,
-            jobs.state,
-            coalesce(jobs.run_at, taken.stored_at) as run_at,
-            jobs.queue,
-            jobs.priority
+            job.state,
+            coalesce(job.run_at, taken.stored_at) as run_at,
+            job.queue,
+            job.priority
         from :"schema".unique_keys as taken
-        left join :"schema".jobs on taken.job = jobs.id
+        left join lateral (
+            select
+                jobs.state,
+                jobs.run_at,
+                jobs.queue,
+                jobs.priority
+            from :"schema".jobs
+            where jobs.id = taken.job
+            limit 1
+        ) as job on true
         where taken.key = asked.key and taken.expires_at > statement_timestamp()
         limit 1
     ) as one
@@ -191,94 +200,130 @@ stored as (
 ),
 
 -- The waiting jobs that are to be changed, after all new ones are stored.
-waiting as materialized (
+wanted as materialized (
     select
-        jobs.id,
-        held.new_id
+        held.id,
+        held.new_id,
+        held.key
     from (select count(*) as jobs from stored) as done
     cross join held
-    inner join :"schema".jobs on held.id = jobs.id
     where
         done.jobs >= 0
         and held.on_conflict in ('replace', 'reschedule')
-        and jobs.unique_key = held.key
-        and jobs.state in ('scheduled', 'waiting', 'available')
-        and (jobs.attempted_at is null or 'running' = any(jobs.unique_states))
-    order by jobs.id
-    for update of jobs
+    order by held.id
+),
+
+waiting as materialized (
+    select
+        wanted.new_id,
+        one.*
+    from wanted
+    cross join lateral (
+        select jobs.*
+        from :"schema".jobs
+        where
+            jobs.id = wanted.id
+            and jobs.unique_key = wanted.key
+            and jobs.state in ('scheduled', 'waiting', 'available')
+            and (jobs.attempted_at is null or 'running' = any(jobs.unique_states))
+        limit 1
+        for update of jobs
+    ) as one
 ),
 
 -- Where each of them goes: one that is due and is let into its lanes already stays there.
 aims as materialized (
     select
-        waiting.id,
         waiting.new_id,
-        case asked.on_conflict when 'replace' then asked.lane else jobs.lane end as lane,
+        case asked.on_conflict when 'replace' then asked.lane else waiting.lane end as lane,
         case asked.on_conflict
             when 'replace' then asked.queue_lane
-            else jobs.queue_lane
+            else waiting.queue_lane
         end as queue_lane,
         asked.run_at > statement_timestamp() as is_future,
-        jobs.state <> 'scheduled'
+        waiting.state <> 'scheduled'
         and (
             asked.on_conflict <> 'replace'
-            or (asked.lane, asked.queue_lane) is not distinct from (jobs.lane, jobs.queue_lane)
+            or (asked.lane, asked.queue_lane) is not distinct from (waiting.lane, waiting.queue_lane)
         ) as stays
     from waiting
     inner join asked on waiting.new_id = asked.id
-    inner join :"schema".jobs on waiting.id = jobs.id
 ),
 
 -- One that stays available keeps its place. One that was tried before and is replaced begins
--- anew: attempts so far do not count.
+-- anew: attempts so far do not count. Each is there, and locked: the conflict is certain, and
+-- leads to its row by the primary key, whatever a plan expects of the table.
 changed as (
-    update :"schema".jobs
-    set
-        run_at = asked.run_at,
-        state = cast(case
+    insert into :"schema".jobs (
+        id, position, name, queue, priority, args, run_at, state, tags, extra, expires_at,
+        retain, lane, queue_lane, waits_in, unique_states
+        , parent_id -- since: 13
+    )
+    select
+        waiting.id,
+        case
+            when waiting.state = 'available' and not aims.is_future then waiting.position
+            else asked.id
+        end,
+        waiting.name,
+        case asked.on_conflict when 'replace' then asked.queue else waiting.queue end,
+        case asked.on_conflict when 'replace' then asked.priority else waiting.priority end,
+        case asked.on_conflict when 'replace' then asked.args else waiting.args end,
+        asked.run_at,
+        cast(case
             when aims.is_future then 'scheduled'
-            when aims.stays then jobs.state::text
+            when aims.stays then waiting.state::text
             when coalesce(aims.lane, aims.queue_lane) is not null then 'waiting'
             else 'available'
         end as :"schema".job_state),
-        position = case
-            when jobs.state = 'available' and not aims.is_future then jobs.position
-            else asked.id
+        case asked.on_conflict when 'replace' then asked.tags else waiting.tags end,
+        case
+            when asked.on_conflict <> 'replace' then waiting.extra
+            when waiting.attempt = 0 then asked.extra
+            else coalesce(asked.extra, '{}') || jsonb_build_object('before', waiting.attempt)
         end,
-        lane = aims.lane,
-        queue_lane = aims.queue_lane,
-        lane_kept = null,
-        waits_in = case
+        case asked.on_conflict when 'replace' then asked.expires_at else waiting.expires_at end,
+        case asked.on_conflict when 'replace' then asked.retain else waiting.retain end,
+        aims.lane,
+        aims.queue_lane,
+        case
             when aims.is_future then null
-            when aims.stays then jobs.waits_in
+            when aims.stays then waiting.waits_in
             else coalesce(aims.lane, aims.queue_lane)
         end,
-        retain = case asked.on_conflict when 'replace' then asked.retain else jobs.retain end,
-        queue = case asked.on_conflict when 'replace' then asked.queue else jobs.queue end,
-        priority = case asked.on_conflict
-            when 'replace' then asked.priority
-            else jobs.priority
-        end,
-        args = case asked.on_conflict when 'replace' then asked.args else jobs.args end,
-        tags = case asked.on_conflict when 'replace' then asked.tags else jobs.tags end,
-        parent_id = case asked.on_conflict when 'replace' then asked.parent_id else jobs.parent_id end, -- since: 13
-        extra = case
-            when asked.on_conflict <> 'replace' then jobs.extra
-            when jobs.attempt = 0 then asked.extra
-            else coalesce(asked.extra, '{}') || jsonb_build_object('before', jobs.attempt)
-        end,
-        expires_at = case asked.on_conflict
-            when 'replace' then asked.expires_at
-            else jobs.expires_at
-        end,
-        unique_states = case asked.on_conflict
-            when 'replace' then asked.states
-            else jobs.unique_states
-        end
-    from aims
-    inner join asked on aims.new_id = asked.id
-    where jobs.id = aims.id and jobs.state in ('scheduled', 'waiting', 'available')
-    returning asked.id as new_id, jobs.id, jobs.state, jobs.run_at, jobs.queue, jobs.priority
+        case asked.on_conflict when 'replace' then asked.states else waiting.unique_states end
+        , case asked.on_conflict when 'replace' then asked.parent_id else waiting.parent_id end -- since: 13
+    from waiting
+    inner join aims on waiting.new_id = aims.new_id
+    inner join asked on waiting.new_id = asked.id
+    order by waiting.id
+    on conflict (id) do update
+    set
+        run_at = excluded.run_at,
+        state = excluded.state,
+        position = excluded.position,
+        lane = excluded.lane,
+        queue_lane = excluded.queue_lane,
+        lane_kept = null,
+        waits_in = excluded.waits_in,
+        retain = excluded.retain,
+        queue = excluded.queue,
+        priority = excluded.priority,
+        args = excluded.args,
+        tags = excluded.tags,
+        parent_id = excluded.parent_id, -- since: 13
+        extra = excluded.extra,
+        expires_at = excluded.expires_at,
+        unique_states = excluded.unique_states
+    returning id, state, run_at, queue, priority
+),
+
+moved as materialized (
+    select
+        waiting.new_id,
+        changed.*
+    from changed
+    inner join waiting on changed.id = waiting.id
 ),
 
 -- A key that was taken for a time by a job that a faster one's of that key then kept out.
@@ -298,7 +343,7 @@ answers as materialized (
         asked.place,
         case
             when stored.id is not null then stored.id
-            when changed.id is not null then changed.id
+            when moved.id is not null then moved.id
             -- It waited when the statement began, and was gone when it was to be changed.
             when
                 asked.on_conflict <> 'ignore'
@@ -306,15 +351,15 @@ answers as materialized (
                 then null
             else coalesce(held.id, recent.id)
         end as id,
-        coalesce(stored.state, changed.state, held.state, recent.state) as state,
-        coalesce(stored.run_at, changed.run_at, held.run_at, recent.run_at) as run_at,
+        coalesce(stored.state, moved.state, held.state, recent.state) as state,
+        coalesce(stored.run_at, moved.run_at, held.run_at, recent.run_at) as run_at,
         stored.id is not null as is_new,
-        coalesce(stored.queue, changed.queue, held.queue, recent.queue) as queue,
-        coalesce(stored.priority, changed.priority, held.priority, recent.priority) as priority,
-        stored.id is not null or changed.id is not null as is_news
+        coalesce(stored.queue, moved.queue, held.queue, recent.queue) as queue,
+        coalesce(stored.priority, moved.priority, held.priority, recent.priority) as priority,
+        stored.id is not null or moved.id is not null as is_news
     from asked
     left join stored on asked.id = stored.id
-    left join changed on asked.id = changed.new_id
+    left join moved on asked.id = moved.new_id
     left join held on asked.key = held.key
     left join recent on asked.key = recent.key
 ),
