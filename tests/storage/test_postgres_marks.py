@@ -241,6 +241,16 @@ def test_a_mark_goes_back_also_for_what_was_told_while_a_claim_was_under_way() -
     assert found.columns(["default"]) == (["default"], [50], [90])
 
 
+def test_what_is_far_back_does_not_hide_what_is_near() -> None:
+    found = marks.Marks()
+    found.learn([claimed_at(20_000)], exhausted=True)
+    found.begin()
+    for first in (100, 20_005):
+        found.go_back(frozenset({"default"}), first)
+    found.learn([claimed_at(20_010)], exhausted=True)
+    assert found.columns(QUEUES) == (["default"], [50], [20_004])
+
+
 def test_a_mark_does_not_go_far_back_and_never_forward() -> None:
     found = marks.Marks()
     found.learn([claimed_at(20_000)], exhausted=True)

@@ -49,13 +49,15 @@ class Marks:
     def go_back(self, queues: frozenset[str], first: int) -> None:
         """Look at jobs from the position *first* on again, unless that is far back."""
         for queue in queues:
-            self._lower(queue, first - 1)
-            self._told[queue] = min(first, self._told.get(queue, first))
+            if self._lower(queue, first - 1):
+                self._told[queue] = min(first, self._told.get(queue, first))
 
-    def _lower(self, queue: str, position: int) -> None:
-        for key, mark in self._positions.items():
-            if key[0] == queue and position < mark <= position + FAR:
-                self._positions[key] = position
+    def _lower(self, queue: str, position: int) -> bool:
+        # Whether it is near what is claimed now: behind some mark, or before all that there are.
+        marks = [(key, mark) for key, mark in self._positions.items() if key[0] == queue]
+        behind = [key for key, mark in marks if position < mark <= position + FAR]
+        self._positions.update(dict.fromkeys(behind, position))
+        return bool(behind) or all(mark <= position for _, mark in marks)
 
     def count(self, queues: Sequence[str]) -> int:
         """Return how many marks there are in *queues*."""
