@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import structlog
 
 from asyncjobs import JobManager, StorageUnavailableError, WorkerGroup
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from asyncjobs import PostgresAdapter
+    from asyncjobs.types import Signal
 
 CALLERS = 8
 
@@ -83,6 +85,19 @@ class Load:
         while len(self.acknowledged) < target:
             self._more.clear()
             await self._more.wait()
+
+
+@asynccontextmanager
+async def hearing(adapter: PostgresAdapter) -> AsyncIterator[asyncio.Queue[Signal]]:
+    """Listen during the block, which takes 20 s at most, and give what is heard."""
+    heard: asyncio.Queue[Signal] = asyncio.Queue()
+    listening = asyncio.create_task(adapter.listen(heard.put_nowait))
+    try:
+        with anyio.fail_after(20):
+            yield heard
+    finally:
+        listening.cancel()
+        await asyncio.wait({listening})
 
 
 @asynccontextmanager

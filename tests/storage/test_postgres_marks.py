@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import asyncpg
 import pytest
+from load import hearing
 
 from asyncjobs import PostgresAdapter
 from asyncjobs.storage.postgres import claims, marks
@@ -21,7 +22,6 @@ from asyncjobs.types import (
     Names,
     NewJob,
     Outcome,
-    Signal,
     Unique,
     WorkerInfo,
 )
@@ -152,9 +152,7 @@ async def test_an_urgent_job_of_a_new_priority_is_heard_of(
     adapter: PostgresAdapter, no_sweeps: None
 ) -> None:
     worker = await register(adapter)
-    heard: asyncio.Queue[Signal] = asyncio.Queue()
-    listening = asyncio.create_task(adapter.listen(heard.put_nowait))
-    with anyio.fail_after(20):
+    async with hearing(adapter) as heard:
         await heard.get()
         await adapter.enqueue([row() for _ in range(30)])
         await adapter.claim(worker, QUEUES, 10)
@@ -163,8 +161,6 @@ async def test_an_urgent_job_of_a_new_priority_is_heard_of(
             pass
         claimed = await adapter.claim(worker, QUEUES, 5)
     assert claimed[0].id == urgent.id
-    listening.cancel()
-    await asyncio.wait({listening})
 
 
 async def test_a_job_that_was_committed_late_is_found_by_a_sweep(
@@ -201,10 +197,8 @@ async def test_a_job_that_was_committed_late_is_found_where_its_notification_say
     adapter: PostgresAdapter, dsn: str, no_sweeps: None, late: list[NewJob]
 ) -> None:
     worker = await register(adapter)
-    heard: asyncio.Queue[Signal] = asyncio.Queue()
-    listening = asyncio.create_task(adapter.listen(heard.put_nowait))
     connection = await asyncpg.connect(dsn)
-    with anyio.fail_after(20):
+    async with hearing(adapter) as heard:
         while not (await heard.get()).proven:
             pass
         transaction = connection.transaction()
@@ -222,8 +216,6 @@ async def test_a_job_that_was_committed_late_is_found_where_its_notification_say
         claimed = await adapter.claim(worker, QUEUES, 30)
     assert [job.id for job in claimed] == [job.id for job in stored]
     await connection.close()
-    listening.cancel()
-    await asyncio.wait({listening})
 
 
 def claimed_at(position: int, queue: str = "default") -> ClaimedJob:
@@ -265,17 +257,13 @@ async def test_workers_are_reminded_of_the_sweep_that_is_due(
     adapter: PostgresAdapter, always_slow: None
 ) -> None:
     worker = await register(adapter)
-    heard: asyncio.Queue[Signal] = asyncio.Queue()
-    listening = asyncio.create_task(adapter.listen(heard.put_nowait))
-    with anyio.fail_after(20):
+    async with hearing(adapter) as heard:
         while not (await heard.get()).missed:
             pass
         await adapter.claim(worker, QUEUES, 10)
         await adapter.claim(worker, QUEUES, 10)
         while (await heard.get()).ready != frozenset(QUEUES):
             pass
-    listening.cancel()
-    await asyncio.wait({listening})
 
 
 async def test_more_priorities_than_marks_are_claimed_all_the_same(
@@ -361,10 +349,8 @@ async def test_a_claim_that_meets_another_workers_is_made_again_soon(
     worker = await register(adapter)
     await adapter.enqueue([row() for _ in range(5)])
     [behind] = await adapter.enqueue([row("email")])
-    heard: asyncio.Queue[Signal] = asyncio.Queue()
-    listening = asyncio.create_task(adapter.listen(heard.put_nowait))
     other = await asyncpg.connect(dsn)
-    with anyio.fail_after(20):
+    async with hearing(adapter) as heard:
         while not (await heard.get()).missed:
             pass
         async with other.transaction():
@@ -376,5 +362,4 @@ async def test_a_claim_that_meets_another_workers_is_made_again_soon(
         assert [job.id for job in await adapter.claim(worker, QUEUES, 5)] == [behind.id]
         assert await adapter.claim(worker, QUEUES, 5) == []
     assert heard.empty()
-    listening.cancel()
     await other.close()

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import asyncpg
 import pytest
-from load import at_work, make_manager
+import structlog
+from load import at_work, hearing, make_manager
 
 from asyncjobs import (
     ConfigError,
@@ -16,7 +17,7 @@ from asyncjobs import (
 )
 from asyncjobs.storage.embedded import EmbeddedPostgres
 from asyncjobs.storage.postgres.statements import Statements
-from asyncjobs.types import NewJob, Signal, WorkerInfo
+from asyncjobs.types import NewJob, WorkerInfo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,9 +93,7 @@ async def test_a_lost_listener_comes_back_and_says_that_something_may_be_missed(
 ) -> None:
     adapter = PostgresAdapter(dsn)
     await adapter.open()
-    heard: asyncio.Queue[Signal] = asyncio.Queue()
-    listening = asyncio.create_task(adapter.listen(heard.put_nowait))
-    with anyio.fail_after(20):
+    async with hearing(adapter) as heard:
         assert (await heard.get()).missed
         assert (await heard.get()).proven
         while await kill(dsn, "listen") != 1:
@@ -107,9 +106,31 @@ async def test_a_lost_listener_comes_back_and_says_that_something_may_be_missed(
                     pass
                 assert signal.ready == {"default"}
                 break
-    listening.cancel()
-    await asyncio.wait({listening})
     await adapter.close()
+
+
+async def test_a_notification_of_somebody_elses_making_is_refused_and_said(
+    dsn: str,
+) -> None:
+    jobs = make_manager(PostgresAdapter(dsn), sleep_delay=60)
+    ran = asyncio.Event()
+
+    @jobs.job
+    async def note() -> None:
+        ran.set()
+
+    wrong = {"nonsense", "[]", '{"ready": 5}', '{"due": "soon"}', '{"cancel": [[1]]}'}
+    connection = await asyncpg.connect(dsn)
+    with anyio.fail_after(60), structlog.testing.capture_logs() as lines:
+        async with at_work(jobs):
+            while {line.get("payload") for line in lines} != wrong:
+                for payload in wrong:
+                    await connection.execute("select pg_notify('asyncjobs_asyncjobs', $1)", payload)
+                await asyncio.sleep(0.05)
+            await jobs.later(note())
+            await ran.wait()
+    await connection.close()
+    assert {line["event"] for line in lines} == {"notification.refused"}
 
 
 async def test_without_listening_a_poll_carries_everything(dsn: str) -> None:

@@ -194,7 +194,7 @@ class Claims:
             search = self._searches[names] = self._search_for(names=names)
         return await search.claim(worker, queues, limit)
 
-    def expect(self, queues: frozenset[str], priority: int, first: int = 0) -> None:
+    def expect(self, queues: frozenset[str], priority: int, first: int) -> None:
         """Look at *priority* in *queues* too: a notification told of it.
 
         *first* is the position of the first job; 0 if that was not told.

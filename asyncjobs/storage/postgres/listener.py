@@ -185,11 +185,10 @@ class Listener:
             signal, due = told_by(text)
             if due is not None:
                 signal = signal._replace(due_in=due - time.monotonic() - self._offset)
-        except (ValueError, TypeError, AttributeError):
-            self._log.warning("notification.refused", payload=str(payload)[:200])
-        else:
             if signal != SILENCE:
                 self._on_signal(signal, first)
+        except (ValueError, TypeError, AttributeError):  # also of those who are told
+            self._log.warning("notification.refused", payload=str(payload)[:200])
 
 
 @lru_cache(maxsize=KNOWN)
