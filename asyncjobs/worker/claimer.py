@@ -14,12 +14,11 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
-import anyio
-
 from asyncjobs.errors import StorageError
 from asyncjobs.types import Names
 from asyncjobs.worker.delays import growing_delays
 from asyncjobs.worker.supply import Supply
+from asyncjobs.worker.waiting import outlast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,8 +93,7 @@ class Claimer:
             await asyncio.shield(claiming)
         except asyncio.CancelledError:
             self.end()
-            with anyio.CancelScope(shield=True):
-                await asyncio.wait({claiming})
+            await outlast([claiming])
             raise
 
     async def _run(self, stop: asyncio.Event) -> None:

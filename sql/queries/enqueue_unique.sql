@@ -296,7 +296,6 @@ changed as (
     from waiting
     inner join aims on waiting.new_id = aims.new_id
     inner join asked on waiting.new_id = asked.id
-    order by waiting.id
     on conflict (id) do update
     set
         run_at = excluded.run_at,
@@ -318,14 +317,6 @@ changed as (
     returning id, state, run_at, queue, priority
 ),
 
-moved as materialized (
-    select
-        waiting.new_id,
-        changed.*
-    from changed
-    inner join waiting on changed.id = waiting.id
-),
-
 -- A key that was taken for a time by a job that a faster one's of that key then kept out.
 corrected as (
     update :"schema".unique_keys as known
@@ -343,7 +334,7 @@ answers as materialized (
         asked.place,
         case
             when stored.id is not null then stored.id
-            when moved.id is not null then moved.id
+            when changed.id is not null then changed.id
             -- It waited when the statement began, and was gone when it was to be changed.
             when
                 asked.on_conflict <> 'ignore'
@@ -351,16 +342,16 @@ answers as materialized (
                 then null
             else coalesce(held.id, recent.id)
         end as id,
-        coalesce(stored.state, moved.state, held.state, recent.state) as state,
-        coalesce(stored.run_at, moved.run_at, held.run_at, recent.run_at) as run_at,
+        coalesce(stored.state, changed.state, held.state, recent.state) as state,
+        coalesce(stored.run_at, changed.run_at, held.run_at, recent.run_at) as run_at,
         stored.id is not null as is_new,
-        coalesce(stored.queue, moved.queue, held.queue, recent.queue) as queue,
-        coalesce(stored.priority, moved.priority, held.priority, recent.priority) as priority,
-        stored.id is not null or moved.id is not null as is_news
+        coalesce(stored.queue, changed.queue, held.queue, recent.queue) as queue,
+        coalesce(stored.priority, changed.priority, held.priority, recent.priority) as priority,
+        stored.id is not null or changed.id is not null as is_news
     from asked
     left join stored on asked.id = stored.id
-    left join moved on asked.id = moved.new_id
     left join held on asked.key = held.key
+    left join changed on held.id = changed.id
     left join recent on asked.key = recent.key
 ),
 
