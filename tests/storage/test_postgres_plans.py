@@ -188,6 +188,8 @@ async def arguments(connection: Any, name: str) -> list[Any]:
         )
     ]
     ones = [1] * len(ids)
+    if name == "promote_jobs":
+        await connection.execute(MAKE_DUE)
     return {
         "claim_queue": [worker, "default", 50],
         "claim_jobs": [worker, ["default", "email"], 50],
@@ -246,8 +248,6 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 @pytest.mark.parametrize("name", INDEXES)
 async def test_a_hot_statement_reads_what_it_changes(connection: Any, name: str) -> None:
     values = await arguments(connection, name)
-    if name == "promote_jobs":
-        await connection.execute(MAKE_DUE)
     statement = await connection.prepare(
         f"explain (analyze, buffers, timing off, format json) {getattr(SQL, name)}"
     )
@@ -300,21 +300,25 @@ async def test_statistics_from_before_the_claims_do_not_mislead_the_finish(
     await connection.close()
 
 
-async def test_no_statement_of_the_hot_path_is_planned_twice(dsn: str) -> None:
-    # Beside rows by whose statistics a plan for the values at hand looks cheaper each time.
-    adapter = PostgresAdapter(dsn)
-    await adapter.open()
+async def run_twelve(adapter: PostgresAdapter) -> None:
     info = WorkerInfo("test.0", "*", ["default"], "here", "here", 1, 1.0, 3600.0)
     worker = await adapter.register(info)
-    await adapter.enqueue([NewJob("note", "default", 50, "{}")] * 1_000)
-    lanes = adapter._tables.lanes
-    async with lanes.enqueue.connection() as connection:
-        await connection.execute("analyze asyncjobs.jobs")
-    for _ in range(12):
+    for _ in range(12):  # after five a plan is kept
         await adapter.enqueue([NewJob("note", "default", 50, "{}")])
         [job] = await adapter.claim(worker, ["default"], 1)
         outcome = Outcome(job.id, job.attempt, "succeeded", delete=True)
         assert await adapter.finish(worker, [outcome]) == [job.id]
+
+
+async def test_no_statement_of_the_hot_path_is_planned_twice(dsn: str) -> None:
+    # Beside rows by whose statistics a plan for the values at hand looks cheaper each time.
+    adapter = PostgresAdapter(dsn)
+    await adapter.open()
+    await adapter.enqueue([NewJob("note", "default", 50, "{}")] * 1_000)
+    lanes = adapter._tables.lanes
+    async with lanes.enqueue.connection() as connection:
+        await connection.execute("analyze asyncjobs.jobs")
+    await run_twelve(adapter)
     for lane in (lanes.enqueue, lanes.claim, lanes.finish):
         async with lane.connection() as connection:
             [planned] = await connection.fetch(
@@ -333,8 +337,7 @@ async def test_no_plan_from_when_the_table_was_empty_reads_more_than_it_must(
     with migrated_database() as dsn:
         connection, other = await asyncpg.connect(dsn), await asyncpg.connect(dsn)
         await other.execute("alter table asyncjobs.jobs set (autovacuum_enabled = false)")
-        await connection.execute("set enable_seqscan = off")
-        await connection.execute("set plan_cache_mode = force_generic_plan")
+        await connection.fetch(SQL.plan_by_index, connection.get_server_pid())
         await other.execute(FILL.replace("0000)", "0)"))
         values = {}
         for name in INDEXES:
@@ -350,8 +353,6 @@ async def test_no_plan_from_when_the_table_was_empty_reads_more_than_it_must(
         for name in INDEXES:
             async with rolled_back(connection):
                 given = await arguments(connection, name)
-                if name == "promote_jobs":
-                    await connection.execute(MAKE_DUE)
                 before = await connection.fetchval(ROWS_READ)
                 await connection.fetch(getattr(SQL, name), *given)
                 read = await connection.fetchval(ROWS_READ) - before
@@ -372,13 +373,7 @@ async def rolled_back(connection: Any) -> AsyncIterator[None]:
 async def test_a_plan_from_before_the_rush_does_not_read_the_whole_table(dsn: str) -> None:
     adapter = PostgresAdapter(dsn)
     await adapter.open()
-    info = WorkerInfo("test.0", "*", ["default"], "here", "here", 1, 1.0, 3600.0)
-    worker = await adapter.register(info)
-    for _ in range(12):  # after five a plan is kept
-        await adapter.enqueue([NewJob("note", "default", 50, "{}")])
-        [job] = await adapter.claim(worker, ["default"], 10)
-        outcome = Outcome(job.id, job.attempt, "succeeded", delete=True)
-        assert await adapter.finish(worker, [outcome]) == [job.id]
+    await run_twelve(adapter)
     lanes = adapter._tables.lanes
     for lane, kept in ((lanes.claim, CLAIM), (lanes.finish, FINISH)):
         async with lane.connection() as connection:
