@@ -207,7 +207,7 @@ async def arguments(connection: Any, name: str) -> list[Any]:
         "keep_lanes": [ids],
         "fence_job": [worker, ids[0], 1],
         "find_completion": [worker, ids[0], 1],
-        "finish_by_delete": [worker, ids, ones],
+        "finish_by_delete": [worker, array_text(ids), array_text(ones)],
         "finish_by_update": [
             worker, ids, ones, ["succeeded"] * len(ids), [0.0] * len(ids), [False] * len(ids),
             [None] * len(ids), "channel",
@@ -237,6 +237,10 @@ async def arguments(connection: Any, name: str) -> list[Any]:
             "covered_at": "2027-01-01T00:06:00+00:00", "next_at": "2027-01-01T00:07:00+00:00",
         }])],
     }[name]  # fmt: skip
+
+
+def array_text(numbers: list[int]) -> str:
+    return "{" + ",".join(map(str, numbers)) + "}"
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -283,7 +287,9 @@ async def test_statistics_from_before_the_claims_do_not_mislead_the_finish(
     ids = [row["id"] for row in claimed[:1_000]]
     ones = [1] * len(ids)
     values: list[Any] = [worker, ids, ones]
-    if name != "finish_by_delete":
+    if name == "finish_by_delete":
+        values = [worker, array_text(ids), array_text(ones)]
+    else:
         values += [["succeeded"] * 1_000, [0.0] * 1_000, [False] * 1_000, [None] * 1_000]
         if name == "finish_kept":
             values += [["1"] * 1_000, [None] * 1_000, [False] * 1_000]

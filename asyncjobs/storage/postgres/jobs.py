@@ -40,6 +40,10 @@ def is_plain(job: NewJob) -> bool:
     return job.wait is None and job.wait_until is None and job.extras is None
 
 
+def _array_text(numbers: list[int]) -> str:
+    return f"{{{str(numbers)[1:-1]}}}"
+
+
 class Fetching(Protocol):
     """A lane, or a connection in a transaction."""
 
@@ -176,8 +180,8 @@ class JobsTable:
         rows = await lane.fetch(
             self._sql.finish_by_delete,
             worker,
-            [outcome.id for outcome in outcomes],
-            [outcome.attempt for outcome in outcomes],
+            _array_text([outcome.id for outcome in outcomes]),
+            _array_text([outcome.attempt for outcome in outcomes]),
         )
         return [row[0] for row in rows]
 
