@@ -15,6 +15,8 @@ from asyncjobs.worker.processes import Processes
 from asyncjobs.worker.threads import ThreadCall, Threads
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from asyncjobs.config import WorkerGroup
     from asyncjobs.context import JobContext
     from asyncjobs.registry import JobRegistry
@@ -51,10 +53,11 @@ class Performer:
         """Whether a thread runs a job; may be asked from any thread."""
         return self._threads.are_busy
 
-    async def perform(self, attempt: Attempt) -> Any:
-        """Run the job and return what it returns, or raise what it raises.
+    def perform(self, attempt: Attempt) -> Awaitable[Any]:
+        """Run the job, and return or raise what it does once awaited, as has to be at once.
 
-        Raises StoredArgumentsError before that if the arguments do not fit.
+        To be called in the attempt's task. Raises StoredArgumentsError if the arguments do not
+        fit. (No coroutine of its own: it would cost each job, and each step that one takes.)
         """
         if attempt.refusal is not None:
             raise attempt.refusal
@@ -65,11 +68,11 @@ class Performer:
         if extra is not None and (carried := told_in(extra).get("context")):
             self._carrier.restore(carried)
         if attempt.around is not None:
-            return await self._perform_inside(attempt, arguments, attempt.around)
+            return self._perform_inside(attempt, arguments, attempt.around)
         if job.runs_in_thread or job.dependencies is not None:
-            return await self._call(attempt, arguments)
+            return self._call(attempt, arguments)
         self._begin(attempt)
-        return await job.function(**arguments)
+        return job.function(**arguments)
 
     async def close(self) -> None:
         """Start nothing else. Threads that still run are not waited for."""
