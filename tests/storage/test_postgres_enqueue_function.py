@@ -245,9 +245,10 @@ async def test_it_works_in_a_schema_of_any_name(empty_dsn: str, schema: str) -> 
     async with a_manager(empty_dsn, schema) as jobs:
         channel = channel_name(schema)
         await connection.add_listener(channel, lambda *told: heard.put_nowait(told[-1]))
-        await enqueue(connection, 1, schema=schema, priority=3)
+        job = await enqueue(connection, 1, schema=schema, priority=3)
+        told = {"first": job, "ready": ["default"], "priority": 3}
         with anyio.fail_after(PATIENCE):
-            assert json.loads(await heard.get()) == {"ready": ["default"], "priority": 3}
+            assert json.loads(await heard.get()) == told
         await enqueue(connection, 2, schema=schema, unique_key="é", concurrency_key="k")
         assert not (await jobs.later(jobs.note(3), unique="é")).is_new
         assert await jobs.workoff() == 2

@@ -190,11 +190,13 @@ async def test_a_job_that_was_committed_late_is_found_by_a_sweep(
         [row(), row(priority=51)],
         [row()._replace(extras=Extras(tags=("late",)))],
         [row()._replace(extras=Extras(unique=Unique("6c617465", (JobState.AVAILABLE,))))],
+        "select asyncjobs.enqueue('note')",
+        "select asyncjobs.enqueue('note', unique_key => 'late')",
     ],
-    ids=["one", "alike", "different", "special", "unique"],
+    ids=["one", "alike", "different", "special", "unique", "by SQL", "unique by SQL"],
 )
 async def test_a_job_that_was_committed_late_is_found_where_its_notification_says(
-    adapter: PostgresAdapter, dsn: str, no_sweeps: None, late: list[NewJob]
+    adapter: PostgresAdapter, dsn: str, no_sweeps: None, late: list[NewJob] | str
 ) -> None:
     worker = await register(adapter)
     connection = await asyncpg.connect(dsn)
@@ -203,7 +205,10 @@ async def test_a_job_that_was_committed_late_is_found_where_its_notification_say
             pass
         transaction = connection.transaction()
         await transaction.start()
-        stored = await adapter.enqueue(late, connection=connection)
+        if isinstance(late, str):
+            stored = [await connection.fetchval(late)]
+        else:
+            stored = [job.id for job in await adapter.enqueue(late, connection=connection)]
         await adapter.enqueue([row() for _ in range(20)])
         await adapter.enqueue([row(priority=51)])
         assert len(await adapter.claim(worker, QUEUES, 30)) == 21
@@ -214,7 +219,7 @@ async def test_a_job_that_was_committed_late_is_found_where_its_notification_say
         while not (await heard.get()).ready:
             pass
         claimed = await adapter.claim(worker, QUEUES, 30)
-    assert [job.id for job in claimed] == [job.id for job in stored]
+    assert [job.id for job in claimed] == stored
     await connection.close()
 
 
