@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import NamedTuple
 
 FRAME = re.compile(r'^  File "(?P<file>.*)", line (?P<line>\d+), in .*$')
@@ -11,8 +12,10 @@ MARGIN = re.compile(r"^ *\| ?")
 RULE = re.compile(r"^ *\+")
 """What stands between them."""
 LIBRARIES = re.compile(
-    r"[/\\](?:site-packages|dist-packages|asyncjobs)[/\\]|[/\\]lib[/\\]python3[^/\\]*[/\\]|^<frozen"
+    r"[/\\](?:site|dist)-packages[/\\]|[/\\]lib[/\\]python3[^/\\]*[/\\]|^<frozen"
+    rf"|^{re.escape(str(Path(__file__).parents[1]))}[/\\]"
 )
+"""Files of libraries, and of this package where it is not installed as one."""
 
 
 class Fold(NamedTuple):

@@ -54,10 +54,11 @@ class Performer:
         return self._threads.are_busy
 
     def perform(self, attempt: Attempt) -> Awaitable[Any]:
-        """Run the job, and return or raise what it does once awaited, as has to be at once.
+        """Begin the job in the attempt's task, which is to await the rest at once.
 
-        To be called in the attempt's task. Raises StoredArgumentsError if the arguments do not
-        fit. (No coroutine of its own: it would cost each job, and each step that one takes.)
+        That returns or raises what the job does. Raises StoredArgumentsError if the arguments
+        do not fit. (A coroutine of our own around the job's would cost each job something, and
+        each step that one takes.)
         """
         if attempt.refusal is not None:
             raise attempt.refusal
@@ -72,7 +73,8 @@ class Performer:
         if job.runs_in_thread or job.dependencies is not None:
             return self._call(attempt, arguments)
         self._begin(attempt)
-        return job.function(**arguments)
+        rest: Awaitable[Any] = job.function(**arguments)
+        return rest
 
     async def close(self) -> None:
         """Start nothing else. Threads that still run are not waited for."""

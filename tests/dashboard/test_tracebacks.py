@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+from pathlib import Path
 
+import asyncjobs
 from asyncjobs.dashboard.tracebacks import fold
 
 JOBS = """
@@ -73,6 +75,14 @@ def test_each_exception_of_a_group_is_shown() -> None:
     assert shown(text).count(SHOP) == text.count(SHOP) == 5
     assert "+---------------- 2 ----------------" in shown(text)
     assert any(part.frames for part in fold(text))
+
+
+def test_frames_of_this_package_are_a_librarys_those_of_a_folder_of_its_name_are_not() -> None:
+    ours = str(Path(asyncjobs.__file__).with_name("hooks.py"))
+    shops = "/srv/asyncjobs/shop/jobs.py"
+    text = raised("translate", "{").replace(SHOP, shops)
+    assert shown(text).count(shops) == text.count(shops)
+    assert ours not in shown(f"{text}\n{text.replace(shops, ours)}")
 
 
 def test_a_traceback_of_libraries_alone_is_shown_whole() -> None:
