@@ -30,7 +30,7 @@ HTMX_CONFIG = json.dumps(
     {
         "includeIndicatorCSS": False,
         "mode": "same-origin",
-        "history": "reload",
+        "history": False,
         "noSwap": [204, 304, "4xx", "5xx"],
     }
 )
