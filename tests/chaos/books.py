@@ -22,10 +22,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from record import Line
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from record import Line
 
 SECOND = 1_000_000_000
 """In nanoseconds, as all moments here: of the monotonic clock, but for ticks."""
@@ -111,22 +111,24 @@ class Books:
     failed_attempts: int = 0
     over: deque[tuple[float, int]] = field(default_factory=deque)
     """Jobs that have ended, and when; forgotten when no kill can undo that any more."""
-    unknown: dict[int, list[Line]] = field(default_factory=dict)
-    """Lines about jobs whose call has not returned yet."""
-    unknown_losses: dict[int, set[Place]] = field(default_factory=dict)
+    unknown: dict[int, list[Line | Place]] = field(default_factory=dict)
+    """Of jobs whose call has not returned yet: lines and losses, as they came."""
 
     def stored(self, job: int, life: Life) -> None:
         """Note a call that was acknowledged."""
         self.lives[job] = life
-        life.lost |= self.unknown_losses.pop(job, set())
-        for line in self.unknown.pop(job, ()):
-            self._judge(line)
+        for event in self.unknown.pop(job, ()):
+            if isinstance(event, Line):
+                self._judge(event)
+            else:
+                life.lost.add(event)
 
     def lose(self, job: int, attempt: int, pid: int) -> None:
-        """Note that *pid* was killed while it held *job*."""
-        life = self.lives.get(job)
-        lost = self.unknown_losses.setdefault(job, set()) if life is None else life.lost
-        lost.add((attempt, pid))
+        """Note that *pid*, whose lines have all been taken, was killed while it held *job*."""
+        if job in self.lives:
+            self.lives[job].lost.add((attempt, pid))
+        else:
+            self.unknown.setdefault(job, []).append((attempt, pid))
 
     def take(self, line: Line) -> None:
         """Judge a line of the record."""

@@ -149,6 +149,7 @@ class Soak:
                 "on workers.id = locked_by where pid = $1",
                 pid,
             )
+            self._read()
             for row in held:
                 self.books.lose(row["id"], row["attempt"], pid)
             self.figures.lost += len(held)

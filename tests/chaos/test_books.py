@@ -123,6 +123,24 @@ def test_lines_from_before_the_acknowledgement_are_judged_after_it() -> None:
     assert said(books) == "job 7 runs in 200 while it runs in 100"
 
 
+def test_losses_from_before_the_acknowledgement_are_judged_in_their_turn() -> None:
+    books = kept("begin 7 1 100 2", books=Books({100: 3 * SECOND}))
+    books.lose(7, 1, 100)
+    kept("begin 7 2 200 4", "succeeded 7 2 200 5", books=books)
+    books.stored(7, Life(SECOND))
+    books.close()
+    assert books.wrong == []
+
+
+def test_an_attempt_that_begins_again_after_its_loss_is_found() -> None:
+    for is_known in (False, True):
+        books = knowing({100: 3}) if is_known else Books({100: 3 * SECOND})
+        books.lose(7, 1, 100)
+        kept("begin 7 1 200 4", books=books)
+        books.stored(7, books.lives.get(7, Life(SECOND)))
+        assert said(books).startswith("job 7: attempt 1 in 200 after")
+
+
 def test_a_beginning_before_its_time_is_found() -> None:
     assert kept("begin 7 1 100 5", books=knowing(not_before=5 * SECOND)).wrong == []
     books = kept("begin 7 1 100 4", books=knowing(not_before=5 * SECOND))
