@@ -55,14 +55,26 @@ def as_record(schedule: NewSchedule) -> dict[str, Any]:
 def run_of(schedule: str, tick: datetime | None, template: Template) -> NewJob:
     """Return the run of *schedule* for *tick*; None for one that somebody asked for.
 
-    Raises RowRefusedError for extras that this version does not know.
+    Nobody hears a tick raise that an equal job exists: it then has no run of its own. Raises
+    RowRefusedError for extras that this version does not know or cannot read.
     """
-    kept = json.loads(template.extras) if template.extras else {}
-    given = {name: _adapter(name).validate_json(json.dumps(value)) for name, value in kept.items()}
-    extra = json.loads(given.pop("extra", None) or "{}")
+    try:
+        given, extra = _read_extras(template.extras)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise RowRefusedError(f"the extras of a schedule cannot be read: {error}") from error
+    unique = given.get("unique")
+    if unique is not None and tick is not None and unique.on_conflict == "raise":
+        given["unique"] = unique._replace(on_conflict="ignore")
     extra["schedule"] = {"name": schedule, "tick": tick and tick.isoformat()}
     extras = Extras(**given, extra=json.dumps(extra), schedule=schedule, tick=tick)
     return NewJob(template.job, template.queue, template.priority, template.args, extras=extras)
+
+
+def _read_extras(extras: Json | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    kept = json.loads(extras) if extras else {}
+    given = {name: _adapter(name).validate_json(json.dumps(value)) for name, value in kept.items()}
+    extra = json.loads(given.pop("extra", None) or "{}")
+    return given, dict(extra.items())
 
 
 class RunsNote(NamedTuple):

@@ -13,7 +13,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from asyncjobs.errors import ConfigError, NotMigratedError, RowRefusedError, StorageError
+from asyncjobs.errors import (
+    ConfigError,
+    KeyInDoubtError,
+    NotMigratedError,
+    RowRefusedError,
+    StorageError,
+)
 from asyncjobs.recurrence import plan
 from asyncjobs.schedule_types import Fired, NewSchedule
 from asyncjobs.worker.delays import growing_delays
@@ -35,7 +41,8 @@ LEAST = 0.001
 SUSPECTED = 60.0
 """Seconds after which the failure of a run has been recorded, if it ever is."""
 AGAIN, AT_MOST = 0.02, 1.0
-"""Seconds until a schedule is looked at again that somebody else had locked; doubling."""
+"""Seconds until a schedule is looked at again that somebody else had locked, or whose run's
+unique key somebody has; doubling."""
 
 
 class Crontab:
@@ -141,9 +148,14 @@ class Crontab:
     async def _advance(self, plans: Sequence[Plan]) -> int:
         try:
             fired = Fired([], []) if not plans else await self._storage.schedules.advance(plans)
-        except RowRefusedError as error:  # one that the database refuses holds up no other
+        except (RowRefusedError, KeyInDoubtError) as error:
+            # One that the database refuses, or whose key is another transaction's, holds up no
+            # other.
             if len(plans) == 1:
-                await self._report(plans[0].name, error.problem)
+                if isinstance(error, RowRefusedError):
+                    await self._report(plans[0].name, error.problem)
+                else:
+                    self._look_again()
                 return 0
             middle = len(plans) // 2
             return await self._advance(plans[:middle]) + await self._advance(plans[middle:])
@@ -152,9 +164,12 @@ class Crontab:
         if len(fired.names) == len(plans):
             self._again = AGAIN
         else:
-            self.expect(self._again)
-            self._again = min(self._again * 2, AT_MOST)
+            self._look_again()
         return len(fired.runs)
+
+    def _look_again(self) -> None:
+        self.expect(self._again)
+        self._again = min(self._again * 2, AT_MOST)
 
     async def _report(self, name: str, problem: str) -> None:
         if (name, problem) not in self._told:

@@ -17,6 +17,7 @@ from asyncjobs import (
     NotMigratedError,
     PostgresAdapter,
     StorageUnavailableError,
+    WorkerGroup,
 )
 from asyncjobs.storage.postgres.records import as_record
 from asyncjobs.storage.postgres.statements import Statements, sql_folder
@@ -43,13 +44,20 @@ async def theirs(dsn: str) -> AsyncIterator[Any]:
 
 
 def a_manager(dsn: str) -> Any:
-    manager: Any = JobManager(adapters={"main": PostgresAdapter(dsn)})
+    manager: Any = JobManager(
+        adapters={"main": PostgresAdapter(dsn)}, workers=[WorkerGroup(adapter="main")]
+    )
 
     @manager.job
     async def note(number: int) -> None: ...
 
     manager.note, manager.later = note, manager.create_scheduler(adapter="main")
     return manager
+
+
+async def ended(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
 
 
 async def until_somebody_waits_for_a_lock(connection: Any) -> None:
@@ -125,6 +133,36 @@ async def test_a_clash_leaves_the_users_transaction_alive(jobs: Any, theirs: Any
         plain = await jobs.later(jobs.note(6), connection=theirs)
     assert await jobs.later.get(plain.id) is not None
     assert await theirs.fetchval("select count(*) from asyncjobs.jobs") == 2
+
+
+async def test_a_tick_whose_key_an_open_transaction_has_holds_up_nothing_else(
+    dsn: str, theirs: Any
+) -> None:
+    async with a_manager(dsn) as jobs, AsyncExitStack() as stack:
+        ran, ticks = asyncio.Event(), asyncio.Semaphore(0)
+
+        @jobs.job(unique=True, every=1, on_conflict="raise")
+        async def unique() -> None:
+            ran.set()
+
+        @jobs.job(every=1)
+        async def plain() -> None:
+            ticks.release()
+
+        transaction = theirs.transaction()
+        await transaction.start()
+        await jobs.later(unique(), connection=theirs)
+        working = asyncio.create_task(jobs.work())
+        stack.push_async_callback(ended, working)
+        with anyio.fail_after(PATIENCE):
+            await until_somebody_waits_for_a_lock(theirs)
+            while not ticks.locked():
+                await ticks.acquire()
+            for _ in range(2):
+                await ticks.acquire()
+            assert not ran.is_set()
+            await transaction.rollback()
+            await ran.wait()
 
 
 async def test_an_old_snapshot_that_cannot_see_the_clash_is_told_so(jobs: Any, theirs: Any) -> None:

@@ -63,16 +63,24 @@ class JobsTable:
         self._unique = UniqueJobs(lanes, statements, schema, channel)
 
     async def enqueue(
-        self, jobs: Sequence[NewJob], connection: object | None = None
+        self,
+        jobs: Sequence[NewJob],
+        connection: object | None = None,
+        *,
+        is_patient: bool = True,
     ) -> list[StoredJob]:
-        """Store *jobs* by the gathering lane, or by the user's own connection."""
+        """Store *jobs* by the gathering lane, or by the user's own connection.
+
+        There a unique one waits for a transaction that has its key, or raises KeyInDoubtError
+        if not *is_patient*.
+        """
         if not jobs:
             return []
         if len(jobs) == 1 and is_plain(jobs[0]):
             return [await self._enqueue_one(jobs[0], connection)]
         *columns, extras, parents = zip(*jobs, strict=True)
         if any(one is not None and one.unique is not None for one in extras):
-            return await self._unique.enqueue(jobs, connection)
+            return await self._unique.enqueue(jobs, connection, is_patient=is_patient)
         if any(extras):
             return await self._enqueue_special(jobs, connection)
         args = columns.pop(ARGS)

@@ -106,7 +106,7 @@ class SchedulesTable:
             told = json.dumps([plan_record(by_name[name]) for name in names])
             runs = await connection.fetch(self._sql.advance_schedules, told)
             jobs = [run_of(name, tick, Template(*columns)) for name, tick, *columns in runs]
-            stored = await self._jobs.enqueue(jobs, connection)
+            stored = await self._jobs.enqueue(jobs, connection, is_patient=False)
         return Fired(
             names,
             [(run["schedule"], run["tick"], one) for run, one in zip(runs, stored, strict=True)],

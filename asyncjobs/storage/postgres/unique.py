@@ -42,16 +42,20 @@ class UniqueJobs:
         self._lanes, self._sql = lanes, statements
         self._schema, self._channel = schema, channel
 
-    async def enqueue(self, jobs: Sequence[NewJob], connection: object | None) -> list[StoredJob]:
+    async def enqueue(
+        self, jobs: Sequence[NewJob], connection: object | None, *, is_patient: bool
+    ) -> list[StoredJob]:
         """Store *jobs* by the lane for unique ones, or by the user's own connection.
 
-        Raises JobExistsError, and without *connection* KeyInDoubtError; nothing is stored then.
+        Raises JobExistsError, and KeyInDoubtError without *connection* or if not *is_patient*;
+        nothing is stored then.
         """
         batch = Batch(jobs)
         if connection is None:
             await self._store_by_lane(batch)
         else:
-            await self._store_within(batch, await driver_connection(connection))
+            driver = await driver_connection(connection)
+            await self._store_within(batch, driver, None if is_patient else PATIENCE)
         return batch.answers()
 
     async def _store_by_lane(self, batch: Batch) -> None:
@@ -60,12 +64,12 @@ class UniqueJobs:
                 await stack.enter_async_context(transaction(driver))
             await self._store(driver, batch, PATIENCE)
 
-    async def _store_within(self, batch: Batch, driver: Any) -> None:
+    async def _store_within(self, batch: Batch, driver: Any, patience: str | None) -> None:
         with translated(self._schema):
             async with AsyncExitStack() as stack:
                 if batch.is_all_or_none:  # in a transaction this is a savepoint
                     await stack.enter_async_context(driver.transaction())
-                await self._store(driver, batch, None)
+                await self._store(driver, batch, patience)
 
     async def _store(self, driver: Any, batch: Batch, patience: str | None) -> None:
         for _ in range(TRIES):

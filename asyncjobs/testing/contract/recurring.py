@@ -19,6 +19,7 @@ from asyncjobs.testing.contract.schedule_steps import (
     fire_and_claim,
 )
 from asyncjobs.testing.contract.steps import a_job, a_worker, record_of, together
+from asyncjobs.testing.contract.uniqueness import a_unique_job
 from asyncjobs.types import Extras, Outcome, RunOf
 
 if TYPE_CHECKING:
@@ -188,3 +189,18 @@ class Recurring:
         assert json.loads(schedule.extras) == {"tags": ["vip"]}
         with pytest.raises(RowRefusedError, match="unknown to this version"):
             run_of("nightly", None, Template("greet", "default", 50, "{}", '{"from_tomorrow": 5}'))
+
+    @pytest.mark.parametrize("extras", ['{"retain": "abc"}', "[]", '{"extra": "[1]"}'])
+    async def test_extras_that_cannot_be_read_are_refused(
+        self, storage: Storage, extras: str
+    ) -> None:
+        with pytest.raises(RowRefusedError, match="the extras of a schedule cannot be read"):
+            run_of("nightly", None, Template("greet", "default", 50, "{}", extras))
+
+    async def test_a_tick_raises_nothing_for_an_equal_job(self, storage: Storage) -> None:
+        equal = a_unique_job("6b6579", on_conflict="raise")
+        schedule = await a_due_one(storage, job=equal, overlap="allow")
+        [there] = await storage.enqueue([equal])
+        ticks = [schedule.after_at + MINUTE, schedule.after_at + 2 * MINUTE]
+        fired = await fire(storage, schedule, *ticks)
+        assert [(run.id, run.is_new) for _, _, run in fired.runs] == [(there.id, False)] * 2
