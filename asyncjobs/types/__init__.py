@@ -35,6 +35,7 @@ from asyncjobs.types.lanes import (
     as_pause,
 )
 from asyncjobs.types.workers import (
+    ALL_QUEUES,
     Heartbeat,
     LocalWorker,
     Promotion,
@@ -45,6 +46,7 @@ from asyncjobs.types.workers import (
 
 __all__ = [
     "ALL_LANES",
+    "ALL_QUEUES",
     "EXPIRED",
     "FINAL",
     "MAX_ERRORS",

@@ -71,11 +71,15 @@ class Rescued(NamedTuple):
     queue: str
 
 
+ALL_QUEUES = "*"
+"""In place of the names of queues: there are too many for one notification."""
+
+
 class Signal(NamedTuple):
     """What a listener hears. Empty fields say nothing."""
 
     ready: frozenset[str] = frozenset()
-    """Queues with a new job to run."""
+    """Queues with a new job to run; "*" for any."""
     priority: int = 0
     """The most urgent of these jobs; lower is more urgent."""
     due_in: float | None = None

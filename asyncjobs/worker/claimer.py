@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs.errors import StorageError
-from asyncjobs.types import Names
+from asyncjobs.types import ALL_QUEUES, Names
 from asyncjobs.worker.delays import growing_delays
 from asyncjobs.worker.supply import Supply
 from asyncjobs.worker.waiting import outlast
@@ -50,7 +50,8 @@ class Claimer:
         wake: asyncio.Event,
         on_doubt: Callable[[], None],
     ) -> None:
-        self._storage, self._queues, self._wanted = storage, list(queues), frozenset(queues)
+        self._storage, self._queues = storage, list(queues)
+        self._wanted = frozenset((*queues, ALL_QUEUES))
         self._executor, self._finisher, self._log = executor, finisher, log
         self._pauses, self._meters, self._on_doubt = pauses, meters, on_doubt
         self._rest = Supply(executor, executor.backlog.rest)

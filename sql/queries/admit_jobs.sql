@@ -231,7 +231,7 @@ moved as (
             width_bucket(jobs.id, array(select placed.id from placed order by placed.id))
         ]
     where jobs.id = any(array(select placed.id from placed)) -- no join: see retry_jobs
-    returning jobs.queue, jobs.priority, jobs.waits_in
+    returning jobs.queue, jobs.priority, jobs.position, jobs.waits_in
 ),
 
 news as (
@@ -240,7 +240,13 @@ news as (
         array_agg(distinct moved.queue) as queues,
         case when count(*) > 0 then
             pg_notify($3, json_build_object(
-                'ready', array_agg(distinct moved.queue), 'priority', min(moved.priority)
+                'first', min(moved.position),
+                'ready', case
+                    when octet_length(json_agg(distinct moved.queue)::text) > 4000
+                        then array['*']
+                    else array_agg(distinct moved.queue)
+                end,
+                'priority', min(moved.priority)
             )::text)
         end as sent
     from moved

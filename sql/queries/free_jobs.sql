@@ -89,7 +89,12 @@ freed as (
 news as (
     select
         pg_notify($4, json_build_object(
-            'ready', array_agg(distinct queue), 'priority', min(priority)
+            'ready', case
+                when octet_length(json_agg(distinct queue)::text) > 4000
+                    then array['*']
+                else array_agg(distinct queue)
+            end,
+            'priority', min(priority)
         )::text) as sent
     from freed
     where state = 'available'

@@ -44,7 +44,11 @@ select
     count(*) as jobs,
     case when count(*) > 0 then
         pg_notify($2, json_strip_nulls(json_build_object(
-            'ready', array_agg(distinct queue) filter (where state = 'available'),
+            'ready', case
+                when octet_length(json_agg(distinct queue) filter (where state = 'available')::text) > 4000
+                    then array['*']
+                else array_agg(distinct queue) filter (where state = 'available')
+            end,
             'priority', min(priority) filter (where state = 'available'),
             'lanes', case when bool_or(state not in ('available')) then array['*'] end
         ))::text)

@@ -47,6 +47,7 @@ promoted as (
         jobs.queue
         , jobs.waits_in -- since: 6
         , jobs.priority
+        , jobs.position
         , jobs.state
 ),
 
@@ -55,7 +56,12 @@ news as (
         count(*) as jobs,
         case when count(*) > 0 then
             pg_notify($2, json_strip_nulls(json_build_object(
-                'ready', array_agg(distinct queue) filter (where state = 'available'),
+                'first', min(position) filter (where state = 'available'),
+                'ready', case
+                    when octet_length(json_agg(distinct queue) filter (where state = 'available')::text) > 4000
+                        then array['*']
+                    else array_agg(distinct queue) filter (where state = 'available')
+                end,
                 'priority', min(priority) filter (where state = 'available')
                 , 'lanes', case -- since: 6
                     when count(waits_in) = 0 then null -- since: 6

@@ -66,13 +66,18 @@ changed as (
         end
     from moment
     where jobs.id = any(array(select placed.id from placed))
-    returning jobs.id, jobs.queue, jobs.priority, jobs.state, jobs.run_at
+    returning jobs.id, jobs.queue, jobs.priority, jobs.position, jobs.state, jobs.run_at
 ),
 
 news as (
     select
         pg_notify($5, json_strip_nulls(json_build_object(
-            'ready', array_agg(distinct queue) filter (where state = 'available'),
+            'first', min(position) filter (where state = 'available'),
+            'ready', case
+                when octet_length(json_agg(distinct queue) filter (where state = 'available')::text) > 4000
+                    then array['*']
+                else array_agg(distinct queue) filter (where state = 'available')
+            end,
             'priority', min(priority) filter (where state = 'available'),
             'due', extract(epoch from min(run_at) filter (where state = 'scheduled')),
             'lanes', case when bool_or(state = 'waiting') then array['*'] end

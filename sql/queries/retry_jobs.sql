@@ -104,13 +104,18 @@ changed as (
             else jobs.extra
         end
     where jobs.id = any(array(select placed.id from placed))
-    returning jobs.queue, jobs.priority, jobs.waits_in
+    returning jobs.queue, jobs.priority, jobs.position, jobs.waits_in
 ),
 
 news as (
     select
         pg_notify($5, json_strip_nulls(json_build_object(
-            'ready', array_agg(distinct queue) filter (where waits_in is null),
+            'first', min(position) filter (where waits_in is null),
+            'ready', case
+                when octet_length(json_agg(distinct queue) filter (where waits_in is null)::text) > 4000
+                    then array['*']
+                else array_agg(distinct queue) filter (where waits_in is null)
+            end,
             'priority', min(priority) filter (where waits_in is null),
             'lanes', case when bool_or(waits_in is not null) then array['*'] end
         ))::text) as sent

@@ -281,6 +281,25 @@ async def test_it_tells_of_what_waits_for_a_moment_and_of_what_stands_in_a_line(
 # Unique jobs
 
 
+async def test_jobs_of_more_queues_than_a_notification_names_become_available(
+    jobs: Any, sql: Any
+) -> None:
+    names = ["default", *(f'{number} "{"q" * 900}"' for number in range(12))]
+    for queue in names:
+        await enqueue(sql, queue=queue, wait=timedelta(hours=1))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(jobs.work)
+        with anyio.fail_after(PATIENCE):
+            while not await sql.fetchval("select count(*) from asyncjobs.workers"):
+                await asyncio.sleep(0.01)
+            await sql.execute("update asyncjobs.jobs set run_at = now()")
+            await enqueue(sql, 2, wait=timedelta(milliseconds=1))
+            await jobs.heard.wait()
+        tasks.cancel_scope.cancel()
+    counts = await sql.fetch("select state, count(*) from asyncjobs.jobs group by state")
+    assert [tuple(row) for row in counts] == [("available", 12)]
+
+
 @pytest.mark.parametrize("key", KEYS)
 async def test_sql_and_python_keep_each_other_out(jobs: Any, sql: Any, key: str) -> None:
     first = await enqueue(sql, unique_key=key)
@@ -405,7 +424,9 @@ BAD = [
     ({"name": None}, "name must be that of a job"),
     ({"args": "[7]"}, r"args must be a JSON object, .* got array: \[7\]"),
     ({"args": "null"}, "got null"),
-    ({"queue": ""}, "queue must be the name of a queue"),
+    ({"queue": ""}, "queue must be the name of a queue, got nothing"),
+    ({"queue": "*"}, "queue must be the name of a queue, got *"),
+    ({"queue": "é" * 501}, "queue must have at most 1000 bytes, got 1002"),
     ({"priority": 32_768}, "priority must be a whole number from -32767 to 32767, got 32768"),
     ({"wait": -DAY}, "wait must be from 0 to 31536000000 s, got -1 days"),
     ({"wait": DAY, "wait_until": MOMENT}, "give wait or wait_until, not both"),

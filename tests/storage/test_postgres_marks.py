@@ -16,6 +16,7 @@ from asyncjobs import PostgresAdapter
 from asyncjobs.storage.postgres import claims, marks
 from asyncjobs.storage.postgres.statements import Statements
 from asyncjobs.types import (
+    ALL_QUEUES,
     ClaimedJob,
     Extras,
     JobState,
@@ -223,34 +224,91 @@ async def test_a_job_that_was_committed_late_is_found_where_its_notification_say
     await connection.close()
 
 
+@pytest.mark.parametrize("how", ["promoted", "retried", "rescheduled", "let in"])
+async def test_a_job_that_becomes_available_late_is_found_where_its_notification_says(
+    adapter: PostgresAdapter, dsn: str, no_sweeps: None, how: str
+) -> None:
+    worker = await register(adapter)
+    connection, sql = await asyncpg.connect(dsn), Statements.load("asyncjobs")
+    lane = Extras(lane="key:late") if how == "let in" else None
+    wait = 3_600.0 if how in {"promoted", "rescheduled"} else None
+    [late] = await adapter.enqueue([row()._replace(wait=wait, extras=lane)])
+    statement, values = {
+        "promoted": (sql.promote_jobs, (10,)),
+        "retried": (sql.retry_jobs, ([late.id], None, None, None)),
+        "rescheduled": (sql.reschedule_jobs, ([late.id], None, 0.0, None)),
+        "let in": (sql.admit_jobs, (["key:late"], 10)),
+    }[how]
+    if how == "promoted":
+        await connection.execute("update asyncjobs.jobs set run_at = now()")
+    if how == "retried":
+        await adapter.cancel([late.id], interrupt=True)
+    async with hearing(adapter) as heard:
+        while not (await heard.get()).proven:
+            pass
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.fetch(statement, *values, "asyncjobs_asyncjobs")
+        await adapter.enqueue([row() for _ in range(20)])
+        assert len(await adapter.claim(worker, QUEUES, 30)) == 20
+        while not heard.empty():
+            heard.get_nowait()
+        await transaction.commit()
+        while not (await heard.get()).ready:
+            pass
+        claimed = await adapter.claim(worker, QUEUES, 30)
+    assert [job.id for job in claimed] == [late.id]
+    await connection.close()
+
+
 def claimed_at(position: int, queue: str = "default") -> ClaimedJob:
     return ClaimedJob(position, "note", queue, 50, 1, datetime.now(UTC), "{}", position, 0)
 
 
 def test_a_mark_goes_back_also_for_what_was_told_while_a_claim_was_under_way() -> None:
     found = marks.Marks()
-    found.begin()
+    told = found.begin()
     found.go_back(frozenset({"default"}), 70)
-    found.learn([claimed_at(80), claimed_at(80, "email")], exhausted=True)
+    found.learn([claimed_at(80), claimed_at(80, "email")], told, exhausted=True)
     assert found.columns(QUEUES) == (QUEUES, [50, 50], [69, 80])
-    found.begin()  # which sees what was told
-    found.learn([claimed_at(90)], exhausted=True)
+    found.end(told)
+    told = found.begin()  # which sees what was told
+    found.learn([claimed_at(90)], told, exhausted=True)
     assert found.columns(["default"]) == (["default"], [50], [90])
+
+
+def test_a_claim_of_another_worker_does_not_make_forget_what_was_told() -> None:
+    found = marks.Marks()
+    mine = found.begin()
+    found.go_back(frozenset({"default"}), 70)
+    theirs = found.begin()
+    found.learn([claimed_at(75, "email")], theirs, exhausted=True)
+    found.end(theirs)
+    found.learn([claimed_at(80)], mine, exhausted=True)
+    assert found.columns(["default"]) == (["default"], [50], [69])
+
+
+def test_too_many_queues_for_one_notification_are_all_of_them() -> None:
+    found = marks.Marks()
+    found.learn([claimed_at(80), claimed_at(80, "email")], {}, exhausted=True)
+    found.expect(frozenset({ALL_QUEUES}), 10)
+    found.go_back(frozenset({ALL_QUEUES}), 70)
+    assert found.columns(QUEUES) == (["default", "email"] * 2, [50, 50, 10, 10], [69, 69, -1, -1])
 
 
 def test_what_is_far_back_does_not_hide_what_is_near() -> None:
     found = marks.Marks()
-    found.learn([claimed_at(20_000)], exhausted=True)
-    found.begin()
+    found.learn([claimed_at(20_000)], {}, exhausted=True)
+    told = found.begin()
     for first in (100, 20_005):
         found.go_back(frozenset({"default"}), first)
-    found.learn([claimed_at(20_010)], exhausted=True)
+    found.learn([claimed_at(20_010)], told, exhausted=True)
     assert found.columns(QUEUES) == (["default"], [50], [20_004])
 
 
 def test_a_mark_does_not_go_far_back_and_never_forward() -> None:
     found = marks.Marks()
-    found.learn([claimed_at(20_000)], exhausted=True)
+    found.learn([claimed_at(20_000)], {}, exhausted=True)
     for first in (20_000 - marks.FAR, 20_001, 30_000):
         found.go_back(frozenset({"default"}), first)
         assert found.columns(QUEUES) == (["default"], [50], [20_000])

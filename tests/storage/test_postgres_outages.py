@@ -119,7 +119,18 @@ async def test_a_notification_of_somebody_elses_making_is_refused_and_said(
     async def note() -> None:
         ran.set()
 
-    wrong = {"nonsense", "[]", '{"ready": 5}', '{"due": "soon"}', '{"cancel": [[1]]}'}
+    wrong = {
+        "nonsense",
+        "[]",
+        '{"ready": 5}',
+        '{"ready": [5]}',
+        '{"ready": ["default"], "priority": 32768}',
+        '{"ready": ["default"], "priority": true}',
+        '{"due": "soon"}',
+        '{"due": Infinity}',
+        '{"cancel": [[1]]}',
+        '{"lanes": [null]}',
+    }
     connection = await asyncpg.connect(dsn)
     with anyio.fail_after(60), structlog.testing.capture_logs() as lines:
         async with at_work(jobs):

@@ -47,7 +47,7 @@ COUNT_TIMEOUT = "500ms"
 """After this the planner's estimate is told instead."""
 BATCH = 1_000
 """Jobs in one statement that changes them."""
-CANCEL_BATCH = 500
+CANCEL_BATCH = 300
 """The same for cancelling: a notification holds 8 000 bytes, an id up to 20."""
 TRIES = 20
 """Statements for keys that others take and release all the time, between two of ours."""

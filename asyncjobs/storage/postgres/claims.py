@@ -84,13 +84,16 @@ class Search:
     async def claim(self, worker: int, queues: Sequence[str], limit: int) -> list[ClaimedJob]:
         """Claim from the head, or behind the marks while that is slow."""
         key = tuple(queues)
-        self.marks.begin()
-        if time.monotonic() >= self._sweeps.get(key, 0.0):
-            rows = await self._claim_from_head(worker, key, limit)
-        else:
-            rows = await self._claim_behind_marks(worker, key, limit)
-        rows.sort(key=BY_URGENCY)
-        self.marks.learn(rows, exhausted=len(rows) < limit)
+        told = self.marks.begin()
+        try:
+            if time.monotonic() >= self._sweeps.get(key, 0.0):
+                rows = await self._claim_from_head(worker, key, limit)
+            else:
+                rows = await self._claim_behind_marks(worker, key, limit)
+            rows.sort(key=BY_URGENCY)
+            self.marks.learn(rows, told, exhausted=len(rows) < limit)
+        finally:
+            self.marks.end(told)
         return rows
 
     async def _claim_from_head(

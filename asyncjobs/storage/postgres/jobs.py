@@ -31,7 +31,7 @@ SEPARATOR = "\x1e"
 text is less work than an array of texts."""
 LOOK_TIMEOUT = 5.0
 """Seconds to wait for a transaction that has not ended; whoever asks may ask again."""
-CANCEL_BATCH = 500
+CANCEL_BATCH = 300
 """Ids in one statement: a notification holds 8 000 bytes, an id up to 20."""
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 import re
 import time
 from contextlib import suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 from uuid import uuid4
 
 import asyncpg
@@ -20,7 +21,7 @@ from asyncjobs.storage.postgres.failures import UNAVAILABLE, raise_cancellation
 from asyncjobs.types import Signal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from asyncjobs.storage.postgres.source import ConnectionSource
     from asyncjobs.storage.postgres.statements import Statements
@@ -35,11 +36,15 @@ FIRST = re.compile(r'\{"first" ?: ?(\d+), ?')
 """How a notification begins that tells the position of the first of the jobs that are ready."""
 KNOWN = 64
 """Notifications whose meaning is kept: most say no more than that a queue has jobs."""
+PRIORITIES = range(-(2**15), 2**15)
 PROBE_TIMEOUT = 4.0
 LEAVE_TIMEOUT = 2.0
 FIRST_DELAY, LONGEST_DELAY = 0.1, 5.0
 DEAF_DELAY = 300.0
 """Seconds until another try where LISTEN is accepted and nothing is heard."""
+
+
+T = TypeVar("T")
 
 
 class DeafError(Exception):
@@ -197,16 +202,29 @@ def told_by(payload: str) -> tuple[Signal, float | None]:
 
     Raises ValueError, TypeError and AttributeError.
     """
+    # Whoever may connect to the database may notify.
     news = json.loads(payload)
+    priority, due = news.get("priority", 0), news.get("due")
+    if not (type(priority) is int and priority in PRIORITIES):
+        raise ValueError(f"a priority is from -32768 to 32767, got {priority!r}")
+    if due is not None and not math.isfinite(due):
+        raise ValueError(f"a job is due at a moment, got {due}")
     told = Signal(
-        ready=frozenset(news.get("ready", ())),
-        priority=news.get("priority", 0),
-        cancel=tuple(news.get("cancel", ())),
-        watched=tuple(news.get("watched", ())),
-        changed=tuple(news.get("changed", ())),
-        lanes=tuple(news.get("lanes", ())),
-        workers=tuple(news.get("workers", ())),
+        ready=frozenset(_all_of(str, news.get("ready", ()))),
+        priority=priority,
+        cancel=_all_of(int, news.get("cancel", ())),
+        watched=_all_of(int, news.get("watched", ())),
+        changed=_all_of(int, news.get("changed", ())),
+        lanes=_all_of(str, news.get("lanes", ())),
+        workers=_all_of(int, news.get("workers", ())),
         pauses=bool(news.get("pauses")),
         schedules=bool(news.get("schedules")),
     )
-    return told, news.get("due")
+    return told, due
+
+
+def _all_of(kind: type[T], values: Iterable[object]) -> tuple[T, ...]:
+    found = tuple(values)
+    if not all(isinstance(value, kind) for value in found):
+        raise ValueError(f"each must be of {kind.__name__}, got {found!r}")
+    return cast("tuple[T, ...]", found)

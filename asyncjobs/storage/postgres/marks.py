@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
+
+from asyncjobs.types import ALL_QUEUES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from asyncjobs.types import ClaimedJob
+
+Told: TypeAlias = dict[str, int]
+"""The first position that was told of in each queue while a claim was under way."""
 
 FAR = 10_000
 """Positions that a mark goes back at most: so many entries cost a claim a few ms."""
@@ -20,15 +25,23 @@ class Marks:
 
     def __init__(self) -> None:
         self._positions: dict[tuple[str, int], int] = {}
-        self._told: dict[str, int] = {}
-        """The first position that was told of in each queue since the last claim began."""
+        self._under_way: list[Told] = []
 
-    def begin(self) -> None:
-        """Note that a claim begins, which sees all that was told of so far."""
-        self._told.clear()
+    def begin(self) -> Told:
+        """Note that a claim begins, which sees all that was told of so far.
 
-    def learn(self, rows: Sequence[ClaimedJob], *, exhausted: bool) -> None:
-        """Set the marks to the last of *rows*, which are in order.
+        What is told of until its `end` is put into what this returns.
+        """
+        told: Told = {}
+        self._under_way.append(told)
+        return told
+
+    def end(self, told: Told) -> None:
+        """Note that the claim has ended to which `begin` gave *told*."""
+        self._under_way = [other for other in self._under_way if other is not told]
+
+    def learn(self, rows: Sequence[ClaimedJob], told: Told, *, exhausted: bool) -> None:
+        """Set the marks to the last of *rows*, which are in order, and before what was *told*.
 
         *exhausted* says that there was nothing else: then no mark goes back.
         """
@@ -38,19 +51,23 @@ class Marks:
             self._positions[key] = max(before, position) if exhausted else position
         while len(self._positions) > MAX_MARKS:
             del self._positions[next(iter(self._positions))]
-        for queue, first in self._told.items():  # perhaps after the claim had looked
+        for queue, first in told.items():  # perhaps after the claim had looked
             self._lower(queue, first - 1)
 
     def expect(self, queues: frozenset[str], priority: int) -> None:
         """Look at *priority* in *queues* too, from its head if it was not met before."""
-        for queue in queues:
+        for queue in self._named(queues):
             self._positions.setdefault((queue, priority), -1)
 
     def go_back(self, queues: frozenset[str], first: int) -> None:
         """Look at jobs from the position *first* on again, unless that is far back."""
-        for queue in queues:
+        for queue in self._named(queues):
             if self._lower(queue, first - 1):
-                self._told[queue] = min(first, self._told.get(queue, first))
+                for told in self._under_way:
+                    told[queue] = min(first, told.get(queue, first))
+
+    def _named(self, queues: frozenset[str]) -> Collection[str]:
+        return [queue for queue, _ in self._positions] if ALL_QUEUES in queues else queues
 
     def _lower(self, queue: str, position: int) -> bool:
         # Whether it is near what is claimed now: behind some mark, or before all that there are.
