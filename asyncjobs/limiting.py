@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from asyncjobs.types import Extras, Limit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
     from asyncjobs.job import JobCall
@@ -58,9 +58,15 @@ class Limiter:
             self._note(limit)
         return row._replace(extras=_with_lanes(extras, extras.lane, queue_lane))
 
-    async def declare(self, storage: LimitStorage) -> None:
-        """Tell *storage* what it was not told yet."""
-        limits = dict(self.undeclared)
+    async def declare(self, storage: LimitStorage, rows: Iterable[NewJob]) -> None:
+        """Tell *storage* what it was not told yet of the limits of *rows*.
+
+        Raises StorageError, KeyInDoubtError among them.
+        """
+        names = dict.fromkeys(name for row in rows for name in _limits_of(row))
+        limits = {name: self.undeclared[name] for name in names if name in self.undeclared}
+        if not limits:
+            return
         await storage.declare(list(limits.values()))
         self._declared |= limits
         for name, limit in limits.items():
@@ -70,6 +76,14 @@ class Limiter:
     def _note(self, limit: Limit) -> None:
         if self._declared.get(limit.name) != limit:
             self.undeclared[limit.name] = limit
+
+
+def _limits_of(row: NewJob) -> Iterator[str]:
+    if row.extras is not None:
+        if row.extras.lane is not None:
+            yield f"job:{row.name}"
+        if row.extras.queue_lane is not None:
+            yield row.extras.queue_lane
 
 
 def _with_lanes(

@@ -18,10 +18,12 @@ from asyncjobs.enqueueing import as_call, store_inside
 from asyncjobs.errors import (
     BatchTooLargeError,
     JobGoneError,
+    KeyInDoubtError,
     NotAJobError,
     NotOpenError,
     UnknownQueueError,
 )
+from asyncjobs.gathering import pauses
 from asyncjobs.options import LaterOptions, chosen
 from asyncjobs.pausing import Pausing
 from asyncjobs.placing import Placer
@@ -117,7 +119,7 @@ class Scheduler(Control, Pausing):
         chosen = self._chosen(cast("LaterOptions", options))
         row = self._placer.row(taken, chosen, parent_in(self._storage))
         if self._placer.limiter.undeclared:
-            await self._placer.limiter.declare(self._storage.limits)
+            await self._declare([row])
         connection = options.get("connection")
         if self._registry.hooks.watch_enqueue or taken.job.hooks.watch_enqueue:
             [scheduled] = await self._store_watched([taken.job], [row], connection)
@@ -139,7 +141,7 @@ class Scheduler(Control, Pausing):
         if len(rows) > MAX_MANY:
             raise BatchTooLargeError(MAX_MANY, len(rows))
         if self._placer.limiter.undeclared:
-            await self._placer.limiter.declare(self._storage.limits)
+            await self._declare(rows)
         jobs, connection = {call.job for call in taken}, options.get("connection")
         if self._registry.hooks.watch_enqueue or any(job.hooks.watch_enqueue for job in jobs):
             return await self._store_watched([call.job for call in taken], rows, connection)
@@ -242,8 +244,17 @@ class Scheduler(Control, Pausing):
         for_each = {name: value for name, value in options.items() if name not in OWN_OPTIONS}
         row = self._placer.row(call, self._chosen(cast("LaterOptions", for_each)), None)
         if self._placer.limiter.undeclared:
-            await self._placer.limiter.declare(self._storage.limits)
+            await self._declare([row])
         return await self.schedules.put(call.job, row, options)
+
+    async def _declare(self, rows: Sequence[NewJob]) -> None:
+        for pause in pauses():
+            try:
+                await self._placer.limiter.declare(self._storage.limits, rows)
+            except KeyInDoubtError:
+                await asyncio.sleep(pause)
+            else:
+                return
 
     def _chosen(self, options: LaterOptions) -> Chosen:
         found = chosen(options)
@@ -272,10 +283,9 @@ class Scheduler(Control, Pausing):
             for row in changed:
                 if row.queue not in self._queues:
                     raise UnknownQueueError(row.queue, self._queues)
-            limiter = self._placer.limiter
-            moved = [limiter.follow(row) for row in changed]
-            if limiter.undeclared:
-                await limiter.declare(self._storage.limits)
+            moved = [self._placer.limiter.follow(row) for row in changed]
+            if self._placer.limiter.undeclared:
+                await self._declare(moved)
             return await self._store_all(moved, connection)
 
         return await store_inside(holders, rows, store)

@@ -70,7 +70,7 @@ def limits(
                 names = ", ".join(each.limit.name for each in known) or "none"
                 raise ConfigError(f"there is no limit {name!r}: the code declares them ({names})")
             if wanted is not None:
-                await opened.storage.limits.declare([wanted])
+                await opened.storage.limits.change(wanted)
             known = [
                 each for each in await opened.storage.limits.known() if each.limit.name == name
             ]

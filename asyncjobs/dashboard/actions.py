@@ -151,7 +151,7 @@ class Actions:
         wanted = make_limit(name, concurrency, rate) or Limit(name)
         with self._logged("limit", {"limit": name}) as result:
             before = await known_limit(self._desk, name)
-            await self._desk.storage.limits.declare([wanted])
+            await self._desk.storage.limits.change(wanted)
             result["before"] = before.limit._asdict()
             result["after"] = wanted._asdict()
         return await known_limit(self._desk, name)

@@ -32,13 +32,17 @@ class RowRefusedError(StorageError):
 
 
 class KeyInDoubtError(StorageError):
-    """A transaction that has not ended stores a job with the same unique key.
+    """A transaction that has not ended stores a job with the same unique key, or the same limit.
 
-    Whether that job exists is not known before; `later` waits for it.
+    What holds is not known before; `later` waits for it.
     """
 
+    def __init__(self, key: str = "a job with the same unique key") -> None:
+        self.key = key
+        super().__init__(key)
+
     def __str__(self) -> str:
-        return "another transaction, which has not ended, stores a job with the same unique key"
+        return f"another transaction, which has not ended, stores {self.key}"
 
 
 class NotPermittedError(StorageError, PermissionError):

@@ -22,11 +22,16 @@ class LimitStorage(Protocol):
     """Lanes, their limits, and what is paused. See the module."""
 
     async def declare(self, limits: Sequence[Limit]) -> None:
-        """Say what holds from now on, for the jobs that wait already too.
+        """Say what code says that holds from now on, for the jobs that wait already too.
 
-        A limit of a name that was declared before replaces it. A lane without one lets
-        everything in.
+        A limit of a name that was declared before replaces it. One that is declared as it was
+        before somebody `change`d it changes nothing: what they said holds on. A lane without one
+        lets everything in. Raises KeyInDoubtError.
         """
+        ...
+
+    async def change(self, limit: Limit) -> None:
+        """Say what holds until another limit of this name is declared. Raises KeyInDoubtError."""
         ...
 
     async def known(self, limit: int = 1_000) -> list[KnownLimit]:

@@ -47,6 +47,8 @@ class MemoryLimits:
         self._clock, self._all_rows, self._settle = clock, rows, settle
         self._tell = tell
         self._limits: dict[str, KnownLimit] = {}
+        self._overridden: dict[str, Limit] = {}
+        """What was declared before somebody changed it."""
         self._lanes: dict[str, Lane] = {}
         self._lines: dict[str, list[tuple[int, int, Row]]] = defaultdict(list)
         self._let_in: dict[str, dict[int, Row]] = defaultdict(dict)
@@ -62,10 +64,21 @@ class MemoryLimits:
         heapq.heappush(self._lines[row.waits_in or ""], (row.job.priority, row.id, row))
 
     async def declare(self, limits: Sequence[Limit]) -> None:
-        """Say what holds from now on."""
+        """Say what code says that holds from now on."""
         for limit in limits:
-            if limit.name not in self._limits or self._limits[limit.name].limit != limit:
-                self._limits[limit.name] = KnownLimit(limit, self._clock())
+            if self._overridden.get(limit.name) != limit:
+                self._overridden.pop(limit.name, None)
+                self._write(limit)
+
+    async def change(self, limit: Limit) -> None:
+        """Say what holds until another limit of this name is declared."""
+        if limit.name in self._limits:
+            self._overridden.setdefault(limit.name, self._limits[limit.name].limit)
+        self._write(limit)
+
+    def _write(self, limit: Limit) -> None:
+        if limit.name not in self._limits or self._limits[limit.name].limit != limit:
+            self._limits[limit.name] = KnownLimit(limit, self._clock())
 
     async def known(self, limit: int = 1_000) -> list[KnownLimit]:
         """Return the limits that hold."""

@@ -114,7 +114,8 @@ class Crontab:
         if self._declares:
             declared = declarations(self._registry, self._declares)
             if self._declares.limiter.undeclared:
-                await self._declares.limiter.declare(self._storage.limits)
+                rows = [schedule.job for schedule in declared]
+                await self._declares.limiter.declare(self._storage.limits, rows)
             changed, retired = await schedules.declare(self._worker, declared, self._queues)
             for name in changed:
                 self._log.info("schedule.declared", schedule=name)

@@ -56,6 +56,37 @@ async def test_an_open_transaction_that_stored_a_job_holds_nobody_up(
             assert await let_in(storage, "key:a", "key:new") == 2
 
 
+async def test_a_limit_that_an_open_transaction_stores_holds_up_its_own_jobs_only(
+    dsn: str, database: Any
+) -> None:
+    jobs = JobManager(adapters={"m": PostgresAdapter(dsn)})
+    later = jobs.create_scheduler(adapter="m")
+
+    @jobs.job
+    async def plain() -> None: ...
+
+    @jobs.job(concurrency=2)
+    async def limited() -> None: ...
+
+    async with jobs:
+        with anyio.fail_after(PATIENCE):
+            transaction = database.transaction()
+            await transaction.start()
+            await database.execute("insert into asyncjobs.limits values ('job:limited', 7)")
+            waiting = asyncio.ensure_future(later(limited()))
+            while not await database.fetchval(
+                "select count(*) from pg_stat_clear_snapshot(), pg_stat_activity "
+                "where datname = current_database() and wait_event_type = 'Lock'"
+            ):
+                await later(plain())
+            await later(plain())
+            assert not waiting.done()
+            await transaction.commit()
+            assert (await waiting).is_new
+        [known] = await jobs.adapters["m"].limits.known()
+        assert known.limit.concurrency == 2
+
+
 async def test_a_lane_that_somebody_locked_holds_no_other_up(
     storage: PostgresAdapter, database: Any
 ) -> None:
@@ -171,6 +202,7 @@ async def test_before_its_migration_nothing_is_limited_and_a_limit_is_an_error(
         for limited in (later(note(), concurrency_key="k"), later.pause(key="k")):
             with pytest.raises(NotMigratedError):
                 await limited
+            assert (await later(note())).is_new  # which is not limited
     assert await migrate_database(empty_dsn) == [
         step.name for step in all_migrations()[len(before) :]
     ]

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asyncjobs.errors import NotMigratedError
+import asyncpg
+
+from asyncjobs.errors import KeyInDoubtError, NotMigratedError
+from asyncjobs.storage.postgres.transactions import HOT_TIMEOUT
+from asyncjobs.storage.postgres.unique import PATIENCE
 from asyncjobs.types import Admission, KnownLimit, Limit, Pause, as_pause
 
 if TYPE_CHECKING:
@@ -36,11 +40,25 @@ class LimitTables:
 
     async def declare(self, limits: Sequence[Limit]) -> None:
         """Say what holds; see `LimitStorage.declare`."""
-        self._require()
         latest = {limit.name: limit for limit in limits}
-        columns = [list(column) for column in zip(*latest.values(), strict=True)]
-        if columns:
-            await self._lanes.enqueue.fetch(self._sql.declare_limits, *columns)
+        await self._write(list(latest.values()), by_hand=False)
+
+    async def change(self, limit: Limit) -> None:
+        """Say what holds for a time; see `LimitStorage.change`."""
+        await self._write([limit], by_hand=True)
+
+    async def _write(self, limits: Sequence[Limit], *, by_hand: bool) -> None:
+        self._require()
+        if not limits:
+            return
+        columns = [list(column) for column in zip(*limits, strict=True)]
+        async with self._lanes.unique.connection() as connection:
+            try:
+                await connection.fetch(
+                    self._sql.declare_limits, *columns, by_hand, PATIENCE, timeout=HOT_TIMEOUT
+                )
+            except asyncpg.LockNotAvailableError as error:
+                raise KeyInDoubtError("the same limit") from error
 
     async def known(self, limit: int = 1_000) -> list[KnownLimit]:
         """Return the limits that hold."""

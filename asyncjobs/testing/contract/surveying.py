@@ -77,6 +77,18 @@ class Surveying:
         assert changed.limit.concurrency == 7
         assert changed.changed_at >= before.changed_at
 
+    async def test_a_changed_limit_holds_until_another_is_declared(self, storage: Storage) -> None:
+        for declared, changed in ((2, 9), (3, 5)):
+            await limit(storage, declared)
+            await storage.limits.change(Limit("job:greet", changed))
+            await limit(storage, declared)
+            [known] = await storage.limits.known()
+            assert known.limit.concurrency == changed
+        await limit(storage, 5)
+        await limit(storage, 3)
+        [known] = await storage.limits.known()
+        assert known.limit.concurrency == 3
+
     async def test_lanes_are_told_with_who_waits_and_who_was_let_in(self, storage: Storage) -> None:
         worker = await storage.register(a_worker())
         await limit(storage, 2)
