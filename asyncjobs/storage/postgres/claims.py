@@ -11,9 +11,10 @@ there is little to do and claims from the head are quick nothing else is done, b
 see everything. After one that found all of the many jobs that it asked for, and while they
 are slow, claims look behind the marks only, and a claim from the head, a sweep, is made now
 and then: so seldom that sweeps take at most a tenth of the time. A job whose transaction
-committed late sits before the mark; its notification says where, and the mark goes back. What
-else sits before a mark waits for the next sweep: a job that was given back, one of which no
-notification told, and one so far back that the claim would be slow again.
+committed late sits before the mark, be it one that was stored or one that became available;
+its notification says where, and the mark goes back. What else sits before a mark waits for the
+next sweep: a job that was given back, one of which no notification told, and one so far back
+that the claim would be slow again.
 
 Claims of some names have marks of their own: behind the jobs that they passed by.
 """
