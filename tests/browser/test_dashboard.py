@@ -252,6 +252,19 @@ def test_what_was_chosen_stays_chosen_while_the_list_moves(idle: Shop, page: Pag
     assert page.evaluate("[history.length, history.state]") == [2, None]  # with about:blank
 
 
+def test_all_that_match_stay_chosen_while_the_list_moves(idle: Shop, page: Page) -> None:
+    [first] = idle.store(("divide", "failed", {"a": 1, "b": 0}))
+    page.goto(f"{idle.address}/jobs/jobs?state=failed")
+    page.get_by_role("checkbox", name=f"Choose divide #{first}").check()
+    page.get_by_role("checkbox", name="All that match").check()
+    idle.store(("divide", "failed", {"a": 2, "b": 0}))
+    expect(page.locator("tbody tr")).to_have_count(2)
+    expect(page.get_by_role("checkbox", name="All that match")).to_be_checked()
+    expect(page.locator("#chosen")).to_have_text("All that match")
+    page.get_by_role("button", name="Retry…").click()
+    expect(page.get_by_role("heading", name="Retry 2 jobs?")).to_be_visible()
+
+
 def test_all_that_match_are_cancelled(idle: Shop, page: Page) -> None:
     idle.store(*[("send_mail", "available", {"user_id": n % 2}) for n in range(120)])
     page.goto(f"{idle.address}/jobs/jobs?q=args.user_id:1")

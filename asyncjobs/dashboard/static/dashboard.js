@@ -203,9 +203,9 @@
 
   // Choosing lines.
   const chosen = new Set();
+  let isAll = false;
   function count() {
     const boxes = all("input[name=id]");
-    const isAll = $("input[name=all]")?.checked ?? false;
     const number = boxes.filter((box) => box.checked).length;
     for (const button of all(".bulk button")) button.disabled = !isAll && number === 0;
     const told = $("#chosen");
@@ -217,10 +217,19 @@
   document.addEventListener("change", (event) => {
     const box = event.target;
     if (box.id === "choose-page") for (const other of all("input[name=id]")) { other.checked = box.checked; remember(other); }
-    if (box.name === "id") remember(box);
+    remember(box);
     if (box.matches?.("input[type=checkbox]")) count();
   });
-  const remember = (box) => (box.checked ? chosen.add(box.value) : chosen.delete(box.value));
+  function remember(box) {
+    if (box.name === "all") isAll = box.checked;
+    if (box.name !== "id") return;
+    if (box.checked) chosen.add(box.value); else chosen.delete(box.value);
+  }
+  function chooseAgain() {
+    for (const box of all("input[name=id]")) box.checked = chosen.has(box.value);
+    for (const box of all("input[name=all]")) box.checked = isAll;
+    count();
+  }
 
   // Completion of what is searched for.
   const search = { words: null, at: -1 };
@@ -314,8 +323,7 @@
     reveal();
     localise();
     drawChart();
-    for (const box of all("input[name=id]")) box.checked = chosen.has(box.value);
-    count();
+    chooseAgain();
   });
   document.addEventListener("DOMContentLoaded", () => {
     for (const button of all("[data-theme-switch]")) { button.hidden = false; button.addEventListener("click", switchTheme); }
@@ -324,6 +332,8 @@
     localise();
     drawChart();
     setUpSearch();
+    // What the browser has kept of an earlier look, or was chosen before this script came.
+    for (const box of all("input[name=id], input[name=all]")) remember(box);
     count();
     begin();
     // What an action said is said once, not again by the back button or in a shared address.
