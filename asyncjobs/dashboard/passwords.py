@@ -8,6 +8,7 @@ import hashlib
 import secrets
 from typing import TYPE_CHECKING
 
+import anyio
 import anyio.to_thread
 
 from asyncjobs.auth import Identity
@@ -21,6 +22,8 @@ COST, BLOCK, LANES = 2**14, 8, 1
 """16 MB and some 50 ms a guess."""
 SALT, KEY = 16, 32
 """Bytes."""
+GUESSES = 2
+"""How many are checked at once; the others wait."""
 
 
 def password(user: str, secret: str, *, may_act: bool = True) -> PasswordAuth:
@@ -51,6 +54,9 @@ class PasswordAuth:
         self._user, self._identity = user.encode(), Identity(user, may_act)
         self._salt, self._key = _read(secret)
         self._known = b""
+        # Of its own, because anybody may guess: in the threads that all share, guesses would
+        # keep the app's other work waiting, and take 16 MB for each of 40.
+        self._guesses = anyio.CapacityLimiter(GUESSES)
 
     async def __call__(self, request: Request) -> Identity | None:
         """Return who the Authorization header says, if the password is right."""
@@ -71,7 +77,7 @@ class PasswordAuth:
         digest = hashlib.sha256(self._salt + secret).digest()
         if self._known and secrets.compare_digest(digest, self._known):
             return True
-        key = await anyio.to_thread.run_sync(_derive, secret, self._salt)
+        key = await anyio.to_thread.run_sync(_derive, secret, self._salt, limiter=self._guesses)
         if not secrets.compare_digest(key, self._key):
             return False
         self._known = digest

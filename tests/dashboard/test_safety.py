@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from threading import Event, Semaphore
 from typing import TYPE_CHECKING, Annotated, Any
 
+import anyio.to_thread
 import fastapi
 import httpx
 import pytest
@@ -13,7 +16,7 @@ from fastapi.responses import RedirectResponse
 from starlette.routing import Route
 
 from asyncjobs import ConfigError, JobManager, MemoryAdapter, UnknownAdapterError
-from asyncjobs.dashboard import Identity, by_dependency, hash_password, password
+from asyncjobs.dashboard import Identity, by_dependency, hash_password, password, passwords
 from asyncjobs.dashboard.actions import Actions
 from tests.dashboard.sites import Site, make_manager
 
@@ -112,6 +115,37 @@ async def test_a_password_is_asked_for(site: Site, secret: str) -> None:
             answer = await browser.get("/", auth=("ada", "open sesame"))
             assert answer.status_code == 200
             assert "<strong>ada</strong>" in answer.text
+
+
+async def test_wrong_passwords_leave_the_threads_to_the_rest_of_the_app(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    auth = password("ada", "open sesame")
+    derive, begun, go_on = passwords._derive, Semaphore(0), Event()
+
+    def derive_slowly(secret: bytes, salt: bytes) -> bytes:
+        begun.release()
+        go_on.wait()
+        return derive(secret, salt)
+
+    async def guess(browser: httpx.AsyncClient, secret: str) -> None:
+        assert (await browser.get("/", auth=("ada", secret))).status_code == 401
+
+    async with site.asking(auth=auth) as browser, site.asking(auth=auth) as other:
+        assert (await other.get("/", auth=("ada", "open sesame"))).status_code == 200
+        monkeypatch.setattr(passwords, "_derive", derive_slowly)
+        try:
+            async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+                for number in range(50):
+                    tasks.create_task(guess(browser, f"guess {number}"))
+                for _ in range(2):
+                    await asyncio.to_thread(begun.acquire)
+                await anyio.to_thread.run_sync(str)
+                assert not begun.acquire(blocking=False)
+                assert (await other.get("/", auth=("ada", "open sesame"))).status_code == 200
+                go_on.set()
+        finally:
+            go_on.set()
 
 
 def test_a_password_that_cannot_be_is_refused() -> None:
