@@ -30,7 +30,13 @@ Auth: TypeAlias = Callable[[Request], "Verdict | Awaitable[Verdict]"]
 sent as WWW-Authenticate when it refuses."""
 
 LOCAL = Identity("local", may_act=True)
-PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+PROXY_HEADERS = (
+    "forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip",
+    "fastly-client-ip",
+)  # fmt: skip
+PROXY_PREFIXES = ("x-forwarded", "x-original-", "x-envoy-", "x-amzn-", "cf-")
+PROXY_VERSION = "1.0"
+"""Of HTTP: what nginx speaks to what it leads to, unless it is told otherwise. Browsers do not."""
 LOOPBACK_NAMES = ("localhost", "localhost.localdomain")
 
 
@@ -53,13 +59,20 @@ def is_local(request: Request) -> bool:
     """Return whether *request* was made on this machine, to this machine, without a proxy.
 
     The name in the address counts as well, because a site of somebody else may let its own
-    name lead here; so do the headers of proxies, which make every client local.
+    name lead here; so do the signs of proxies, which make every client local: their headers,
+    and HTTP/1.0. A proxy on this machine that leaves no sign is not told from a browser.
     """
     return (
         request.client is not None
         and _is_loopback(request.client.host)
         and _is_loopback(host_of(request.headers.get("host", "")))
-        and not any(name in request.headers for name in PROXY_HEADERS)
+        and not _is_passed_on(request)
+    )
+
+
+def _is_passed_on(request: Request) -> bool:
+    return request.scope.get("http_version") == PROXY_VERSION or any(
+        name in PROXY_HEADERS or name.startswith(PROXY_PREFIXES) for name in request.headers
     )
 
 

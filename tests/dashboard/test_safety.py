@@ -22,6 +22,7 @@ from tests.dashboard.sites import Site, make_manager
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
 
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 
@@ -50,12 +51,16 @@ async def test_without_auth_this_machine_is_let_in(site: Site) -> None:
         (("127.0.0.1", 1), "jobs.example.org", {}),
         (("127.0.0.1", 1), "localhost.example.org", {}),
         (("127.0.0.1", 1), "10.0.0.1", {}),
-        (("127.0.0.1", 1), "localhost", {"X-Forwarded-For": "127.0.0.1"}),
-        (("127.0.0.1", 1), "localhost", {"Forwarded": "for=127.0.0.1"}),
-        (("127.0.0.1", 1), "localhost", {"X-Real-IP": "127.0.0.1"}),
-        (("127.0.0.1", 1), "localhost", {"Via": "1.1 somebody"}),
+        *(
+            (("127.0.0.1", 1), "localhost", {header: "127.0.0.1"})
+            for header in (
+                "Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
+                "X-Forwarded-Prefix", "X-Original-Forwarded-For", "X-Real-IP", "X-Client-IP",
+                "True-Client-IP", "CF-Connecting-IP", "CF-Ray", "X-Amzn-Trace-Id",
+            )
+        ),
     ],
-)
+)  # fmt: skip
 async def test_without_auth_nobody_else_is_let_in(
     site: Site, client: tuple[str, int], host: str, headers: dict[str, str]
 ) -> None:
@@ -67,6 +72,19 @@ async def test_without_auth_nobody_else_is_let_in(
             assert "This dashboard is closed" in answer.text
             assert "auth=password(" in answer.text
         assert (await browser.get("/static/dashboard.css")).status_code == 200
+
+
+async def test_without_auth_a_proxy_that_only_speaks_an_old_http_is_not_let_in(site: Site) -> None:
+    app = site.jobs.dashboard()
+    for version, status in (("1.0", 403), ("1.1", 200), ("2", 200)):
+
+        async def passed_on(
+            scope: Scope, receive: Receive, send: Send, version: str = version
+        ) -> None:
+            await app({**scope, "http_version": version}, receive, send)
+
+        async with site.browser(passed_on, host="127.0.0.1:8000") as browser:
+            assert (await browser.get("/jobs")).status_code == status, version
 
 
 # With auth=
