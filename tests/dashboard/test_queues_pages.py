@@ -172,6 +172,31 @@ async def test_things_are_paused_after_a_question_and_resumed(
     assert await site.later.pauses() == []
 
 
+async def test_a_key_that_ends_with_a_space_is_paused_itself(
+    site: Site, browser: httpx.AsyncClient
+) -> None:
+    await site.later.pause(key="tenant 7 ")
+    await site.later.pause(key="tenant 7")
+    done = await act(browser, "resume", "key", "tenant 7 ")
+    assert done.headers["location"].endswith("said=resume")
+    assert [pause.name for pause in await site.later.pauses()] == ["tenant 7"]
+    asked = await browser.get("/queues/confirm", params={"kind": "key", "name": "tenant 7 "})
+    assert 'name="name" value="tenant 7 "' in asked.text
+    assert (await act(browser, "pause", "key", "tenant 7 ")).status_code == 303
+    assert len(await site.later.pauses()) == 2
+    after = await browser.get("/queues/lanes", params={"kind": "key", "after": "key:tenant 7"})
+    assert re.findall(r"<strong>(tenant.*?)</strong>", after.text) == ["tenant 7 "]
+
+
+async def test_spaces_around_a_key_that_was_typed_are_left_out(browser: httpx.AsyncClient) -> None:
+    form = (await browser.get("/queues")).text
+    assert 'type="text" name="typed"' in form
+    asked = await browser.get("/queues/confirm", params={"kind": "key", "typed": " tenant:7 "})
+    assert "Pause the key tenant:7?" in asked.text
+    assert 'name="name" value="tenant:7"' in asked.text
+    assert (await browser.get("/queues/confirm?kind=key&typed=+")).status_code == 400
+
+
 async def test_what_this_program_does_not_know_is_not_paused_but_resumed(
     site: Site, browser: httpx.AsyncClient
 ) -> None:

@@ -164,6 +164,24 @@ async def test_schedules_are_searched_and_come_page_by_page(
     assert re.search(r'Off <span class="soft">1<', text)
 
 
+async def test_names_with_spaces_around_lead_to_their_schedules(
+    site: Site, browser: httpx.AsyncClient
+) -> None:
+    names = [" early", "nightly", "nightly "]
+    for name in names:
+        await store(site, name)
+    listed = await browser.get("/schedules", params={"q": " nightly "})
+    links = re.findall(r'href="([^"]*schedules/one[^"]*)"', listed.text)
+    shown = [await browser.get(listed.url.join(unescape(link))) for link in links]
+    assert [one.status_code for one in shown] == [200] * 2
+    after = await browser.get("/schedules", params={"after": "nightly"})
+    assert len(re.findall(r"schedules/one", after.text)) == 1
+    assert (await act(browser, "disable", "nightly ")).status_code == 303
+    assert [await standing(site, name) for name in names] == ["active", "active", "off"]
+    assert (await browser.get("/schedules/one", params={"name": " early"})).status_code == 200
+    assert (await browser.get("/schedules/one", params={"name": "early"})).status_code == 404
+
+
 async def test_runs_are_told_and_lead_to_their_jobs(site: Site, browser: httpx.AsyncClient) -> None:
     await site.later(site.jobs.registry["divide"](1, 0), cron="@daily", name="half a")
     run = await site.later.schedules.run_now("half a")

@@ -34,11 +34,19 @@ def field(form: Fields, name: str) -> str:
 
 
 def text_of(form: Fields, name: str) -> str:
-    """Return a field as the database can be asked for it. Raises HTTPException."""
-    value = field(form, name).strip()
+    """Return a field as the database can be asked for it. Raises HTTPException.
+
+    It is whole, because names may begin and end with spaces; see `typed_text_of`.
+    """
+    value = field(form, name)
     if "\0" in value:
         raise HTTPException(400, f"{name} has a character that nothing stored has.")
     return value
+
+
+def typed_text_of(form: Fields, name: str) -> str:
+    """Return what somebody has typed into a field, without spaces around. Raises HTTPException."""
+    return text_of(form, name).strip()
 
 
 def ids_of(form: Fields) -> list[int]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from asyncjobs.dashboard.pages.forms import text_of
+from asyncjobs.dashboard.pages.forms import text_of, typed_text_of
 from asyncjobs.dashboard.pages.queues import said
 from asyncjobs.dashboard.render import desk_of, page
 
@@ -23,7 +23,7 @@ KINDS = ("key", "job", "queue")
 async def show(request: Request) -> Response:
     """List the lanes."""
     given = request.query_params
-    text, kind = text_of(given, "q"), text_of(given, "kind") or None
+    text, kind = typed_text_of(given, "q"), text_of(given, "kind") or None
     if kind not in {None, *KINDS}:
         raise HTTPException(400, f"A lane is of a key, a job or a queue, not of a {kind!r}.")
     found = await desk_of(request).storage.overview.lanes(

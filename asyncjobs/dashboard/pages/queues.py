@@ -10,7 +10,14 @@ from starlette.routing import Route
 
 from asyncjobs.dashboard.actions import Actions, known_limit
 from asyncjobs.dashboard.guard import identity_of
-from asyncjobs.dashboard.pages.forms import Fields, field, read_form, see_other, text_of
+from asyncjobs.dashboard.pages.forms import (
+    Fields,
+    field,
+    read_form,
+    see_other,
+    text_of,
+    typed_text_of,
+)
 from asyncjobs.dashboard.render import desk_of, page
 from asyncjobs.errors import ConfigError
 from asyncjobs.limits import RateLimit
@@ -51,7 +58,8 @@ async def show(request: Request) -> Response:
 async def confirm(request: Request) -> Response:
     """Ask whether something is to be paused. It changes nothing itself."""
     given = request.query_params
-    kind, name = text_of(given, "kind"), text_of(given, "name")
+    kind = text_of(given, "kind")
+    name = typed_text_of(given, "typed") if "typed" in given else text_of(given, "name")
     Actions(desk_of(request), identity_of(request))
     if not name or kind not in {"queue", "job", "key"}:
         raise HTTPException(400, "Say which queue, job or key is to be paused.")

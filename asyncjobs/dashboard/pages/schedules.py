@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from asyncjobs.dashboard.actions import Actions
 from asyncjobs.dashboard.guard import identity_of
-from asyncjobs.dashboard.pages.forms import field, read_form, see_other, text_of
+from asyncjobs.dashboard.pages.forms import field, read_form, see_other, text_of, typed_text_of
 from asyncjobs.dashboard.render import desk_of, page
 from asyncjobs.dashboard.story import pretty
 from asyncjobs.dashboard.timetable import counted_from, next_ticks
@@ -58,7 +58,7 @@ ASKED = {
 async def show(request: Request) -> Response:
     """List the schedules."""
     desk, given = desk_of(request), request.query_params
-    text, standing = text_of(given, "q"), _standing(given)
+    text, standing = typed_text_of(given, "q"), _standing(given)
     found = await desk.storage.schedules.find(
         after=text_of(given, "after") or None,
         containing=text or None,

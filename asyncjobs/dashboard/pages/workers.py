@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from asyncjobs.dashboard.actions import Actions, known_worker
 from asyncjobs.dashboard.guard import identity_of
-from asyncjobs.dashboard.pages.forms import field, read_form, see_other, text_of
+from asyncjobs.dashboard.pages.forms import field, read_form, see_other, typed_text_of
 from asyncjobs.dashboard.render import desk_of, page
 from asyncjobs.storage.overview import WorkerState
 
@@ -54,7 +54,7 @@ SAID = {
 async def show(request: Request) -> Response:
     """List the workers."""
     given = request.query_params
-    text, state = text_of(given, "q"), _state(given)
+    text, state = typed_text_of(given, "q"), _state(given)
     workers = await desk_of(request).glance.workers.get()
     found = _found(workers, text, state)
     last = max(1, -(-len(found) // PAGE))
