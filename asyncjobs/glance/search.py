@@ -6,8 +6,9 @@
     queue:email priority:<50 id:7,8 after:2h before:2030-01-31 schedule:nightly parent:7
     "some words"
 
-A word of its own is a part of a name, or an id. What is not understood is said, never left
-out: a search that is acted on must mean what it says.
+A word of its own is a part of a name, or an id. Every word narrows the search down, those of
+one kind too; only the values between commas, and ids by themselves, are a choice. What is not
+understood is said, never left out: a search that is acted on must mean what it says.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def parse(
             except SearchError as error:
                 problems.append(str(error))
     try:
-        where = JobFilter(**reader.fields)
+        where = reader.where()
     except ConfigError as error:
         problems.append(f"{error}.")
     if problems:
@@ -83,12 +84,19 @@ class Reader:
     def __init__(self, names: Sequence[str], redaction: Redaction, now: datetime) -> None:
         self._names, self._redaction, self._now = names, redaction, now
         self.fields: dict[str, Any] = {}
+        self._numbers: list[int] = []
         self._kinds: dict[str, Callable[[str], None]] = {
             "name": self._name, "state": self._state, "queue": self._queue, "tag": self._tag,
             "error": self._error, "attempt": self._attempt, "priority": self._priority,
             "id": self._id, "after": self._after, "before": self._before,
             "schedule": self._schedule, "parent": self._parent,
         }  # fmt: skip
+
+    def where(self) -> JobFilter:
+        """Return which jobs fit every word. Raises ConfigError."""
+        if self._numbers:
+            self._narrow("ids", self._numbers)
+        return JobFilter(**self.fields)
 
     def read(self, word: str) -> None:
         """Take one word in. Raises SearchError."""
@@ -107,7 +115,7 @@ class Reader:
     def _plain(self, word: str) -> None:
         text = _unquoted(word)
         if number := re.fullmatch(r"#?(\d{1,18})", word):
-            self._add("ids", [int(number[1])])
+            self._numbers.append(int(number[1]))
             return
         found = [name for name in self._names if text.lower() in name.lower()]
         if not found:
@@ -115,36 +123,38 @@ class Reader:
                 f"No known job's name has {text!r} in it. Search by error:{word} or "
                 f"args.some_argument:{word} instead?"
             )
-        self._add("name", found)
+        self._narrow("name", found)
 
     def _name(self, value: str) -> None:
-        for name in _texts(value):
-            if "*" in name:
-                found = [known for known in self._names if fnmatchcase(known, name)]
-                if not found:
-                    raise SearchError(f"No known job's name is like {name!r}.")
-                self._add("name", found)
-            else:
-                self._add("name", [name])
+        self._narrow("name", [name for text in _texts(value) for name in self._named(text)])
+
+    def _named(self, text: str) -> list[str]:
+        if "*" not in text:
+            return [text]
+        found = [known for known in self._names if fnmatchcase(known, text)]
+        if not found:
+            raise SearchError(f"No known job's name is like {text!r}.")
+        return found
 
     def _state(self, value: str) -> None:
-        for text in _texts(value):
+        texts = _texts(value)
+        for text in texts:
             if text not in list(JobState):
                 known = ", ".join(state.value for state in JobState)
                 raise SearchError(f"There is no state {text!r}; there are {known}.")
-            self._add("state", [text])
+        self._narrow("state", texts)
 
     def _queue(self, value: str) -> None:
-        self._add("queue", _texts(value))
+        self._narrow("queue", _texts(value))
 
     def _tag(self, value: str) -> None:
-        self._add("tag", _texts(value))
+        self.fields.setdefault("tag", []).extend(_texts(value))
 
     def _schedule(self, value: str) -> None:
-        self._add("schedule", _texts(value))
+        self._narrow("schedule", _texts(value))
 
     def _id(self, value: str) -> None:
-        self._add("ids", [_number(text) for text in _texts(value)])
+        self._narrow("ids", [_number(text) for text in _texts(value)])
 
     def _parent(self, value: str) -> None:
         self._once("parent", _number(value))
@@ -210,9 +220,11 @@ class Reader:
             ) from None
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
-    def _add(self, field: str, values: Sequence[Any]) -> None:
-        known = self.fields.setdefault(field, [])
-        known.extend(value for value in values if value not in known)
+    def _narrow(self, field: str, values: Sequence[Any]) -> None:
+        # A job has one name, one state and so on: what two words agree about is left.
+        known = self.fields.get(field)
+        chosen = [value for value in values if known is None or value in known]
+        self.fields[field] = list(dict.fromkeys(chosen))
 
     def _once(self, field: str, value: Any) -> None:
         if field in self.fields:

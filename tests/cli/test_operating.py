@@ -124,6 +124,7 @@ def test_many_are_counted_and_asked_about_before_anything_is_done(
 ) -> None:
     store(app, *(app["send"](n) for n in range(3)), wait=60)
     assert "3 jobs would be meant" in shell.run("cancel", "name:send", "--dry-run").out
+    assert "0 jobs would be meant" in shell.run("cancel", "send", "name:f*", "--dry-run").out
     unasked = shell.run("cancel", "name:send")
     assert unasked.code == 2
     assert "Cancel 3 jobs? There is no terminal to ask on: add --yes" in unasked.err

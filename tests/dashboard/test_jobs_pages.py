@@ -149,6 +149,49 @@ async def test_jobs_are_searched_for_and_the_address_holds_it(
     assert re.search(r'href="[^"]*state=failed&amp;q=args.user_id%3A8"', page)
 
 
+async def test_every_word_of_a_search_narrows_it_down(
+    site: Site, browser: httpx.AsyncClient
+) -> None:
+    @site.jobs.job
+    async def mail_report() -> None: ...
+
+    send, divide = site.jobs.registry["send_mail"], site.jobs.registry["divide"]
+    sent = await site.later(send(7), tags=["vip", "new"])
+    half = await site.later(divide(1, 2), tags=["vip"])
+    report = await site.later(mail_report(), wait=3600)
+    for query, expected in {
+        "mail report": [report],
+        "report mail": [report],
+        "mail name:divide": [],
+        "name:send* name:*mail": [sent],
+        "name:send* name:*report": [],
+        "name:send*,divide": [sent, half],
+        "name:send*,divide name:divide,mail_report": [half],
+        "state:available,scheduled state:scheduled": [report],
+        "state:available state:scheduled": [],
+        "queue:email queue:default": [],
+        "queue:email,default queue:email": [sent],
+        "schedule:a,b schedule:c": [],
+        "tag:vip tag:new": [sent],
+        "tag:vip,new": [sent],
+        f"{sent.id} #{half.id}": [sent, half],
+        f"{sent.id} {half.id} mail": [sent],
+        f"id:{sent.id} id:{half.id}": [],
+        f"id:{sent.id},{half.id} {half.id}": [half],
+    }.items():
+        params = {"q": query}
+        assert set(ids_in((await browser.get("/jobs", params=params)).text)) == {
+            job.id for job in expected
+        }, query
+        counted = (await browser.get("/api/jobs/count", params=params)).json()
+        assert counted["jobs"] == len(expected), query
+    done = await post(browser, "/jobs/act", action="delete", all="1", q="queue:email queue:default")
+    assert done.headers["location"].endswith("n=0")
+    done = await post(browser, "/jobs/act", action="delete", all="1", q="mail report")
+    assert done.headers["location"].endswith("n=1")
+    assert len(await states(site, [sent.id, half.id, report.id])) == 2
+
+
 async def test_what_a_search_does_not_understand_is_said(browser: httpx.AsyncClient) -> None:
     for query in ("nam:x", "attempt:many", "state:odd", 'error:"x', "args.:7", "zzz", "id:x"):
         answer = await browser.get("/jobs", params={"q": query})
