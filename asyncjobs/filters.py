@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from asyncjobs.config import MAX_ATTEMPTS, MAX_PRIORITY, check_whole, explains_options
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MAX_ID = 2**63 - 1
 MAX_TEXTS = 10_000
 """Names, queues, tags or ids in one filter."""
+STORABLE = "without null characters and half surrogates"
 FINAL = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
 
 
@@ -89,8 +90,8 @@ class JobFilter:
         if self.parent is not None:
             check_whole("parent", self.parent, -MAX_ID - 1, MAX_ID)
         _ = self.states, self.json_args
-        if self.error is not None and (not isinstance(self.error, str) or "\0" in self.error):
-            raise ConfigError(f"error must be a text, got {self.error!r}")
+        if self.error is not None and not is_storable(self.error):
+            raise ConfigError(f"error must be a text {STORABLE}, got {self.error!r}")
         self._check_ranges()
         for name in ("created_after", "created_before"):
             _check_moment(name, getattr(self, name))
@@ -171,7 +172,8 @@ class JobFilter:
         if self.args is None:
             return None
         try:
-            text = json.dumps(dict(self.args), allow_nan=False)
+            text = json.dumps(dict(self.args), allow_nan=False, ensure_ascii=False)
+            text.encode()
         except (TypeError, ValueError, RecursionError) as error:
             raise ConfigError(f"args must be a mapping that JSON can hold: {error}") from None
         if "\\u0000" in text.replace("\\\\", ""):
@@ -229,13 +231,33 @@ def _several(value: str | Sequence[str] | None) -> list[str] | None:
     return [value] if isinstance(value, str) else None if value is None else list(value)
 
 
+def is_storable(text: object) -> bool:
+    """Return whether PostgreSQL can hold *text*: no null character, no half surrogate."""
+    if not isinstance(text, str) or "\0" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _check_texts(field: str, value: str | Sequence[str] | None) -> None:
     found = _several(value) if value is None or isinstance(value, str | list | tuple) else [None]
     for text in found or ():
-        if not isinstance(text, str) or "\0" in text:
-            raise ConfigError(f"{field} must be a text or a list of texts, got {value!r}")
+        if not is_storable(text):
+            raise ConfigError(
+                f"{field} must be a text or a list of texts {STORABLE}, got {value!r}"
+            )
 
 
 def _check_moment(name: str, moment: datetime | None) -> None:
-    if moment is not None and (not isinstance(moment, datetime) or moment.utcoffset() is None):
+    if moment is None:
+        return
+    if not isinstance(moment, datetime) or moment.utcoffset() is None:
         raise ConfigError(f"{name} must be a datetime with a time zone, got {moment!r}")
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        told = moment.isoformat()
+        raise ConfigError(f"{name} must be in a year from 1 to 9999 of UTC, got {told}") from None

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from asyncjobs.dashboard.actions import Actions
 from asyncjobs.dashboard.guard import API_HEADER, identity_of
+from asyncjobs.dashboard.job_route import JobRoute
 from asyncjobs.dashboard.models import Nothing
 from asyncjobs.dashboard.render import desk_of
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from starlette.requests import Request
+    from starlette.routing import Route
 
     from asyncjobs.dashboard.desk import Desk
 
@@ -60,7 +61,7 @@ class Operation(NamedTuple):
             answer = await self.handler(Call(desk_of(request), request, query, body))
             return JSONResponse(answer.model_dump(mode="json"))
 
-        return Route(f"/api{self.path}", endpoint, methods=[self.method])
+        return JobRoute(f"/api{self.path}", endpoint, methods=[self.method])
 
 
 async def _body(request: Request, model: type[BaseModel]) -> BaseModel:

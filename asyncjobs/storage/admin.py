@@ -8,13 +8,15 @@ after each of how many jobs the action came in time, so far.
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
+from asyncjobs.config import MAX_PRIORITY
 from asyncjobs.errors import ConfigError
+from asyncjobs.filters import MAX_ID, is_storable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime
 
     from asyncjobs.filters import JobFilter
     from asyncjobs.types import JobRecord, Json
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 MAX_PAGE = 1_000
 COUNTED = 10_000
 """Up to how many jobs are counted one by one."""
+INFINITIES = (datetime.min, datetime.max)
+"""What PostgreSQL's infinite moments are here: the only ones without a zone."""
+SHOWN = 100
+"""Characters of a wrong place that its error shows."""
 
 OnBatch: TypeAlias = "Callable[[int], None]"
 
@@ -115,12 +121,47 @@ def cursor_after(place: Sequence[Any]) -> str:
 def read_cursor(after: str | None, *kinds: Callable[[Any], Any]) -> list[Any] | None:
     """Return the place that `cursor_after` told, each part made by its kind.
 
-    Raises ConfigError for what it did not tell, as that of a list in another order.
+    Kinds are `whole`, `small`, `text` and `moment`. Raises ConfigError for what it did not
+    tell, as that of a list in another order.
     """
     if after is None:
         return None
     try:
         parts = json.loads(after)
         return [kind(part) for kind, part in zip(kinds, parts, strict=True)]
-    except (ValueError, TypeError):
-        raise ConfigError(f"after must be what the page before said, got {after!r}") from None
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        shown = repr(after[:SHOWN]) + ("…" if len(after) > SHOWN else "")
+        raise ConfigError(f"after must be what the page before said, got {shown}") from None
+
+
+def whole(part: Any) -> int:
+    """Return a part of a place that is an id or a position."""
+    return _between(part, MAX_ID)
+
+
+def small(part: Any) -> int:
+    """Return a part of a place that is a priority."""
+    return _between(part, MAX_PRIORITY)
+
+
+def text(part: Any) -> str:
+    """Return a part of a place that is a name."""
+    if not is_storable(part):
+        raise ValueError(part)
+    return str(part)
+
+
+def moment(part: Any) -> datetime:
+    """Return a part of a place that is a moment, of those that UTC has too."""
+    found = datetime.fromisoformat(part)
+    if found in INFINITIES:
+        return found
+    if found.tzinfo is None:
+        raise ValueError(part)
+    return found.astimezone(UTC)
+
+
+def _between(part: Any, most: int) -> int:
+    if type(part) is not int or not -most - 1 <= part <= most:
+        raise ValueError(part)
+    return part

@@ -14,7 +14,11 @@ from asyncjobs.storage.admin import (
     Retried,
     cursor_after,
     ignore,
+    moment,
     read_cursor,
+    small,
+    text,
+    whole,
 )
 from asyncjobs.types import JobState
 
@@ -41,11 +45,11 @@ class Order(NamedTuple):
     kinds: tuple[Callable[[Any], Any], ...]
 
 
-NEWEST = Order(lambda row: [-row.id], (int,))
+NEWEST = Order(lambda row: [-row.id], (whole,))
 ORDERS: dict[JobState | None, Order] = {
-    JobState.SCHEDULED: Order(lambda row: [row.run_at, row.id], (datetime.fromisoformat, int)),
+    JobState.SCHEDULED: Order(lambda row: [row.run_at, row.id], (moment, whole)),
     JobState.AVAILABLE: Order(
-        lambda row: [row.job.queue, row.job.priority, row.position], (str, int, int)
+        lambda row: [row.job.queue, row.job.priority, row.position], (text, small, whole)
     ),
 }
 

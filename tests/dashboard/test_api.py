@@ -108,6 +108,8 @@ async def test_what_is_not_clear_is_not_done(site: Site, api: httpx.AsyncClient)
         ("delete", {"all": True, "querry": "state:failed"}, 422),
         ("delete", {"all": True, "q": "stat:failed"}, 400),
         ("delete", {"all": True, "state": "odd"}, 400),
+        ("delete", {"all": True, "q": r'queue:"\ud800"'}, 400),
+        ("delete", {"all": True, "q": "after:0001-01-01T00:00:00+10:00"}, 400),
         ("delete", {"all": True, "state": "failed", "q": "state:available"}, 400),
         ("reschedule", {"all": True}, 422),
         ("reschedule", {"all": True, "wait": 1, "wait_until": "2030-01-01T00:00:00Z"}, 422),

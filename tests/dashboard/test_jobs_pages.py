@@ -193,7 +193,11 @@ async def test_every_word_of_a_search_narrows_it_down(
 
 
 async def test_what_a_search_does_not_understand_is_said(browser: httpx.AsyncClient) -> None:
-    for query in ("nam:x", "attempt:many", "state:odd", 'error:"x', "args.:7", "zzz", "id:x"):
+    for query in (
+        "nam:x", "attempt:many", "state:odd", 'error:"x', "args.:7", "zzz", "id:x",
+        *(rf'{kind}:"\ud800"' for kind in ("name", "queue", "tag", "error", "schedule", "args.x")),
+        "after:0001-01-01T00:00:00+10:00", "before:9999-12-31T23:59:59-12:00",
+    ):  # fmt: skip
         answer = await browser.get("/jobs", params={"q": query})
         assert answer.status_code == 422, query
         assert 'role="alert"' in answer.text
@@ -212,6 +216,16 @@ async def test_pages_follow_each_other(site: Site, browser: httpx.AsyncClient) -
         path = str(answer.url.join(unescape(link[1]))) if link else None
     assert seen == [job.id for job in reversed(stored)]
     assert (await browser.get("/jobs?after=nonsense")).status_code == 400
+
+
+async def test_a_page_that_no_page_leads_to_is_refused(browser: httpx.AsyncClient) -> None:
+    for after in ("[Infinity]", "[" * 15_000, f"[{2**63}]", '["a"]'):
+        answer = await browser.get("/jobs", params={"after": after})
+        assert answer.status_code == 400, after
+        assert "after must be what the page before said" in answer.text
+        assert len(answer.text) < 5_000
+    answer = await browser.get("/api/jobs", params={"after": "[Infinity]"})
+    assert answer.status_code == 400
 
 
 async def test_words_to_complete_are_those_of_this_app(browser: httpx.AsyncClient) -> None:
@@ -420,6 +434,17 @@ async def test_a_job_that_is_not_there_is_explained(browser: httpx.AsyncClient) 
     assert (await browser.get("/jobs/x")).status_code == 404
 
 
+async def test_numbers_that_are_none_or_too_long_are_of_no_job(browser: httpx.AsyncClient) -> None:
+    for number in (2**63, "1" + "0" * 5_000, "\u00b2", "\u0663"):
+        for path in (f"/jobs/{number}", f"/jobs/{number}/edit", f"/api/jobs/{number}"):
+            assert (await browser.get(path)).status_code == 404, path
+    for number in ("\u00b2", "x", "9" * 5_000):
+        for path in ("/jobs?said=retry", "/schedules?said=run"):
+            answer = await browser.get(f"{path}&n={number}")
+            assert answer.status_code == 200
+            assert 'class="said"' not in answer.text
+
+
 async def test_a_job_of_somebody_elses_making_is_shown(
     site: Site, browser: httpx.AsyncClient, dsn: str
 ) -> None:
@@ -500,8 +525,10 @@ async def test_jobs_are_rescheduled(site: Site, browser: httpx.AsyncClient) -> N
         {"at": "soon"},
         {"wait": "x", "at": ""},
         {"at": "2040-01-01T00:00", "zone": "../x"},
+        {"at": "0001-01-01T00:00", "zone": "Asia/Tokyo"},
+        {"at": "9999-12-31T23:59", "zone": "America/New_York"},
     ):
-        assert (await post(browser, "/jobs/act", **fields, **wrong)).status_code == 400
+        assert (await post(browser, "/jobs/act", **fields, **wrong)).status_code == 400, wrong
     assert (await post(browser, "/jobs/act", **fields, wait="-1")).status_code == 400
 
 
@@ -527,7 +554,13 @@ async def test_a_search_that_is_not_understood_is_never_acted_on(
     assert answer.status_code == 400
     assert (await post(browser, "/jobs/act", action="delete")).status_code == 400
     assert (await post(browser, "/jobs/act", action="explode", id=job.id)).status_code == 400
-    assert (await post(browser, "/jobs/act", action="delete", id="x")).status_code == 400
+    for number in ("x", "\u00b2", "\u0663", "9" * 5_000):
+        answer = await post(browser, "/jobs/act", action="delete", id=number)
+        assert answer.status_code == 400, number
+        answer = await post(browser, "/jobs/act", action="delete", id=job.id, job=number)
+        assert answer.status_code == 400, number
+        params = {"action": "delete", "id": job.id, "job": number}
+        assert (await browser.get("/jobs/confirm", params=params)).status_code == 400, number
     assert await states(site, [job.id]) == ["available"]
 
 

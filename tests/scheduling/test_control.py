@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from enum import Enum
 from typing import Any
 
@@ -23,6 +23,10 @@ from asyncjobs import (
     WaitError,
     WorkerGroup,
 )
+
+FIRST = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=10)))
+LAST = datetime(9999, 12, 31, 23, 59, tzinfo=timezone(timedelta(hours=-12)))
+"""Moments that UTC does not have."""
 
 
 class Color(Enum):
@@ -263,6 +267,13 @@ async def test_a_time_is_needed_to_reschedule(jobs: Any) -> None:
         ({"priority": 3, "max_priority": 4}, "not both"),
         ({"created_after": datetime(2031, 1, 1)}, "created_after must be a datetime with a time"),
         ({"created_before": "2031"}, "created_before must be a datetime with a time"),
+        ({"name": "\ud800"}, "name must be a text or a list of texts without .* half surrogates"),
+        ({"tag": ["a", "\ud800"]}, "tag must be a text or a list of texts without"),
+        ({"error": "\ud800"}, "error must be a text without null characters and half surrogates"),
+        ({"args": {"x": ["\ud800"]}}, "args must be a mapping that JSON can hold"),
+        ({"args": {"\ud800": 1}}, "args must be a mapping that JSON can hold"),
+        ({"created_after": FIRST}, "created_after must be in a year from 1 to 9999 of UTC"),
+        ({"created_before": LAST}, "created_before must be in a year from 1 to 9999 of UTC"),
     ],
 )
 def test_what_no_job_can_fit_is_refused(fields: Any, message: str) -> None:

@@ -18,6 +18,7 @@ Fields: TypeAlias = "ImmutableMultiDict[str, Any]"
 """What a form has sent, or an address holds."""
 MAX_FIELDS = 1_100
 """A whole page of chosen jobs, and the rest of its form."""
+NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 async def read_form(request: Request) -> FormData:
@@ -52,9 +53,25 @@ def typed_text_of(form: Fields, name: str) -> str:
 def ids_of(form: Fields) -> list[int]:
     """Return the chosen ids. Raises HTTPException for what is none."""
     found = [value for value in form.getlist("id") if isinstance(value, str)]
-    if not all(re.fullmatch(r"\d{1,18}", value) for value in found):
+    return [_id(value) for value in found]
+
+
+def job_of(form: Fields) -> int | None:
+    """Return the job on whose page the form is. Raises HTTPException for what is none."""
+    value = field(form, "job")
+    return _id(value) if value else None
+
+
+def number_in(text: str) -> int | None:
+    """Return the number that *text* is, if an id or a count may be so long."""
+    return int(text) if NUMBER.fullmatch(text) else None
+
+
+def _id(text: str) -> int:
+    number = number_in(text)
+    if number is None:
         raise HTTPException(400, "An id is a whole number.")
-    return [int(value) for value in found]
+    return number
 
 
 def see_other(url: str) -> RedirectResponse:

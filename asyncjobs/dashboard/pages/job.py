@@ -6,10 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
 
 from asyncjobs.dashboard.actions import KINDS, Actions
 from asyncjobs.dashboard.guard import identity_of
+from asyncjobs.dashboard.job_route import JobRoute
 from asyncjobs.dashboard.pages.forms import field, read_form, see_other
 from asyncjobs.dashboard.pages.jobs import said
 from asyncjobs.dashboard.render import desk_of, page
@@ -123,7 +123,7 @@ async def _record(request: Request) -> JobRecord:
 
 
 ROUTES = [
-    Route("/jobs/{id:int}", show),
-    Route("/jobs/{id:int}/edit", edit),
-    Route("/jobs/{id:int}/retry", retry, methods=["POST"]),
+    JobRoute("/jobs/{id:int}", show),
+    JobRoute("/jobs/{id:int}/edit", edit),
+    JobRoute("/jobs/{id:int}/retry", retry, methods=["POST"]),
 ]

@@ -14,7 +14,15 @@ from starlette.routing import Route
 
 from asyncjobs.dashboard.actions import KINDS, Actions
 from asyncjobs.dashboard.guard import identity_of
-from asyncjobs.dashboard.pages.forms import Fields, field, ids_of, read_form, see_other
+from asyncjobs.dashboard.pages.forms import (
+    Fields,
+    field,
+    ids_of,
+    job_of,
+    number_in,
+    read_form,
+    see_other,
+)
 from asyncjobs.dashboard.render import desk_of, page, text
 from asyncjobs.errors import StorageUnavailableError
 from asyncjobs.filters import JobFilter
@@ -114,7 +122,7 @@ async def confirm(request: Request) -> Response:
         search=search,
         state=state,
         back=_back(form, search, state),
-        job=field(form, "job"),
+        job=job_of(form),
     )
 
 
@@ -125,6 +133,7 @@ async def act(request: Request) -> Response:
     where, search, state = await _chosen(request, form)
     actions = Actions(desk_of(request), identity_of(request))
     when = _when(form) if action == "reschedule" else {}
+    job_of(form)  # refused before anything is done
     done = await actions.on_jobs(action, where, **when)
     return see_other(_back(form, search, state, said=action, n=done))
 
@@ -168,19 +177,18 @@ def _when(form: Fields) -> dict[str, Any]:
             return {"wait": float(amount) * UNITS.get(unit, 60)}
         moment = datetime.fromisoformat(at)
         zone = ZoneInfo(field(form, "zone") or "UTC")
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+        return {"wait_until": moment.astimezone(UTC)}
+    except OverflowError:
+        raise HTTPException(400, f"{at} must be in a year from 1 to 9999 of UTC.") from None
     except (ValueError, KeyError, OSError):
         raise HTTPException(400, "Say a number of minutes, or a date and a time.") from None
-    return {
-        "wait_until": (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
-    }
 
 
 def _back(form: Fields, search: Search, state: str, **said: Any) -> str:
     # Both forms have addresses below that of the list.
-    if number_of := field(form, "job"):
-        path = f"../jobs/{int(number_of)}" if number_of.isdigit() else "../jobs"
-        if said.get("said") == "delete":
-            path = "../jobs"
+    if job := job_of(form):
+        path = "../jobs" if said.get("said") == "delete" else f"../jobs/{job}"
         query = {**said}
     else:
         path = "../jobs"
@@ -191,12 +199,12 @@ def _back(form: Fields, search: Search, state: str, **said: Any) -> str:
 
 def said(given: Mapping[str, str]) -> str:
     kind = KINDS.get(given.get("said", ""))
-    amount = given.get("n", "")
-    if kind is None or not amount.isdigit() or len(amount) > 12:
+    amount = number_in(given.get("n", ""))
+    if kind is None or amount is None:
         return ""
-    if amount == "0":
+    if amount == 0:
         return f"Nothing was {kind.done}: the jobs are in another state by now."
-    return f"{plural(int(amount), 'job was', 'jobs were')} {kind.done}."
+    return f"{plural(amount, 'job was', 'jobs were')} {kind.done}."
 
 
 ROUTES = [

@@ -11,7 +11,14 @@ from starlette.routing import Route
 
 from asyncjobs.dashboard.actions import Actions
 from asyncjobs.dashboard.guard import identity_of
-from asyncjobs.dashboard.pages.forms import field, read_form, see_other, text_of, typed_text_of
+from asyncjobs.dashboard.pages.forms import (
+    field,
+    number_in,
+    read_form,
+    see_other,
+    text_of,
+    typed_text_of,
+)
 from asyncjobs.dashboard.render import desk_of, page
 from asyncjobs.dashboard.story import pretty
 from asyncjobs.dashboard.timetable import counted_from, next_ticks
@@ -178,9 +185,9 @@ def _by_name(runs: Any) -> dict[str, Any]:
 
 
 def _said(given: Mapping[str, str]) -> dict[str, Any] | None:
-    said, number = given.get("said", ""), given.get("n", "")
-    if said == "run" and number.isdigit() and len(number) <= 18:
-        return {"text": "A run is stored:", "job": int(number)}
+    said, number = given.get("said", ""), number_in(given.get("n", ""))
+    if said == "run" and number is not None:
+        return {"text": "A run is stored:", "job": number}
     return {"text": SAID[said], "job": None} if said in SAID else None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import urlencode
@@ -12,7 +11,7 @@ from starlette.routing import Route
 
 from asyncjobs.dashboard.actions import Actions, known_worker
 from asyncjobs.dashboard.guard import identity_of
-from asyncjobs.dashboard.pages.forms import field, read_form, see_other, typed_text_of
+from asyncjobs.dashboard.pages.forms import field, number_in, read_form, see_other, typed_text_of
 from asyncjobs.dashboard.render import desk_of, page
 from asyncjobs.storage.overview import WorkerState
 
@@ -147,10 +146,10 @@ def _id_of(given: Any) -> int:
 
 
 def _whole(given: Any, name: str, what: str) -> int:
-    text = field(given, name)
-    if not re.fullmatch(r"[0-9]{1,18}", text):
+    number = number_in(field(given, name))
+    if number is None:
         raise HTTPException(400, f"{what} is a whole number.")
-    return int(text)
+    return number
 
 
 def _said(given: Mapping[str, str]) -> str:

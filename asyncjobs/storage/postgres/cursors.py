@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from asyncjobs.filters import FINAL
-from asyncjobs.storage.admin import read_cursor
+from asyncjobs.storage.admin import moment, read_cursor, small, text, whole
 from asyncjobs.types import JobState
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ Found: TypeAlias = tuple[str, Parameters, EndOf]
 
 def by_id(sql: Statements, where: JobFilter, after: str | None) -> Found:
     """Return how to find the newest jobs, the highest id first."""
-    (below,) = read_cursor(after, int) or [None]
+    (below,) = read_cursor(after, whole) or [None]
     state = where.only_state
     # Of others no index tells in this order.
     indexed = state if state in {*FINAL, JobState.RUNNING} else None
@@ -36,17 +35,17 @@ def by_id(sql: Statements, where: JobFilter, after: str | None) -> Found:
 
 def by_time(sql: Statements, where: JobFilter, after: str | None) -> Found:
     """Return how to find scheduled jobs, the next one first."""
-    moment, number = read_cursor(after, datetime.fromisoformat, int) or [None, None]
+    run_at, number = read_cursor(after, moment, whole) or [None, None]
 
     def parameters(limit: int, looked_at: int) -> list[Any]:
-        return [moment, number, limit, looked_at]
+        return [run_at, number, limit, looked_at]
 
     return sql.find_scheduled, parameters, lambda row: [row["run_at"], row["id"]]
 
 
 def by_queue(sql: Statements, where: JobFilter, after: str | None) -> Found:
     """Return how to find available jobs, in the order in which each queue runs them."""
-    place = read_cursor(after, str, int, int) or [None, None, None]
+    place = read_cursor(after, text, small, whole) or [None, None, None]
     queues = where.queues
     only = queues[0] if queues is not None and len(queues) == 1 else None
 

@@ -187,12 +187,19 @@ class Finding:
         assert await found(storage, state="scheduled") == [early, late]
 
     async def test_a_page_asked_for_with_nonsense_is_refused(self, storage: Storage) -> None:
-        for after in ("x", "{}", "[]", '["a"]', "[1, 2]"):
-            try:
-                await storage.admin.find(JobFilter(), after=after)
-            except ConfigError:
-                continue
-            raise AssertionError(f"{after} was accepted")
+        numbers = ("[Infinity]", "[1e3]", "[true]", f"[{2**63}]", "[" * 15_000, f"[{'9' * 5_000}]")
+        queues = ('["q", 99999, 1]', '["q", 1.5, 1]', r'["\u0000", 1, 1]', r'["\ud800", 1, 1]')
+        moments = (
+            '["2030-01-01T00:00:00", 1]', '["0001-01-01T00:00:00+10:00", 1]',
+            '["9999-12-31T23:59:59-12:00", 1]', f'["2030-01-01T00:00:00+00:00", {2**63}]',
+        )  # fmt: skip
+        for state, places in ((None, numbers), ("available", queues), ("scheduled", moments)):
+            for after in ("x", "{}", "[]", '["a"]', "[1, 2]", *places):
+                try:
+                    await storage.admin.find(JobFilter(state=state), after=after)
+                except ConfigError:
+                    continue
+                raise AssertionError(f"{after[:100]} was accepted")
 
     async def test_more_than_the_bound_is_counted_about(self, storage: Storage) -> None:
         await store(storage, *[a_job()] * 20)
