@@ -24,6 +24,10 @@ IDENTITY, TOKEN = "asyncjobs.identity", "asyncjobs.token"
 COOKIE = "asyncjobs_token"
 FIELD = "token"
 API_HEADER = "x-asyncjobs"
+UNSAID = (
+    "This request does not say where it comes from, so nothing was done. "
+    "A program sends the header X-Asyncjobs: api."
+)
 READING = ("GET", "HEAD")
 OPEN = "/static/"
 """These files are the same for everybody, and the page that refuses needs them."""
@@ -113,12 +117,12 @@ def foreign(request: Request) -> str | None:
     ours, which a page of somebody else cannot.
     """
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is None and origin is None:
+        return None if API_HEADER in request.headers else UNSAID
     if site is not None:
         is_ours = site == "same-origin"
-    elif origin is not None:
-        is_ours = urlsplit(origin).netloc == request.headers.get("host")
     else:
-        is_ours = API_HEADER in request.headers
+        is_ours = urlsplit(origin).netloc == request.headers.get("host")
     return None if is_ours else "This request came from another site, so nothing was done."
 
 

@@ -138,6 +138,9 @@ async def test_only_programs_and_who_may_act_do(site: Site) -> None:
             answer = await api.post("/api/jobs/delete", json=body, headers=headers)
             assert answer.status_code == 403, headers
             assert list(answer.json()) == ["error"]
+        answer = await api.post("/api/jobs/delete", json=body)
+        assert answer.status_code == 403
+        assert "the header X-Asyncjobs: api" in answer.json()["error"]
         form = {**HEADERS, "Content-Type": "application/x-www-form-urlencoded"}
         answer = await api.post("/api/jobs/delete", content=b"{}", headers=form)
         assert answer.status_code == 422

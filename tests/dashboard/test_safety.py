@@ -210,6 +210,7 @@ async def test_whoever_tries_what_they_may_not_is_in_the_log(site: Site) -> None
     cases: list[tuple[dict[str, str], str | None, str]] = [
         ({}, None, "may not see this"),
         ({"X-User": "bob", "Sec-Fetch-Site": "cross-site"}, "bob", "another site"),
+        ({"X-User": "bob"}, "bob", "where it comes from"),
         ({"X-User": "bob", **SAME_ORIGIN}, "bob", "not change anything"),
     ]
     app = site.jobs.dashboard(auth=auth)
