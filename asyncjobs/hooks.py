@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 from asyncjobs.errors import ConfigError
 
@@ -63,13 +63,17 @@ Q = TypeVar("Q", bound="EnqueueHook")
 S = TypeVar("S", bound="EnqueueMiddleware")
 
 
+OutcomeWord: TypeAlias = Literal[
+    "succeeded", "failed", "retried", "snoozed", "cancelled", "expired", "returned", "lost"
+]
+"""`failed` is for good; `retried` failed, and is tried again; `returned` went back to the queue
+at no cost; `lost` is another worker's, and nothing is recorded."""
+
+
 class AttemptEnd(NamedTuple):
     """What became of an attempt, as it is recorded."""
 
-    word: str
-    """`succeeded`, `failed` (for good), `retried` (it failed, and is tried again), `snoozed`,
-    `cancelled`, `expired`, `returned` to the queue at no cost, or `lost`: it is another
-    worker's, and nothing is recorded."""
+    word: OutcomeWord
     error: BaseException | None = None
     """Why it failed, or expired."""
     delay: float = 0.0

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from asyncjobs.context import JobContext
-    from asyncjobs.hooks import Store
+    from asyncjobs.hooks import AttemptEnd, OutcomeWord, Store
     from asyncjobs.manager import JobManager
     from asyncjobs.scheduled import ScheduledJob
     from asyncjobs.types import JobRecord, NewJob
@@ -88,14 +88,17 @@ class JobsKit:
         if fitting:
             raise AssertionError(f"{wanted} is enqueued: {[_show(record) for record in fitting]}")
 
-    async def drain(self, *, scheduled: bool = False, raises: bool = True) -> Counter[str]:
+    async def drain(self, *, scheduled: bool = False, raises: bool = True) -> Counter[OutcomeWord]:
         """Run what is due, and what becomes due meanwhile; return how the attempts ended.
 
-        With *scheduled* the clock moves on to each future job, retries included, until none
-        is left. The first error of a job is raised here, after the others were run, unless
-        *raises* is false. The counts are of ``succeeded``, ``failed`` and ``dropped``.
+        Each attempt counts once, by the word of the hook `on_outcome`: an error that a retry
+        follows is ``retried``, one for good ``failed``. With *scheduled* the clock moves on to
+        each future job, retries included, until none is left.
+
+        Raises the first error of an attempt that ``failed``, is ``retried`` or ``expired``,
+        after the others were run, unless *raises* is false.
         """
-        ends: Counter[str] = Counter()
+        ends: Counter[OutcomeWord] = Counter()
         errors: list[BaseException] = []
         with self._watching(ends, errors):
             await self._work_off()
@@ -132,30 +135,20 @@ class JobsKit:
     _draining = False
 
     @contextlib.contextmanager
-    def _watching(self, ends: Counter[str], errors: list[BaseException]) -> Iterator[None]:
-        def succeeded(_: JobContext, __: Any) -> None:
-            ends["succeeded"] += 1
-
-        def failed(_: JobContext, error: BaseException) -> None:
-            ends["failed"] += 1
-            errors.append(error)
-
-        def dropped(_: JobContext, __: BaseException) -> None:
-            ends["dropped"] += 1
+    def _watching(self, ends: Counter[OutcomeWord], errors: list[BaseException]) -> Iterator[None]:
+        def note(_: JobContext, end: AttemptEnd) -> None:
+            ends[end.word] += 1
+            if end.error is not None:
+                errors.append(end.error)
 
         hooks, before = self.jobs.hooks, self._draining
-        registered = {
-            "after_success": hooks.after_success(succeeded),
-            "after_failure": hooks.after_failure(failed),
-            "on_discard": hooks.on_discard(dropped),
-        }
+        hooks.on_outcome(note)
         self._draining = True
         try:
             yield
         finally:
             self._draining = before
-            for name, hook in registered.items():
-                hooks.of[name].remove(hook)
+            hooks.of["on_outcome"].remove(note)
 
     async def _work_off(self) -> None:
         await self.jobs.workoff()

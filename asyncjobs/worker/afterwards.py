@@ -11,6 +11,7 @@ from asyncjobs.worker.outcome import represent
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from asyncjobs.hooks import OutcomeWord
     from asyncjobs.worker.attempt import Attempt
     from asyncjobs.worker.reporter import Decision
 
@@ -35,7 +36,7 @@ async def run_hooks(
             _say_failed(hook, attempt, error, log)
 
 
-def tell_outcome(attempt: Attempt, word: str, decision: Decision, log: Any) -> None:
+def tell_outcome(attempt: Attempt, word: OutcomeWord, decision: Decision, log: Any) -> None:
     """Tell the hooks what became of *attempt*. What a hook raises is logged, and no more."""
     if attempt.around is None or not attempt.around.on_outcome:
         return

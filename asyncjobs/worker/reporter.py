@@ -13,6 +13,7 @@ from asyncjobs.worker.outcome import Interruption
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from asyncjobs.hooks import OutcomeWord
     from asyncjobs.types import Json, Outcome
     from asyncjobs.worker.attempt import Attempt
     from asyncjobs.worker.bookkeeper import Bookkeeper
@@ -34,13 +35,17 @@ class Decision(NamedTuple):
     """Why the job was cancelled, in the words of whoever did."""
 
     @property
-    def word(self) -> str:
+    def word(self) -> OutcomeWord:
         """What became of the attempt, as `AttemptEnd.word` has it."""
-        if self.outcome.state == "cancelled":
-            return "cancelled" if self.error is None else "expired"
-        if self.outcome.state == "scheduled":
-            return "snoozed" if self.error is None else "retried"
-        return "returned" if self.outcome.refund else self.outcome.state
+        match self.outcome.state:
+            case "succeeded" | "failed" as state:
+                return state
+            case "cancelled":
+                return "cancelled" if self.error is None else "expired"
+            case "scheduled":
+                return "snoozed" if self.error is None else "retried"
+            case "available" | "postponed":
+                return "returned"
 
 
 class Reporter:

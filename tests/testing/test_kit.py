@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from asyncjobs import (
+    Cancel,
+    ExpiredError,
     JobManager,
     MemoryAdapter,
     PostgresAdapter,
     RateLimit,
+    Snooze,
     WorkerGroup,
     current_job,
 )
@@ -24,6 +27,8 @@ from asyncjobs.testing import JobsKit, MovableClock, in_memory
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from asyncjobs.hooks import OutcomeWord
 
 
 class App:
@@ -111,7 +116,47 @@ async def test_draining_raises_the_error_of_a_job(app: App, jobs_kit: JobsKit) -
         await jobs_kit.drain()
     assert app.sent == [(7, None)]
     assert await jobs_kit.drain() == Counter()
-    assert await jobs_kit.drain(scheduled=True, raises=False) == Counter(failed=1, dropped=1)
+    assert await jobs_kit.drain(scheduled=True, raises=False) == Counter(failed=1)
+
+
+async def test_draining_counts_every_attempt_by_the_word_for_its_end(jobs_kit: JobsKit) -> None:
+    jobs = jobs_kit.jobs
+    [later] = jobs.schedulers
+    ends: list[Exception] = []
+
+    @jobs.job(max_attempts=3)
+    async def work() -> None:
+        if ends:
+            raise ends.pop(0)
+
+    async def drained(*raised: Exception) -> Counter[OutcomeWord]:
+        ends.extend(raised)
+        await later(work(), expires=3600)
+        return await jobs_kit.drain(scheduled=True, raises=False)
+
+    error, snooze = OSError(), Snooze(60)
+    assert await drained() == {"succeeded": 1}
+    assert await drained(error) == {"retried": 1, "succeeded": 1}
+    assert await drained(error, error, error) == {"retried": 2, "failed": 1}
+    assert await drained(error, Cancel("nobody wants it")) == {"retried": 1, "cancelled": 1}
+    assert await drained(snooze, snooze) == {"snoozed": 2, "succeeded": 1}
+    assert await drained(Snooze(3601)) == {"snoozed": 1, "expired": 1}
+
+
+async def test_draining_raises_for_a_job_that_expired_but_not_for_a_cancelled_one(
+    app: App, jobs_kit: JobsKit
+) -> None:
+    @app.jobs.job
+    async def unwanted() -> None:
+        raise Cancel("nobody wants it")
+
+    await app.later(unwanted())
+    assert await jobs_kit.drain() == {"cancelled": 1}
+    await app.later(app.send(7), expires=60)
+    jobs_kit.clock.move(61)
+    with pytest.raises(ExpiredError, match="was not started before it expired"):
+        await jobs_kit.drain()
+    assert app.sent == []
 
 
 async def test_jobs_run_inline_where_that_is_asked_for(app: App, jobs_kit: JobsKit) -> None:
@@ -141,7 +186,7 @@ async def test_everything_is_as_before_afterwards(app: App) -> None:
         assert app.jobs.adapters is not adapters
         await kit.drain()
     assert (app.jobs.adapters, app.jobs.workers) == (adapters, groups)
-    assert app.jobs.hooks.of == {"after_success": [], "after_failure": [], "on_discard": []}
+    assert app.jobs.hooks.of == {"on_outcome": []}
 
 
 async def test_the_apps_own_groups_and_resources_are_used() -> None:
