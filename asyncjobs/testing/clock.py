@@ -14,20 +14,34 @@ class MovableClock:
     """
 
     def __init__(self, start: datetime | None = None) -> None:
-        if start is not None and start.utcoffset() is None:
-            raise ValueError(f"the clock needs a time zone, got the naive {start.isoformat()}")
-        self.now = datetime.now(UTC) if start is None else start
+        self.now = datetime.now(UTC) if start is None else _with_zone(start)
 
     def __call__(self) -> datetime:
         """Return the time."""
         return self.now
 
     def move(self, by: float | timedelta) -> datetime:
-        """Move the time *by* seconds or a timedelta, and return it."""
-        self.now += timedelta(seconds=seconds(by))
-        return self.now
+        """Move the time *by* seconds or a timedelta, and return it.
+
+        Raises ValueError if it is negative.
+        """
+        return self.move_to(self.now + timedelta(seconds=seconds(by)))
 
     def move_to(self, moment: datetime) -> datetime:
-        """Move the time to *moment*, unless that has passed, and return it."""
-        self.now = max(self.now, moment)
+        """Move the time to *moment*, and return it.
+
+        Raises ValueError if *moment* has passed, or is naive.
+        """
+        if _with_zone(moment) < self.now:
+            raise ValueError(
+                f"the clock goes on from {self.now.isoformat()}, not back to {moment.isoformat()}"
+                ": give it an earlier start"
+            )
+        self.now = moment
         return self.now
+
+
+def _with_zone(moment: datetime) -> datetime:
+    if moment.utcoffset() is None:
+        raise ValueError(f"the clock needs a time zone, got the naive {moment.isoformat()}")
+    return moment

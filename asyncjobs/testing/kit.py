@@ -10,7 +10,8 @@
 
 The fixture ``jobs_kit`` is there as soon as the package is installed. It finds the manager
 as the command `asyncjobs` does, by ``[tool.asyncjobs] app`` in pyproject.toml; a fixture of
-your own named ``jobs_kit_manager`` returns another one.
+your own named ``jobs_kit_manager`` returns another one, and one named ``jobs_kit_clock`` a
+`MovableClock` that starts at a date of your choice.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from asyncjobs.testing.storage import TestStorage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from datetime import datetime
 
     from asyncjobs.context import JobContext
     from asyncjobs.hooks import AttemptEnd, OutcomeWord, Store
@@ -103,11 +105,10 @@ class JobsKit:
         with self._watching(ends, errors):
             await self._work_off()
             for _ in range(MAX_ROUNDS if scheduled else 0):
-                moments = [await storage.next_at() for storage in self.storages.values()]
-                due = [moment for moment in moments if moment is not None]
-                if not due or (errors and raises):
+                moment = await self._next_at()
+                if moment is None or (errors and raises):
                     break
-                self.clock.move_to(min(due))
+                self.clock.move_to(max(moment, self.clock()))
                 await self._work_off()
         if errors and raises:
             raise errors[0]
@@ -149,6 +150,14 @@ class JobsKit:
         finally:
             self._draining = before
             hooks.of["on_outcome"].remove(note)
+
+    async def _next_at(self) -> datetime | None:
+        moments = []
+        for name, storage in self.storages.items():
+            groups = [group for group in self.jobs.workers if group.adapter == name]
+            worked = {queue for group in groups for queue in group.queues(self.jobs.queues)}
+            moments.append(await storage.next_at(worked))
+        return min((moment for moment in moments if moment is not None), default=None)
 
     async def _work_off(self) -> None:
         await self.jobs.workoff()

@@ -9,7 +9,7 @@ from asyncjobs.storage.memory import MemoryAdapter
 from asyncjobs.types import JobRecord, JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from asyncjobs.testing.clock import MovableClock
@@ -49,10 +49,13 @@ class TestStorage(MemoryAdapter):
         """Return the jobs that have not been run, by id."""
         return [record for record in await self.get(self.stored) if record.state in WAITING]
 
-    async def next_at(self) -> datetime | None:
-        """Return when the next job may run; None if none will, as while all are paused."""
+    async def next_at(self, worked: Collection[str]) -> datetime | None:
+        """Return when the next job of the queues *worked* may run.
+
+        None if none will, as while all are paused.
+        """
         paused = {pause.lane for pause in await self.limits.pauses()}
-        waiting = await self.waiting()
+        waiting = [record for record in await self.waiting() if record.queue in worked]
         lanes = {record.waits_in for record in waiting if record.waits_in is not None}
         admission = await self.limits.admit(sorted(lanes), 1)
         moments = [

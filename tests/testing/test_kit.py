@@ -215,6 +215,41 @@ async def test_the_apps_own_groups_and_resources_are_used() -> None:
 def test_a_clock_without_a_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="needs a time zone"):
         MovableClock(datetime(2031, 1, 1))
+    clock = MovableClock()
+    with pytest.raises(ValueError, match="needs a time zone, got the naive 9031-01-01T00:00:00"):
+        clock.move_to(datetime(9031, 1, 1))
+
+
+def test_a_clock_does_not_go_back() -> None:
+    start = datetime(2031, 1, 1, tzinfo=UTC)
+    clock = MovableClock(start)
+    with pytest.raises(ValueError, match=r"goes on from 2031-\S+, not back to 2030-12-31T00:00"):
+        clock.move_to(start - timedelta(days=1))
+    with pytest.raises(ValueError, match=r"goes on from 2031-\S+, not back to 2030-12-31T23:59:50"):
+        clock.move(-10)
+    assert clock.move_to(start) == clock.move(0) == start
+    assert clock.move_to(start + timedelta(days=1)) == clock() == datetime(2031, 1, 2, tzinfo=UTC)
+
+
+class TestFromADateOn:
+    @pytest.fixture
+    def jobs_kit_clock(self) -> MovableClock:
+        return MovableClock(datetime(2024, 2, 28, 9, tzinfo=UTC))
+
+    async def test_the_clock_of_the_kit_starts_there(self, app: App, jobs_kit: JobsKit) -> None:
+        stored = await app.later(app.send(7), wait=timedelta(days=1))
+        assert stored.run_at == datetime(2024, 2, 29, 9, tzinfo=UTC)
+        assert await jobs_kit.drain(scheduled=True) == {"succeeded": 1}
+        assert jobs_kit.clock() == datetime(2024, 2, 29, 9, tzinfo=UTC)
+
+
+async def test_a_drain_leaves_what_is_due_and_cannot_run(app: App, jobs_kit: JobsKit) -> None:
+    app.jobs.workers = (WorkerGroup(adapter="main", queue="default"),)
+    await app.later(app.send(7))
+    await app.later(app.first(), wait=60)
+    jobs_kit.clock.move(30)
+    assert await jobs_kit.drain(scheduled=True) == {"succeeded": 1}
+    assert [record.name for record in await jobs_kit.enqueued()] == ["send", "send"]
 
 
 APP = """
