@@ -23,8 +23,9 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from asyncjobs.clock import seconds
+from asyncjobs.clock import check_duration
 from asyncjobs.config import WorkerGroup
+from asyncjobs.errors import UnknownQueueError
 from asyncjobs.job import Job, JobCall
 from asyncjobs.testing.clock import MovableClock
 from asyncjobs.testing.storage import TestStorage
@@ -70,10 +71,17 @@ class JobsKit:
         *job* is a job, or a call of it with all its arguments. *args* are all arguments as a
         list, or some by name. *within*, in seconds or a timedelta, is how soon it has to be
         due. With *count* exactly so many have to fit.
+
+        Raises TypeError or ArgumentError for arguments that the job does not take,
+        UnknownQueueError, WaitError for *within*, and ValueError for a *count* below 1.
         """
+        if count is not None and count < 1:
+            raise ValueError(
+                f"count must be at least 1, got {count}: refute_enqueued says that none waits"
+            )
         wanted, fitting = await self._fitting(job, args, within, queue)
         if not fitting or (count is not None and len(fitting) != count):
-            number = "no" if not fitting else f"{len(fitting)}, not {count},"
+            number = "no" if count is None else f"{len(fitting)}, not {count},"
             raise AssertionError(f"{number} jobs {wanted} are enqueued; {await self._shown()}")
         return fitting[0]
 
@@ -85,7 +93,7 @@ class JobsKit:
         within: float | timedelta | None = None,
         queue: str | None = None,
     ) -> None:
-        """Fail if a job waits that `assert_enqueued` would accept."""
+        """Fail if a job waits that `assert_enqueued` would accept; raise what that raises."""
         wanted, fitting = await self._fitting(job, args, within, queue)
         if fitting:
             raise AssertionError(f"{wanted} is enqueued: {[_show(record) for record in fitting]}")
@@ -169,12 +177,18 @@ class JobsKit:
         within: float | timedelta | None,
         queue: str | None,
     ) -> tuple[str, list[JobRecord]]:
+        if queue is not None and queue not in self.jobs.queues:
+            raise UnknownQueueError(queue, self.jobs.queues)
         own = job.take().job if isinstance(job, JobCall) else job
         expected = _expected(job, args)
         wanted = f"{own.name}({'…' if expected is None else json.dumps(expected)})"
+        if queue is not None:
+            wanted += f" in {queue}"
+        limit = None
         if within is not None:
-            wanted += f" within {seconds(within):g} s"
-        limit = None if within is None else self.clock() + timedelta(seconds=seconds(within))
+            soon = check_duration("within", within)
+            wanted += f" within {soon:g} s"
+            limit = self.clock() + timedelta(seconds=soon)
         is_whole = not isinstance(args, Mapping)
         fitting = [
             record

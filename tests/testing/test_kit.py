@@ -19,6 +19,8 @@ from asyncjobs import (
     PostgresAdapter,
     RateLimit,
     Snooze,
+    UnknownQueueError,
+    WaitError,
     WorkerGroup,
     current_job,
 )
@@ -88,12 +90,27 @@ async def test_what_does_not_fit_is_said_with_what_there_is(app: App, jobs_kit: 
         await jobs_kit.assert_enqueued(app.send, {"user_id": 8})
     with pytest.raises(AssertionError, match="1, not 2, jobs send"):
         await jobs_kit.assert_enqueued(app.send, count=2)
-    with pytest.raises(AssertionError, match=r"send.* is enqueued"):
-        await jobs_kit.refute_enqueued(app.send)
+    with pytest.raises(AssertionError, match=r"0, not 2, jobs send.* in default are enqueued"):
+        await jobs_kit.assert_enqueued(app.send, queue="default", count=2)
+    with pytest.raises(AssertionError, match=r"no jobs send\(…\) in default within 60 s are enq"):
+        await jobs_kit.assert_enqueued(app.send, queue="default", within=60)
+    with pytest.raises(AssertionError, match=r"send\(…\) in email is enqueued"):
+        await jobs_kit.refute_enqueued(app.send, queue="email")
     with pytest.raises(TypeError, match="has no argument 'usr_id'"):
         await jobs_kit.assert_enqueued(app.send, {"usr_id": 8})
     with pytest.raises(TypeError, match="not both"):
         await jobs_kit.assert_enqueued(app.send(7), [7])
+
+
+async def test_what_no_job_can_fit_is_refused(app: App, jobs_kit: JobsKit) -> None:
+    await app.later(app.send(7))
+    for check in (jobs_kit.assert_enqueued, jobs_kit.refute_enqueued):
+        with pytest.raises(UnknownQueueError, match=r"'emial'.*did you mean 'email'"):
+            await check(app.send, queue="emial")
+        with pytest.raises(WaitError, match=r"within must be from 0 to .* s, got -1 s"):
+            await check(app.send, within=-1)
+    with pytest.raises(ValueError, match="count must be at least 1, got 0: refute_enqueued says"):
+        await jobs_kit.assert_enqueued(app.fragile, count=0)
 
 
 async def test_draining_runs_what_is_due_and_what_that_schedules(
