@@ -31,7 +31,7 @@ from asyncjobs.testing.clock import MovableClock
 from asyncjobs.testing.storage import TestStorage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from datetime import datetime
 
     from asyncjobs.context import JobContext
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from asyncjobs.scheduled import ScheduledJob
     from asyncjobs.types import JobRecord, NewJob
 
-MAX_ROUNDS = 1_000
+MAX_MOVES = 1_000
 """Times that a drain moves the clock: a job that always schedules itself never ends."""
 
 
@@ -106,18 +106,15 @@ class JobsKit:
         each future job, retries included, until none is left.
 
         Raises the first error of an attempt that ``failed``, is ``retried`` or ``expired``,
-        after the others were run, unless *raises* is false.
+        after the others were run, unless *raises* is false; AssertionError if jobs are left
+        after the clock was moved `MAX_MOVES` times.
         """
         ends: Counter[OutcomeWord] = Counter()
         errors: list[BaseException] = []
         with self._watching(ends, errors):
             await self._work_off()
-            for _ in range(MAX_ROUNDS if scheduled else 0):
-                moment = await self._next_at()
-                if moment is None or (errors and raises):
-                    break
-                self.clock.move_to(max(moment, self.clock()))
-                await self._work_off()
+            if scheduled:
+                await self._go_on(lambda: bool(errors) and raises)
         if errors and raises:
             raise errors[0]
         return ends
@@ -158,6 +155,16 @@ class JobsKit:
         finally:
             self._draining = before
             hooks.of["on_outcome"].remove(note)
+
+    async def _go_on(self, is_enough: Callable[[], bool]) -> None:
+        moves = 0
+        while not is_enough() and (moment := await self._next_at()) is not None:
+            if moves == MAX_MOVES:
+                left = await self._shown()
+                raise AssertionError(f"the clock was moved {moves} times and jobs are left; {left}")
+            self.clock.move_to(max(moment, self.clock()))
+            await self._work_off()
+            moves += 1
 
     async def _next_at(self) -> datetime | None:
         moments = []

@@ -136,6 +136,19 @@ async def test_draining_raises_the_error_of_a_job(app: App, jobs_kit: JobsKit) -
     assert await jobs_kit.drain(scheduled=True, raises=False) == Counter(failed=1)
 
 
+async def test_a_drain_that_never_ends_is_told(
+    app: App, jobs_kit: JobsKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @app.jobs.job
+    async def again() -> None:
+        await app.later(again(), wait=60)
+
+    monkeypatch.setattr("asyncjobs.testing.kit.MAX_MOVES", 3)
+    await app.later(again())
+    with pytest.raises(AssertionError, match=r"moved 3 times and jobs are left; .*\n +again"):
+        await jobs_kit.drain(scheduled=True)
+
+
 async def test_draining_counts_every_attempt_by_the_word_for_its_end(jobs_kit: JobsKit) -> None:
     jobs = jobs_kit.jobs
     [later] = jobs.schedulers
@@ -227,6 +240,15 @@ async def test_the_apps_own_groups_and_resources_are_used() -> None:
         await later(look())
         await kit.drain()
     assert seen == [42]
+
+
+async def test_a_recurring_job_runs_once_its_tick_has_passed(app: App, jobs_kit: JobsKit) -> None:
+    @app.jobs.job(every=30)
+    async def sweep() -> None: ...
+
+    assert await jobs_kit.drain(scheduled=True) == {}
+    jobs_kit.clock.move(30)
+    assert await jobs_kit.drain(scheduled=True) == {"succeeded": 1}
 
 
 def test_a_clock_without_a_zone_is_refused() -> None:
