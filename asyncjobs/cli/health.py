@@ -5,16 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from asyncjobs.cli.failures import print_error
 from asyncjobs.cli.target import Target
-from asyncjobs.errors import ConfigError
 
 if TYPE_CHECKING:
     from asyncjobs.cli.settings import Settings
     from asyncjobs.doctor.health import Verdict, Whose
 
 UNHEALTHY = 1
-"""Also for what has to be changed first: Docker keeps 2 for itself."""
+"""Also where the database's address is missing or makes no sense; what else has to be changed
+first ends the command as any other, with 2."""
 
 
 def health(
@@ -47,23 +46,18 @@ def health(
 ) -> None:
     """Say whether the workers of this machine or container live and can work.
 
-    Exit code 0: yes; 1: no. For probes; workers elsewhere do not count.
+    Exit code 0: yes; 1: no; 2: the command line, a setting or the app has to be changed. For
+    probes; workers elsewhere do not count.
     """
     settings: Settings = ctx.obj
     settings.configure_logging()
     from asyncjobs.doctor.health import Whose  # noqa: PLC0415 - not for --help
 
-    try:
-        target = Target.find(settings, dsn=dsn, schema=schema)
-        both = live == ready
-        verdicts = asyncio.run(
-            _ask(
-                target, timeout, Whose(group, pid, workers), live=live or both, ready=ready or both
-            )
-        )
-    except ConfigError as error:
-        print_error(error)
-        raise typer.Exit(UNHEALTHY) from None
+    target = Target.find(settings, dsn=dsn, schema=schema)
+    both = live == ready
+    verdicts = asyncio.run(
+        _ask(target, timeout, Whose(group, pid, workers), live=live or both, ready=ready or both)
+    )
     for verdict in verdicts:
         print(verdict.what)
     raise typer.Exit(0 if all(verdict.ok for verdict in verdicts) else UNHEALTHY)

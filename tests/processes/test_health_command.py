@@ -101,17 +101,30 @@ def test_a_schema_that_does_not_fit_is_not_ready(project: SampleProject, empty_d
     assert code(project, "--ready") == 1
 
 
-def test_what_has_to_be_changed_first_is_unhealthy_too(bare_project: SampleProject) -> None:
+def test_without_an_address_that_makes_sense_nothing_is_healthy(
+    bare_project: SampleProject,
+) -> None:
     done = bare_project.asyncjobs("health")
-    assert done.returncode == 1  # 2 is Docker's own
-    assert "no database is configured" in done.stdout + done.stderr
+    assert done.returncode == 1
     for half in ("--live", "--ready"):  # what it was not told it does not guess
         done = bare_project.asyncjobs("health", half)
         assert done.returncode == 1
         assert "no database is configured" in done.stdout
-    done = bare_project.asyncjobs("health", "--live", "--dsn", "not an address")
-    assert done.returncode == 1
-    bare_project.write_app(IN_MEMORY)
-    done = bare_project.asyncjobs("health")
-    assert done.returncode == 1
-    assert "a MemoryAdapter tells other processes nothing" in done.stderr
+    assert code(bare_project, "--live", "--dsn", "not an address") == 1
+
+
+def test_what_has_to_be_changed_first_is_told_apart_from_no(project: SampleProject) -> None:
+    def refusal(*arguments: str) -> str:
+        done = project.asyncjobs(*arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        return done.stderr
+
+    assert "concurrency must be" in refusal("--set", "concurrency=0", "health", "--live")
+    assert "--schema goes with --dsn" in refusal("health", "--schema", "other")
+    assert "is not of the form module:attribute" in refusal("--app", "a/b.c", "health", "--live")
+    assert "no module 'nowhere'" in refusal("--app", "nowhere", "health", "--live")
+    project.write_app("import not_there")  # a deploy that is half done
+    assert "ModuleNotFoundError" in refusal("health", "--live")
+    assert code(project, "--ready", "--dsn", str(project.dsn)) == 0  # imports nothing
+    project.write_app(IN_MEMORY)
+    assert "a MemoryAdapter tells other processes nothing" in refusal("health")
