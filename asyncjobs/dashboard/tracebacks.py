@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import NamedTuple
+
+from asyncjobs.frames import is_of_library
 
 FRAME = re.compile(r'^  File "(?P<file>.*)", line (?P<line>\d+), in .*$')
 MARGIN = re.compile(r"^ *\| ?")
 """What stands before each line of the exceptions of a group."""
 RULE = re.compile(r"^ *\+")
 """What stands between them."""
-LIBRARIES = re.compile(
-    r"[/\\](?:site|dist)-packages[/\\]|[/\\]lib[/\\]python3[^/\\]*[/\\]|^<frozen"
-    rf"|^{re.escape(str(Path(__file__).parents[1]))}[/\\]"
-)
-"""Files of libraries, and of this package where it is not installed as one."""
 
 
 class Fold(NamedTuple):
@@ -50,7 +46,7 @@ def _pieces(traceback: str) -> list[tuple[str, bool]]:
     pieces: list[tuple[list[str], bool]] = [([], False)]
     for line in traceback.rstrip("\n").split("\n"):
         if frame := _frame(line):
-            pieces.append(([line], LIBRARIES.search(frame["file"]) is not None))
+            pieces.append(([line], is_of_library(frame["file"])))
         elif _continues(line) and len(pieces) > 1:
             pieces[-1][0].append(line)
         elif pieces[-1][1]:
