@@ -216,7 +216,12 @@ class ArgumentCodec:
             hint = hints.get(name, Any)
             hint = JsonValue if hint is Any else hint
             fields[name] = hint if parameter.default is parameter.empty else NotRequired[hint]
-        return make_adapter(fields, f"job {self.job!r}: a parameter's type")
+        try:
+            return make_adapter(fields, f"job {self.job!r}: a parameter's type")
+        except ConfigError:
+            for name, hint in fields.items():  # the first that cannot be says its name
+                make_adapter({name: hint}, f"job {self.job!r}: the type of parameter {name!r}")
+            raise
 
     def _hints(self) -> dict[str, Any]:
         # Only of what is stored: the type of a dependency may be known to checkers only.

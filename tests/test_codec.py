@@ -652,8 +652,12 @@ def test_a_parameter_without_a_name_of_its_own_is_refused(source: str, shown: st
 
 @pytest.mark.parametrize("annotation", [threading.Thread, list[threading.Thread]], ids=repr)
 def test_a_type_without_json_is_refused_when_the_job_is_defined(annotation: Any) -> None:
-    with pytest.raises(ConfigError, match=r"job 'send': a parameter's type has no JSON: .*Thread"):
-        codec(takes(annotation)).prepare()
+    def job(before: int, value: Any, after: str = ""): ...
+
+    job.__annotations__["value"] = annotation
+    told = r"job 'send': the type of parameter 'value' has no JSON: .*Thread"
+    with pytest.raises(ConfigError, match=told):
+        codec(job).prepare()
 
 
 def test_an_annotation_that_only_type_checkers_see_is_an_error_when_it_is_needed() -> None:
