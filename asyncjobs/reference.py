@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from asyncjobs import settings
-from asyncjobs.errors import AppNotFoundError
+from asyncjobs.errors import AppNotFoundError, AsyncJobsError
+from asyncjobs.frames import is_of_library
 from asyncjobs.project import Project
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 VARIABLE = "ASYNCJOBS_APP"
 DEFAULT_ATTRIBUTE = "jobs"
 FRAMES = 3
+"""How many frames of an error are shown at most, beside the app's last one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +100,7 @@ class AppReference:
         if isinstance(error, ModuleNotFoundError) and error.name and self._is_parent(error.name):
             folders = " and ".join(self._folders())
             return f"{what}there is no module {error.name!r} in {folders}, and none is installed"
-        frames = [
-            frame
-            for frame in traceback.extract_tb(error.__traceback__)
-            if not frame.filename.startswith("<frozen") and frame.filename != __file__
-            if frame.filename != importlib.__file__
-        ]
-        lines = [*traceback.format_list(frames[-FRAMES:]), *traceback.format_exception_only(error)]
-        return what + "\n" + "".join(lines).rstrip()
+        return what + "\n" + _told(error)
 
     def _is_parent(self, name: str) -> bool:
         return f"{self.module}.".startswith(f"{name}.")
@@ -120,3 +115,30 @@ class AppReference:
         else:
             problem = f"there is no {self.attribute!r}"
         return f"in the module {self.module!r} (from {self.source}) {problem}{hint}"
+
+
+def _told(error: BaseException) -> str:
+    """Return *error* with the app's last line, and with what comes after it, if that may help.
+
+    It does not in an error of this package's: that speaks of the app's line.
+    """
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename not in {__file__, importlib.__file__}
+        if not frame.filename.startswith("<frozen")
+    ]
+    own = [at for at, frame in enumerate(frames) if _is_of_app(frame.filename)]
+    last = own[-1] if own else len(frames)
+    if isinstance(error, AsyncJobsError):
+        frames = frames[: last + 1]
+    begin = max(0, len(frames) - FRAMES)
+    lines = traceback.format_list(frames[begin:])
+    if last < begin:
+        between = [f"  ... {begin - last - 1} more\n"] if begin - last > 1 else []
+        lines = [*traceback.format_list([frames[last]]), *between, *lines]
+    return "".join([*lines, *traceback.format_exception_only(error)]).rstrip()
+
+
+def _is_of_app(file: str) -> bool:
+    return not file.startswith("<") and not is_of_library(file)

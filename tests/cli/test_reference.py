@@ -82,6 +82,50 @@ def test_the_actual_problem_of_an_import_is_shown_with_its_place(shell: Shell) -
     assert "importlib" not in done.err
 
 
+def test_the_apps_own_line_is_shown_however_deep_in_libraries_the_problem_is(shell: Shell) -> None:
+    shell.write("deep_app.py", "import json\n\nto = json.loads('[{]')  # ours\n")
+    with pytest.raises(AppNotFoundError) as caught:
+        load("deep_app")
+    _, place, line, *rest = str(caught.value).splitlines()
+    assert place.endswith('deep_app.py", line 3, in <module>')
+    assert line.strip() == "to = json.loads('[{]')  # ours"
+    assert rest[-1].startswith("json.decoder.JSONDecodeError")
+    assert sum("  File " in each for each in rest) == 3
+
+
+def test_frames_that_are_left_out_after_the_apps_own_are_counted(shell: Shell) -> None:
+    shell.write(
+        "site-packages/deep_library.py", "def f(n): return f(n - 1) + 0 * n if n else 1 / 0"
+    )
+    shell.write(
+        "very_deep_app.py",
+        "import sys\nsys.path.append('site-packages')\nimport deep_library\ndeep_library.f(9)\n",
+    )
+    with pytest.raises(AppNotFoundError, match=r"line 4, in <module>\n.*f\(9\)\n  ... 7 more\n"):
+        load("very_deep_app")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'jobs = JobManager(adapters={"p": MemoryAdapter()}, '
+        'workers=[WorkerGroup(adapter="p", queue="emial")])',
+        'group = WorkerGroup(adapter="p", concurrency=0)',  # through what dataclasses write
+    ],
+)
+def test_an_error_of_the_apps_configuration_shows_its_line_and_none_of_this_package(
+    shell: Shell, line: str
+) -> None:
+    shell.write("wrong_app.py", f"from asyncjobs import *\n\n{line}\n")
+    with pytest.raises(AppNotFoundError) as caught:
+        load("wrong_app")
+    _, place, shown, *rest = str(caught.value).splitlines()
+    assert place.endswith('wrong_app.py", line 3, in <module>')
+    assert shown.strip() == line
+    assert not any("  File " in each for each in rest)
+    assert rest[-1].startswith("asyncjobs.errors.")
+
+
 def test_a_module_missing_inside_the_app_is_the_apps_problem(shell: Shell) -> None:
     shell.write("half_app.py", "import not_there\n")
     with pytest.raises(AppNotFoundError, match=r'half_app.py", line 1(.|\n)*not_there'):
