@@ -102,6 +102,11 @@ async def test_hosts_that_make_no_sense_are_a_configuration_error(wrong: str) ->
         await PostgresAdapter(wrong).open()
 
 
+async def test_a_host_that_is_named_twice_answers_once() -> None:
+    with anyio.fail_after(PATIENCE), pytest.raises(StorageUnavailableError, match="none of the"):
+        await PostgresAdapter(f"postgresql://x@{DEAD},{DEAD}/x").open()
+
+
 async def test_a_silent_first_host_costs_nothing(dsn: str) -> None:
     async with silent_host() as silent:
         adapter = PostgresAdapter(with_hosts(dsn, silent, DEAD, place(dsn)))

@@ -62,20 +62,38 @@ def several_hosts(dsn: str, options: Mapping[str, Any]) -> list[Host]:
 
     Raises ConfigError if standbys are asked for, ValueError for ports that make no sense.
     """
-    rest, named = _split(dsn)
-    query = {name: values[-1] for name, values in parse_qs(urlsplit(rest).query).items()}
-    spec = options.get("host") or named or query.get("host") or os.environ.get("PGHOST", "")
-    specs = spec.split(",") if isinstance(spec, str) else list(spec)
+    specs, query = _named(dsn, options)
     if len(specs) < 2:
         return []
     wanted = options.get("target_session_attrs") or query.get("target_session_attrs") or "any"
     if wanted not in WRITERS:
         raise ConfigError(f"target_session_attrs must be one of {sorted(WRITERS)}, got {wanted!r}")
+    return _with_ports(specs, query, options)
+
+
+def hosts_of(dsn: str, options: Mapping[str, Any]) -> list[Host]:
+    """Return the hosts as `several_hosts` does, also if it is only one.
+
+    That has no name if nobody says any. Raises ValueError.
+    """
+    return _with_ports(*_named(dsn, options), options)
+
+
+def _named(dsn: str, options: Mapping[str, Any]) -> tuple[list[str], dict[str, str]]:
+    rest, named = _split(dsn)
+    query = {name: values[-1] for name, values in parse_qs(urlsplit(rest).query).items()}
+    spec = options.get("host") or named or query.get("host") or os.environ.get("PGHOST", "")
+    return spec.split(",") if isinstance(spec, str) else list(spec), query
+
+
+def _with_ports(
+    specs: Sequence[str], query: Mapping[str, str], options: Mapping[str, Any]
+) -> list[Host]:
     port = options.get("port") or query.get("port") or os.environ.get("PGPORT") or DEFAULT_PORT
     ports = [str(each) for each in (port if isinstance(port, list | tuple) else [port])]
     ports = ",".join(ports).split(",")
     if len(ports) not in {1, len(specs)}:
-        raise ValueError(f"{len(ports)} ports for {len(specs)} hosts")
+        raise ConfigError(f"the database's address has {len(ports)} ports for {len(specs)} hosts")
     return [_host(each, ports[place % len(ports)]) for place, each in enumerate(specs)]
 
 
@@ -122,6 +140,7 @@ class Primary:
         or had its time. ConfigError and ValueError of *connect* pass.
         """
         asked: Asked = {}
+        hosts = list(dict.fromkeys(hosts))  # what is said is known by host: each is asked once
 
         def begin(host: Host, after: float = 0.0) -> None:
             asked[asyncio.create_task(self._try(host, connect, after))] = host
