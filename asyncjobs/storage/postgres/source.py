@@ -10,6 +10,7 @@ import asyncpg
 
 from asyncjobs import settings
 from asyncjobs.errors import ConfigError, DatabaseNotConfiguredError
+from asyncjobs.storage.postgres.address import unreachable, unusable
 from asyncjobs.storage.postgres.borrowed import abort
 from asyncjobs.storage.postgres.hosts import Host, Primary, alone, several_hosts
 from asyncjobs.storage.postgres.sockets import keep_alive
@@ -81,7 +82,8 @@ class DsnSource:
     async def take(self, purpose: str) -> asyncpg.Connection:
         """Open a connection that names its purpose in pg_stat_activity.
 
-        Raises ConfigError for a DSN that makes no sense.
+        Raises ConfigError for a DSN that makes no sense, StorageUnavailableError or TimeoutError
+        where nobody answers.
         """
         session = {
             "application_name": f"asyncjobs {purpose}",
@@ -93,14 +95,16 @@ class DsnSource:
         dsn = find_dsn(self._dsn)
         try:
             connection = await self._connect(dsn, options)
-        except (ValueError, asyncpg.ClientConfigurationError) as error:
+        except (ValueError, OverflowError, asyncpg.ClientConfigurationError) as error:
             if isinstance(error, ConfigError):
                 raise
             del error  # it may quote the password
-            raise ConfigError(
-                "the database's address cannot be used; write / # ? [ in a password as %2F %23 "
-                "%3F %5B"
-            ) from None
+            raise unusable(self._whose(), dsn, self._options) from None
+        except OSError as error:
+            told = unreachable(dsn, self._options, error)
+            if told is error:
+                raise
+            raise told from None
         keep_alive(connection)
         return connection
 
@@ -113,6 +117,11 @@ class DsnSource:
             return _connect(*alone(host, dsn, options))
 
         return await self._primary.find(hosts, connect)
+
+    def _whose(self) -> str:
+        found = settings.find("database_url", self._dsn or None)
+        origin = "" if found is None or found.origin == settings.CODE else f" (from {found.origin})"
+        return f"the database's address{origin}"
 
     async def give_back(self, connection: asyncpg.Connection) -> None:
         """Close the connection."""
