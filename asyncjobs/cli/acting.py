@@ -108,9 +108,9 @@ def reschedule(
     as_json: JsonOption = False,
 ) -> None:
     """Set the time of jobs that wait for theirs, or for a worker."""
-    if (wait is None) == (at is None):
+    seconds, moment = time_of(wait, at)
+    if seconds is None and moment is None:
         raise ConfigError("give either --wait or --at")
-    seconds, moment = check_wait(wait, None if at is None else moment_of(at), is_required=True)
     _act(ctx, Source(adapter, dsn, schema), query, "Reschedule",
          lambda storage, where, on_batch: storage.reschedule(
              where, wait=seconds, wait_until=moment, on_batch=on_batch),
@@ -121,8 +121,17 @@ async def _retry(storage: AdminStorage, where: JobFilter, on_batch: OnBatch) -> 
     return (await storage.retry(where, on_batch=on_batch)).jobs
 
 
-def moment_of(text: str) -> datetime:
-    """Return the moment that *text* says, in ISO 8601. Raises ConfigError."""
+def time_of(wait: float | None, at: str | None) -> tuple[float | None, datetime | None]:
+    """Return the seconds or the moment that ``--wait`` or ``--at`` says; None for what is not said.
+
+    Raises ConfigError for both at once, and for a moment that cannot be; WaitError for seconds.
+    """
+    if wait is not None and at is not None:
+        raise ConfigError(f"give either --wait or --at, not both: got {wait:g} and {at}")
+    return check_wait(wait, None if at is None else _moment_of(at), name="--wait")
+
+
+def _moment_of(text: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError as error:
@@ -131,6 +140,8 @@ def moment_of(text: str) -> datetime:
         ) from error
     if found.tzinfo is None:
         raise ConfigError(f"--at needs a zone, as in {text}+00:00")
+    if not datetime.min.year < found.year < datetime.max.year:
+        raise ConfigError(f"--at must be in a year from 2 to 9998, got {text}")
     return found
 
 

@@ -94,15 +94,19 @@ def pause(
     dsn: DsnOption = None,
     schema: SchemaOption = None,
 ) -> None:
-    """Let no more jobs of a queue, a name or a concurrency key start; those that run go on."""
+    """Let no more jobs of a queue, a name or a concurrency key start; those that run go on.
+
+    Exits with 1 if it was paused already.
+    """
+    _check_one(queue, job, key)
 
     async def action(opened: Opened) -> int:
         if opened.has_app:
             changed = await opened.later.pause(queue=queue, job=job, key=key)
         else:
-            changed = await opened.storage.limits.pause(_lane(queue, job, key))
+            changed = await opened.storage.limits.pause(lane_of(queue, job, key))
         print("paused" if changed else "it was paused already")
-        return 0
+        return 0 if changed else NOTHING_DONE
 
     run_opened(ctx, Source(adapter, dsn, schema), action)
 
@@ -117,24 +121,23 @@ def resume(
     dsn: DsnOption = None,
     schema: SchemaOption = None,
 ) -> None:
-    """End a pause."""
+    """End a pause. Exits with 1 if there was none."""
+    _check_one(queue, job, key)
 
     async def action(opened: Opened) -> int:
         if opened.has_app:
             changed = await opened.later.resume(queue=queue, job=job, key=key)
         else:
-            changed = await opened.storage.limits.resume(_lane(queue, job, key))
+            changed = await opened.storage.limits.resume(lane_of(queue, job, key))
         print("resumed" if changed else "it was not paused")
-        return 0
+        return 0 if changed else NOTHING_DONE
 
     run_opened(ctx, Source(adapter, dsn, schema), action)
 
 
-def _lane(queue: str | None, job: str | None, key: str | None) -> str:
-    # Without an app nobody knows which queues and jobs there are.
+def _check_one(queue: str | None, job: str | None, key: str | None) -> None:
     if [queue, job, key].count(None) != 2:
         raise ConfigError("give one of --queue, --job and --key")
-    return lane_of(queue, job, key)
 
 
 def schedules(
@@ -167,7 +170,10 @@ def schedules(
     schema: SchemaOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List what recurs: when next, and how it went. Or switch one, or run it now."""
+    """List what recurs: when next, and how it went. Or switch one, or run it now.
+
+    Exits with 1 if it was switched so already, or if a run that it would overlap has not ended.
+    """
     if [run, on, off].count(None) < 2:
         raise ConfigError("give one of --run, --on and --off")
 
@@ -177,15 +183,21 @@ def schedules(
             started = await known.run_now(run)
             print("a run has not ended yet" if started is None else f"job {started.id}")
             return NOTHING_DONE if started is None else 0
-        if on is not None:
-            _print_schedules([await known.enable(on)], as_json=as_json)
-        elif off is not None:
-            _print_schedules([await known.disable(off)], as_json=as_json)
-        else:
-            _print_schedules(await known.list(), as_json=as_json)
+        if (name := off if on is None else on) is not None:
+            before = await known.get(name)
+            after = await (known.disable(name) if on is None else known.enable(name))
+            _print_schedules([after], as_json=as_json)
+            return NOTHING_DONE if before is not None and _is_same(before, after) else 0
+        _print_schedules(await known.list(), as_json=as_json)
         return 0
 
     run_opened(ctx, Source(adapter, dsn, schema), action)
+
+
+def _is_same(before: Schedule, after: Schedule) -> bool:
+    # Switched on, one that gave up begins anew.
+    is_on = before.enabled == after.enabled
+    return is_on and (before.gave_up_at, before.failures) == (after.gave_up_at, after.failures)
 
 
 def _print_schedules(found: list[Schedule], *, as_json: bool) -> None:

@@ -22,7 +22,7 @@ from asyncjobs.cli.opened import (
     run_opened,
 )
 from asyncjobs.cli.progress import progress_of
-from asyncjobs.config import check_retain
+from asyncjobs.config import LEAST_RETAIN, MAX_RETAIN
 from asyncjobs.errors import ConfigError
 from asyncjobs.glance.search import AGE, UNITS
 from asyncjobs.pruning import forget_lanes, in_batches
@@ -110,7 +110,13 @@ def _seconds(text: str) -> float:
         raise ConfigError(
             f"--older-than must be a number with one of {', '.join(UNITS)}, as in 30d, got {text!r}"
         )
-    return check_retain(int(found[1]) * UNITS[found[2]])
+    seconds = float(int(found[1]) * UNITS[found[2]])
+    if not LEAST_RETAIN <= seconds <= MAX_RETAIN:
+        most = int(MAX_RETAIN / UNITS["d"])
+        raise ConfigError(
+            f"--older-than must be from {LEAST_RETAIN:g}s to {most}d, got {text.strip()!r}"
+        )
+    return seconds
 
 
 async def _tidy(storage: Storage) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from asyncjobs.cli import completing
-from asyncjobs.cli.acting import moment_of
+from asyncjobs.cli.acting import time_of
 from asyncjobs.cli.opened import AdapterOption, JsonOption, Opened, Source, print_json, run_opened
 from asyncjobs.errors import ArgumentError, ConfigError, StoredArgumentsError
 from asyncjobs.job import JobCall
@@ -48,9 +48,10 @@ def enqueue(
 ) -> None:
     """Store a call of a job, checked as by the app itself, and print its id."""
     given = _arguments(args)
+    seconds, moment = time_of(wait, at)
     options: dict[str, Any] = {
-        "queue": queue, "priority": priority, "wait": wait, "unique": unique, "tags": tag,
-        "wait_until": None if at is None else moment_of(at),
+        "queue": queue, "priority": priority, "wait": seconds, "unique": unique, "tags": tag,
+        "wait_until": moment,
     }  # fmt: skip
     options = {key: value for key, value in options.items() if value is not None}
 

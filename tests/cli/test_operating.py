@@ -176,6 +176,15 @@ def test_a_time_needs_to_be_one(shell: Shell, app: dict[str, Any]) -> None:
     assert "give either --wait or --at" in shell.run("reschedule", "1").err
     assert "--at must be a moment" in shell.run("reschedule", "1", "--at", "soon").err
     assert "--at needs a zone" in shell.run("reschedule", "1", "--at", "2031-01-31T09:00").err
+    at = "2031-01-31T09:00+01:00"
+    for verb in (["reschedule", "1"], ["enqueue", "send", "[1]"]):
+        for words, problem in {
+            ("--at", at, "--wait", "3"): f"give either --wait or --at, not both: got 3 and {at}",
+            ("--wait", "1e12"): "--wait must be from 0 to 31536000000 s, got 1e+12 s",
+            ("--at", "9999-12-31T23:00+00:00"): "--at must be in a year from 2 to 9998, got 9999",
+        }.items():
+            done = shell.run(*verb, *words)
+            assert (done.code, problem in done.err) == (2, True), done.err
 
 
 def test_a_job_from_the_shell_is_checked_as_by_the_app(shell: Shell, app: dict[str, Any]) -> None:
@@ -191,11 +200,12 @@ def test_a_job_from_the_shell_is_checked_as_by_the_app(shell: Shell, app: dict[s
         '{"user_id": "seven"}': "user_id",
         "{}": "user_id",
         "[1, 2, 3]": "too many",
+        '{"user_id": 1, "nota": "x"}': "nota",
         "{": "must be JSON",
         "7": "must be a JSON object or list",
     }.items():
         refused = shell.run("enqueue", "send", arguments)
-        assert refused.code != 0, arguments
+        assert refused.code == 2, arguments
         assert problem in refused.err, arguments
     unknown = shell.run("enqueue", "sent")
     assert unknown.code != 0
@@ -204,16 +214,21 @@ def test_a_job_from_the_shell_is_checked_as_by_the_app(shell: Shell, app: dict[s
 
 def test_a_queue_is_paused_and_resumed(shell: Shell, app: dict[str, Any]) -> None:
     assert shell.run("pause", "--queue", "email").out == "paused\n"
-    assert shell.run("pause", "--queue", "email").out == "it was paused already\n"
+    again = shell.run("pause", "--queue", "email")
+    assert (again.code, again.out) == (1, "it was paused already\n")
     store(app, app["send"](1))
     asyncio.run(app["workoff"]())
     assert "paused: queue email" in shell.run("status").out
     assert ids(shell.run("list", "state:available", "--json")) == [1]
     assert shell.run("resume", "--queue", "email").out == "resumed\n"
-    assert shell.run("resume", "--queue", "email").out == "it was not paused\n"
+    again = shell.run("resume", "--queue", "email")
+    assert (again.code, again.out) == (1, "it was not paused\n")
     asyncio.run(app["workoff"]())
     assert ids(shell.run("list", "state:succeeded", "--json")) == [1]
-    assert "give one of queue=" in shell.run("pause").err
+    for verb in ("pause", "resume"):
+        for words in ([], ["--queue", "email", "--job", "send"]):
+            done = shell.run(verb, *words)
+            assert (done.code, done.err) == (2, "error: give one of --queue, --job and --key\n")
     assert "emial" in shell.run("pause", "--queue", "emial").err
 
 
@@ -286,8 +301,10 @@ def test_schedules_are_listed_switched_and_run(shell: Shell, app: dict[str, Any]
     assert (tidy["name"], tidy["enabled"]) == ("tidy", True)
     assert "every 1:00:00" in shell.run("schedules").out
     assert as_json(shell.run("schedules", "--off", "tidy", "--json"))[0]["enabled"] is False
+    assert shell.run("schedules", "--off", "tidy").code == 1
     assert " off" in shell.run("schedules").out
     assert as_json(shell.run("schedules", "--on", "tidy", "--json"))[0]["enabled"] is True
+    assert shell.run("schedules", "--on", "tidy").code == 1
     before = len(as_json(shell.run("list", "--json")))
     assert shell.run("schedules", "--run", "tidy").out.startswith("job ")
     assert len(as_json(shell.run("list", "--json"))) == before + 1

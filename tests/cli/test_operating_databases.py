@@ -153,6 +153,10 @@ def test_what_is_over_is_counted_and_pruned(shell: Shell, database: dict[str, An
     assert shell.run("prune", "--older-than", "1s").code == 1  # nothing to do
     assert as_json(shell.run("list", "--json")) == []
     assert "as in 30d, got 'soon'" in shell.run("prune", "--older-than", "soon").err
+    for age in ("0d", "36501d"):
+        done = shell.run("prune", "--older-than", age)
+        assert done.code == 2
+        assert f"--older-than must be from 1s to 36500d, got {age!r}" in done.err
     assert "--queue goes with --older-than" in shell.run("prune", "--queue", "email").err
 
 
