@@ -8,8 +8,9 @@ import typer
 
 from asyncjobs.cli.files import module_name, write_new
 from asyncjobs.cli.templates import APP
-from asyncjobs.errors import ConfigError
+from asyncjobs.errors import AppNotFoundError, ConfigError
 from asyncjobs.project import Project, configured_app, parse_toml
+from asyncjobs.reference import AppReference
 
 TABLE = re.compile(r"^\[tool\.asyncjobs\][^\n]*\n?", re.MULTILINE)
 
@@ -31,7 +32,7 @@ def init(
     write_new(module, APP.substitute(), force=force)
     print(f"wrote {_shown(module)}")
     print(_configure(project, app))
-    print(_next_steps(app))
+    print(_next_steps(app, "" if _is_found(app) else f" --app {app}"))
 
 
 def _default_path(project: Project) -> Path:
@@ -42,7 +43,9 @@ def _default_path(project: Project) -> Path:
 def _configure(project: Project, app: str) -> str:
     """Name *app* in pyproject.toml and return what to tell about it."""
     if project.pyproject is None:
-        return f"there is no pyproject.toml: set ASYNCJOBS_APP={app}, or type --app {app} each time"
+        new = project.folder / "pyproject.toml"
+        write_new(new, _with_app("", app))
+        return f'wrote {new.name}, which says [tool.asyncjobs] app = "{app}"'
     text = project.pyproject.read_text(encoding="utf-8")
     document = parse_toml(project.pyproject, text)
     if known := configured_app(document):
@@ -73,14 +76,24 @@ def _shown(path: Path) -> str:
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
-def _next_steps(app: str) -> str:
+def _is_found(app: str) -> bool:
+    """Return whether *app* is what commands work with that are not told of any."""
+    try:
+        return str(AppReference.find(None)) == app
+    except AppNotFoundError:
+        return False
+
+
+def _next_steps(app: str, option: str) -> str:
     module, _, attribute = app.partition(":")
+    width = 39 + len(option)
+    run, write = f"asyncjobs{option} dev", f"asyncjobs{option} generate job send_invoice"
     return f"""
 next:
-  asyncjobs dev                            runs the jobs; without a database, on one of its own
-  asyncjobs generate job send_invoice      writes another job and its test
+  {run:<{width}}  runs the jobs; without a database, on one of its own
+  {write:<{width}}  writes another job and its test
 in a FastAPI app:
   from {module} import {attribute}
   app = FastAPI(lifespan={attribute}.lifespan())
 with a database of yours, set ASYNCJOBS_DATABASE_URL, then:
-  asyncjobs migrate && asyncjobs work"""
+  asyncjobs{option} migrate && asyncjobs{option} work"""

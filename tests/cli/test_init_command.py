@@ -38,11 +38,43 @@ def test_the_module_goes_to_the_app_package_if_there_is_one(
     shell.write(existing)
     done = shell.run("init")
     assert f"wrote {written}\n" in done.out
-    assert f"--app {app}" in done.out
+    assert str(AppReference.find(None)) == app
 
 
 def test_a_module_in_src_is_named_without_it(shell: Shell) -> None:
-    assert "--app shop.jobs:jobs" in shell.run("init", "src/shop/jobs.py").out
+    assert shell.run("init", "src/shop/jobs.py").code == 0
+    assert str(AppReference.find(None)) == "shop.jobs:jobs"
+
+
+def test_in_an_empty_folder_the_next_steps_find_the_app(shell: Shell) -> None:
+    done = shell.run("init", "first_app/jobs.py")
+    assert (
+        'wrote pyproject.toml, which says [tool.asyncjobs] app = "first_app.jobs:jobs"' in done.out
+    )
+    assert shell.read("pyproject.toml") == '[tool.asyncjobs]\napp = "first_app.jobs:jobs"\n'
+    assert "\n  asyncjobs dev  " in done.out
+    assert "\n  asyncjobs generate job send_invoice  " in done.out
+    assert shell.run("generate", "job", "send_invoice").code == 0
+
+
+@pytest.mark.parametrize(
+    ("pyproject", "variable"),
+    [
+        ('[tool.asyncjobs]\napp = "shop:jobs"\n', ""),
+        ("tool = {asyncjobs = {}}\n", ""),  # no line can be added to it
+        ("", "shop:jobs"),
+    ],
+)
+def test_where_the_new_app_is_not_the_one_that_counts_the_next_steps_name_it(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, pyproject: str, variable: str
+) -> None:
+    shell.write("pyproject.toml", pyproject)
+    monkeypatch.setenv("ASYNCJOBS_APP", variable)
+    out = shell.run("init", "second_app.py").out
+    for step in ("dev  ", "generate job send_invoice  ", "migrate && ", "work\n"):
+        assert f"asyncjobs --app second_app:jobs {step}" in out
+    done = shell.run("--app", "second_app:jobs", "generate", "job", "send_invoice")
+    assert done.code == 0
 
 
 def test_nothing_is_overwritten_without_force(shell: Shell) -> None:
