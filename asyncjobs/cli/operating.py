@@ -121,7 +121,10 @@ def resume(
     dsn: DsnOption = None,
     schema: SchemaOption = None,
 ) -> None:
-    """End a pause. Exits with 1 if there was none."""
+    """End a pause.
+
+    Exits with 1 if there was none.
+    """
     _check_one(queue, job, key)
 
     async def action(opened: Opened) -> int:
