@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from asyncjobs.cli.finding import Query, understood
+from asyncjobs.cli.numbers import number_option
 from asyncjobs.cli.opened import (
     NOTHING_DONE,
     AdapterOption,
@@ -94,7 +95,7 @@ def reschedule(
     *,
     query: Query = None,
     wait: Annotated[
-        float | None, typer.Option(help="Seconds from now.", min=0, show_default=False)
+        float | None, number_option(float, help="Seconds from now.", least=0, show_default=False)
     ] = None,
     at: Annotated[
         str | None,

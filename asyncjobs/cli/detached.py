@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from asyncjobs.cli.numbers import number_option
 from asyncjobs.cli.settings import Settings, state_folder
 from asyncjobs.supervisor import Daemon
 
@@ -19,7 +20,9 @@ StateDir = Annotated[
 ]
 Timeout = Annotated[
     float,
-    typer.Option(help="Seconds that running jobs may take before they are cut off.", min=0),
+    number_option(
+        float, help="Seconds that running jobs may take before they are cut off.", least=0
+    ),
 ]
 
 

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from asyncjobs.cli.numbers import number_option
 from asyncjobs.cli.opened import (
     NOTHING_DONE,
     AdapterOption,
@@ -69,7 +70,7 @@ def list_jobs(
     ctx: typer.Context,
     *,
     query: Query = None,
-    limit: Annotated[int, typer.Option(help="How many at most.", min=1, max=1_000)] = 20,
+    limit: Annotated[int, number_option(int, help="How many at most.", least=1, most=1_000)] = 20,
     adapter: AdapterOption = None,
     dsn: DsnOption = None,
     schema: SchemaOption = None,

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from asyncjobs.cli.finding import STYLES, Query, understood
+from asyncjobs.cli.numbers import number_option
 from asyncjobs.cli.opened import (
     AdapterOption,
     DsnOption,
@@ -42,12 +43,14 @@ def logs(
         bool, typer.Option("--follow", "-f", help="Go on with what happens, until Ctrl-C.")
     ] = False,
     limit: Annotated[
-        int, typer.Option(help="So many of the last happenings.", min=0, max=10_000)
+        int, number_option(int, help="So many of the last happenings.", least=0, most=10_000)
     ] = 50,
     traceback: Annotated[
         bool, typer.Option("--traceback", "-t", help="Show the tracebacks of errors.")
     ] = False,
-    every: Annotated[float, typer.Option(help="Seconds between two looks.", min=0.2)] = 2.0,
+    every: Annotated[
+        float, number_option(float, help="Seconds between two looks.", least=0.2)
+    ] = 2.0,
     adapter: AdapterOption = None,
     dsn: DsnOption = None,
     schema: SchemaOption = None,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from asyncjobs.cli.numbers import number_option
 from asyncjobs.cli.target import Target
 
 if TYPE_CHECKING:
@@ -32,9 +33,9 @@ def health(
     pid: Annotated[
         int | None, typer.Option(help="Only the worker of this process.", show_default=False)
     ] = None,
-    workers: Annotated[int, typer.Option(help="So many workers there must be.", min=1)] = 1,
+    workers: Annotated[int, number_option(int, help="So many workers there must be.", least=1)] = 1,
     timeout: Annotated[
-        float, typer.Option(help="Seconds that the database may take to answer.", min=0.1)
+        float, number_option(float, help="Seconds that the database may take to answer.", least=0.1)
     ] = 3.0,
     dsn: Annotated[
         str | None,

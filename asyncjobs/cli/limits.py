@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from asyncjobs.cli.numbers import number_option
 from asyncjobs.cli.opened import (
     AdapterOption,
     DsnOption,
@@ -37,11 +38,14 @@ def limits(
         ),
     ] = None,
     concurrency: Annotated[
-        int | None, typer.Option(help="How many may run at once.", min=1, show_default=False)
+        int | None,
+        number_option(int, help="How many may run at once.", least=1, show_default=False),
     ] = None,
     rate: Annotated[
         int | None,
-        typer.Option(help="How many may start in --per seconds.", min=1, show_default=False),
+        number_option(
+            int, help="How many may start in --per seconds.", least=1, show_default=False
+        ),
     ] = None,
     per: Annotated[
         float | None, typer.Option(help="The seconds of --rate.", show_default="60")

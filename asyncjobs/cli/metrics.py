@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from asyncjobs.cli.numbers import number_option
 from asyncjobs.cli.runner import run
 from asyncjobs.cli.secret import secret_of, values_of
 from asyncjobs.cli.serving import LOOPBACK, address_of, listen, serve, served
@@ -29,12 +30,13 @@ DEFAULTS = {
 }
 WorkerPort = Annotated[
     int | None,
-    typer.Option(
+    number_option(
+        int,
         "--metrics-port",
         help="Where workers tell their metrics: the first one here, each other at the next port.",
         show_default="nowhere",
-        min=1,
-        max=MOST_PORT,
+        least=1,
+        most=MOST_PORT,
     ),
 ]
 

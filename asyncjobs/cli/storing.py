@@ -9,6 +9,7 @@ import typer
 
 from asyncjobs.cli import completing
 from asyncjobs.cli.acting import time_of
+from asyncjobs.cli.numbers import number_option
 from asyncjobs.cli.opened import AdapterOption, JsonOption, Opened, Source, print_json, run_opened
 from asyncjobs.errors import ArgumentError, ConfigError, StoredArgumentsError
 from asyncjobs.job import JobCall
@@ -31,7 +32,7 @@ def enqueue(
     ] = None,
     priority: Annotated[int | None, typer.Option(show_default="the job's")] = None,
     wait: Annotated[
-        float | None, typer.Option(help="Seconds from now.", min=0, show_default=False)
+        float | None, number_option(float, help="Seconds from now.", least=0, show_default=False)
     ] = None,
     at: Annotated[
         str | None,

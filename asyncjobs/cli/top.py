@@ -10,6 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from asyncjobs.cli.numbers import number_option
 from asyncjobs.cli.opened import (
     AdapterOption,
     DsnOption,
@@ -38,7 +39,9 @@ def top(
     ctx: typer.Context,
     *,
     period: Annotated[str, typer.Option(help="now (15 minutes), hour, day or week.")] = "hour",
-    every: Annotated[float, typer.Option(help="Seconds between two looks.", min=0.2)] = 1.0,
+    every: Annotated[
+        float, number_option(float, help="Seconds between two looks.", least=0.2)
+    ] = 1.0,
     adapter: AdapterOption = None,
     dsn: DsnOption = None,
     schema: SchemaOption = None,

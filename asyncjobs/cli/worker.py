@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from asyncjobs.cli.metrics import MOST_PORT, telling
+from asyncjobs.cli.numbers import number_option
 from asyncjobs.cli.runner import on_signals, run_then_exit, set_process_title, watch_lifeline
 from asyncjobs.cli.work import Lifeline
 from asyncjobs.config import WorkerGroup
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
 def worker(
     ctx: typer.Context,
     *,
-    index: Annotated[int, typer.Option(help="The worker group, from 0.", min=0)],
+    index: Annotated[int, number_option(int, help="The worker group, from 0.", least=0)],
     number: Annotated[
         int,
-        typer.Option("--id", help="The number of this process in its group, from 0.", min=0),
+        number_option(
+            int, "--id", help="The number of this process in its group, from 0.", least=0
+        ),
     ],
     workoff: Annotated[
         bool, typer.Option("--workoff", help="Run what is due now, then exit.")
@@ -34,11 +37,12 @@ def worker(
     ] = False,
     metrics_port: Annotated[
         int | None,
-        typer.Option(
+        number_option(
+            int,
             help="Where this worker tells its metrics.",
             show_default="nowhere",
-            min=1,
-            max=MOST_PORT,
+            least=1,
+            most=MOST_PORT,
         ),
     ] = None,
     lifeline: Lifeline = None,

@@ -50,6 +50,24 @@ def test_a_misspelt_word_is_answered_with_the_nearest(
     assert answer in done.err
 
 
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [
+        ("list --limit 0", "'--limit': must be a whole number from 1 to 1000, got 0"),
+        ("list --limit 1001", "'--limit': must be a whole number from 1 to 1000, got 1001"),
+        ("list --limit 1.5", "'--limit': must be a whole number from 1 to 1000, got 1.5"),
+        ("health --timeout nan", "'--timeout': must be a number of 0.1 or more, got nan"),
+        ("worker --index 0 --id -1", "'--id': must be a whole number of 0 or more, got -1"),
+        ("work --metrics-port 65536", "must be a whole number from 1 to 65535, got 65536"),
+    ],
+)
+def test_a_number_out_of_bounds_is_answered_with_them_and_with_itself(
+    shell: Shell, typed: str, answer: str
+) -> None:
+    done = shell.run(*typed.split())
+    assert (done.code, answer in done.err) == (2, True), done.err
+
+
 def test_the_version_needs_no_app(shell: Shell) -> None:
     done = shell.run("--version")
     assert (done.code, done.out.split()[0]) == (0, "asyncjobs")
