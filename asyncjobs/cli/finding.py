@@ -136,9 +136,13 @@ def job_as_json(record: JobRecord, redaction: Redaction) -> dict[str, Any]:
         told[name] = None if told[name] is None else json.loads(told[name])
     if record.result is not None:
         told["result"] = redaction.result(told["result"])
-    args = redaction.arguments_of(record)
-    meta = redaction.value(record.meta)
-    return {**told, "args": args, "tags": list(record.tags), "meta": meta}
+    return {
+        **told,
+        "args": redaction.arguments_of(record),
+        "tags": list(record.tags),
+        "meta": redaction.value(record.meta),
+        "unique_key": redaction.unique_key_of(record),
+    }
 
 
 def _row(record: JobRecord, now: datetime) -> list[object]:
@@ -182,7 +186,7 @@ def _show(record: JobRecord, redaction: Redaction) -> None:
     facts |= {name: _as_text(told[name]) for name in ("args", "result", "progress")}
     context = redaction.value(told_in(record.extra).get("context"))
     facts |= {"tags": ", ".join(record.tags), "meta": told["meta"], "context": context}
-    facts |= {"unique key": record.unique_key, "parent": record.parent_id}
+    facts |= {"unique key": told["unique_key"], "parent": record.parent_id}
     for name, value in facts.items():
         if value not in (None, "", {}):
             console.print(Text.assemble((f"{name:<11}", "bold"), plain(value)), soft_wrap=True)

@@ -134,6 +134,7 @@ class JobAnswer(BaseModel):
     tags: list[str]
     errors: list[Any]
     unique_key: str | None
+    """Hidden where an argument is: it is a hash of them."""
     schedule: str | None
     """The schedule whose run it is."""
     parent_id: int | None
@@ -232,7 +233,7 @@ def job_answer(record: JobRecord, redaction: Redaction) -> JobAnswer:
         meta=redaction.value(meta_of(record)),
         tags=list(record.tags),
         errors=errors_of(record),
-        unique_key=record.unique_key,
+        unique_key=redaction.unique_key_of(record),
         schedule=record.schedule,
         parent_id=record.parent_id,
         worker_id=record.worker_id,

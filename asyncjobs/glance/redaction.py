@@ -22,6 +22,15 @@ class Redaction(redaction.Redaction):
         """Return what may be shown of the arguments of a stored job."""
         return self.arguments(record.name, arguments_of(record))
 
+    def unique_key_of(self, record: JobRecord) -> str | None:
+        """Return what may be shown of what makes a stored job unique.
+
+        It is a hash of the arguments, by which whoever knows most of them finds out the rest.
+        """
+        if record.unique_key is None or self.arguments_of(record) == arguments_of(record):
+            return record.unique_key
+        return HIDDEN
+
 
 def arguments_of(record: JobRecord | Schedule) -> dict[str, Any]:
     """Return the stored arguments by name; what is no object has no names."""

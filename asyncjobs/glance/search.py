@@ -24,7 +24,7 @@ from asyncjobs.filters import JobFilter
 from asyncjobs.types import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from asyncjobs.glance.redaction import Redaction
 
@@ -178,10 +178,11 @@ class Reader:
         steps = path.split(".")
         if not all(steps) or not value:
             raise SearchError("Say args.name:value, and args.name.inner:value for what is inside.")
-        for step in steps:
-            if self._redaction.hides(step):
+        wanted = _json(value)
+        for name in (*steps, *_names_in(wanted)):
+            if self._redaction.hides(name):
                 raise SearchError(
-                    f"The argument {step!r} is hidden here, so nobody searches by it."
+                    f"The argument {name!r} is hidden here, so nobody searches by it."
                 )
         place: dict[str, Any] = self.fields.setdefault("args", {})
         for step in steps[:-1]:
@@ -190,7 +191,7 @@ class Reader:
                 raise SearchError(f"args.{path} is asked for twice, in two ways.")
         if steps[-1] in place:
             raise SearchError(f"args.{path} is asked for twice.")
-        place[steps[-1]] = _json(value)
+        place[steps[-1]] = wanted
 
     def _range(self, kind: str, value: str) -> None:
         found = RANGE.fullmatch(value)
@@ -258,3 +259,15 @@ def _json(text: str) -> Any:
         return json.loads(text, parse_constant=str)
     except (ValueError, RecursionError):
         return text
+
+
+def _names_in(value: Any) -> Iterator[str]:
+    # However deep they stand; without recursion, as a search may be nested a thousand deep.
+    left = [value]
+    while left:
+        found = left.pop()
+        if isinstance(found, dict):
+            yield from found
+            left.extend(found.values())
+        elif isinstance(found, list):
+            left.extend(found)

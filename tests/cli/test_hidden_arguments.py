@@ -35,6 +35,7 @@ async def store() -> None:
         await later(
             pay(7, {{"number": "swordfish", "kind": "visa"}}),
             meta={{"iban": "swordfish", "why": "x"}},
+            unique=True,
         )
         await jobs.workoff()
 """
@@ -56,8 +57,10 @@ def test_names_are_hidden_in_lists_and_of_one_job(shell: Shell, dsn: str) -> Non
     assert shown["args"] == {"user_id": 7, "card": {"number": "[hidden]", "kind": "visa"}}
     assert shown["result"] == {"iban": "[hidden]", "paid": 3}
     assert shown["meta"] == {"iban": "[hidden]", "why": "x"}
+    assert shown["unique_key"] == "[hidden]"
     text = shell.run("show", "1").out
     assert "visa" in text
+    assert "unique key [hidden]" in text
     assert "swordfish" not in text
     assert "swordfish" not in shell.run("list").out
 
@@ -68,6 +71,7 @@ def test_nobody_searches_by_what_is_hidden(shell: Shell, dsn: str) -> None:
         done = shell.run(*command, "args.card.number:swordfish")
         assert done.code == 2
         assert "'number' is hidden here" in done.err
+    assert shell.run("list", 'args.card:{"number":"swordfish"}').code == 2
     assert len(json.loads(shell.run("list", "--json", "args.card.kind:visa").out)) == 1
 
 

@@ -702,53 +702,6 @@ async def test_who_may_only_look_changes_nothing(site: Site, options: dict[str, 
     assert await states(site, [job.id]) == ["available"]
 
 
-# What is hidden
-
-
-async def test_hidden_arguments_are_shown_nowhere(site: Site) -> None:
-    @site.jobs.job
-    async def log_in(user: str, password: str, more: dict[str, Any]) -> None: ...
-
-    call = log_in(
-        "ada", password="swordfish", more={"Password": "trout", "list": [{"password": 1}]}
-    )
-    job = await site.later(call, meta={"password": "salmon"})
-
-    def hide(name: str, args: dict[str, Any]) -> dict[str, Any]:
-        return {"user": args["user"], "job": name}
-
-    for redact in (["password"], ("PASSWORD",), hide):
-        async with site.asking(redact=redact) as browser:
-            for path in ("/jobs", f"/jobs/{job.id}", f"/jobs/{job.id}/edit"):
-                text = (await browser.get(path)).text
-                assert "ada" in text, path
-                assert "swordfish" not in text
-                assert "trout" not in text
-                if not callable(redact):
-                    assert "salmon" not in text
-            answer = await browser.get("/jobs", params={"q": "args.password:swordfish"})
-            assert answer.status_code == 422
-            answer = await browser.get("/jobs", params={"q": "args.more.Password:trout"})
-            assert answer.status_code == 422
-
-
-async def test_hidden_arguments_survive_being_edited(site: Site) -> None:
-    got: list[tuple[str, str]] = []
-
-    @site.jobs.job
-    async def log_in(user: str, password: str) -> None:
-        got.append((user, password))
-
-    job = await site.later(log_in("ada", password="swordfish"), wait=3600)
-    async with site.asking(redact=["password"]) as browser:
-        form = await browser.get(f"/jobs/{job.id}/edit")
-        shown = unescape(re.findall(r"<textarea[^>]*>(.*?)</textarea>", form.text, re.S)[0])
-        edited = shown.replace("ada", "bob")
-        assert (await post(browser, f"/jobs/{job.id}/retry", args=edited)).status_code == 303
-    await site.jobs.workoff()
-    assert got == [("bob", "swordfish")]
-
-
 # What somebody else wrote
 
 EVIL = """<script>alert(1)</script><img src=x onerror=alert(1)>'"`{{7*7}}</textarea></title>"""

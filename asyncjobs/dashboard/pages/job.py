@@ -51,6 +51,7 @@ async def show(request: Request) -> Response:
         args=pretty(desk.redaction.arguments_of(record)),
         meta=pretty(desk.redaction.value(meta)) if meta else "",
         result=pretty(result_of(record, desk.redaction)) if record.result else "",
+        unique_key=desk.redaction.unique_key_of(record),
         progress=progress_of(record),
         parent=await _parent(desk, record),
         children=await desk.storage.admin.find(JobFilter(parent=record.id), limit=CHILDREN),
