@@ -22,7 +22,7 @@ from pydantic_core import PydanticSerializationError, from_json
 from typing_extensions import TypedDict
 
 from asyncjobs.errors import ArgumentError, ConfigError, StoredArgumentsError
-from asyncjobs.explaining import explain, show_value
+from asyncjobs.explaining import explain, show_value, told_in
 from asyncjobs.jsonb import keep_floats
 from asyncjobs.sameness import as_lists, differ, is_rounded
 
@@ -92,13 +92,13 @@ class ArgumentCodec:
             problem = explain(error, show=True)
             if text:
                 problem = f"{self._name_unstorable(bound)} cannot be read back: {problem}"
-            raise ArgumentError(self.job, problem) from None
+            raise ArgumentError(self.job, problem, told_in(error)) from None
         except (PydanticSerializationError, UnicodeError, RecursionError) as error:
             problem = f"{self._name_unstorable(bound)} has no JSON: {error}"
             raise ArgumentError(self.job, problem) from None
         except NameError as error:
             raise ArgumentError(
-                self.job, f"its annotations cannot be resolved at run time: {error}"
+                self.job, f"its annotations cannot be resolved at run time: {error}", ()
             ) from None
         if "\\u0000" in text or "NaN" in text or "Infinity" in text:
             self._refuse_outlaws(text)
@@ -154,7 +154,7 @@ class ArgumentCodec:
         try:  # several times as long, but it says what is wrong
             return self.signature.bind(*args, **kwargs).arguments
         except TypeError as error:
-            raise ArgumentError(self.job, str(error)) from None
+            raise ArgumentError(self.job, str(error), ()) from None
 
     def _name_unstorable(self, bound: Mapping[str, Any]) -> str:
         for name, value in bound.items():
@@ -169,7 +169,9 @@ class ArgumentCodec:
         for name, value in bound.items():
             if is_rounded(value, checked[name]):
                 raise ArgumentError(
-                    self.job, f"argument {name!r} is not exact as a float: {show_value(value)}"
+                    self.job,
+                    f"argument {name!r} is not exact as a float: {show_value(value)}",
+                    [name],
                 )
 
     def _refuse_changed(self, checked: dict[str, Any], back: dict[str, Any]) -> None:
@@ -189,12 +191,13 @@ class ArgumentCodec:
                     self.job,
                     f"argument {name!r} comes back different from JSON, as {shown}; "
                     f"annotate the parameter {hint}",
+                    [name],
                 )
 
     def _refuse_outlaws(self, text: str) -> None:
         # PostgreSQL's jsonb knows neither; found here, so that the error names the job.
         def refuse(constant: str) -> None:
-            raise ArgumentError(self.job, f"JSON has no {constant}")
+            raise ArgumentError(self.job, f"JSON has no {constant}", ())
 
         for name, value in json.loads(text, parse_constant=refuse).items():
             if "\0" in json.dumps(value, ensure_ascii=False).replace("\\u0000", "\0"):
@@ -270,7 +273,8 @@ def _without(signature: inspect.Signature, injected: Container[str]) -> inspect.
 
 def _refuse_null_characters(job: str, name: str, value: Any) -> None:
     if isinstance(value, str) and "\0" in value:
-        raise ArgumentError(job, f"argument {name!r}: PostgreSQL stores no null character")
+        problem = f"argument {name!r}: PostgreSQL stores no null character"
+        raise ArgumentError(job, problem, ())
     if isinstance(value, dict):
         value = [*value, *value.values()]
     if isinstance(value, list):

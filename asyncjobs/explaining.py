@@ -27,6 +27,17 @@ def explain(error: ValidationError, *, show: bool, named: bool = True) -> str:
     return "; ".join(problems)
 
 
+def told_in(error: ValidationError) -> frozenset[str] | None:
+    """Return the arguments of which `explain` tells values; None if it may be of any."""
+    names = set()
+    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+        path = problem["loc"]
+        if len(path) < (2 if problem["type"] == "missing" else 1):
+            return None  # its value is that of all arguments
+        names.add(str(path[0]))
+    return frozenset(names)
+
+
 def show_value(value: object) -> str:
     """Return *value* as an error shows it, whatever its own repr does."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from asyncjobs.errors import ConfigError
@@ -52,7 +53,7 @@ class Redaction:
     def arguments(self, job: str, args: dict[str, Any]) -> dict[str, Any]:
         """Return what may be shown of *args*."""
         if self._shown is not None:
-            return dict(self._shown(job, args))
+            return dict(self._shown(job, deepcopy(args)))  # it may change what it is given
         shown: dict[str, Any] = self.value(args)
         return shown
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from starlette.exceptions import HTTPException
 
-from asyncjobs.errors import AsyncJobsError, UnknownWorkerError
+from asyncjobs.errors import ArgumentError, AsyncJobsError, UnknownWorkerError
+from asyncjobs.glance.redaction import without_hidden
 from asyncjobs.limits import check_limits, make_limit
 from asyncjobs.types import JobState, Limit
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from asyncjobs.limits import RateLimit
     from asyncjobs.storage.admin import Count
     from asyncjobs.storage.overview import WorkerStatus
-    from asyncjobs.types import KnownLimit
+    from asyncjobs.types import JobRecord, KnownLimit
 
 
 class Kind(NamedTuple):
@@ -101,10 +102,18 @@ class Actions:
                 result["jobs"] = await later.reschedule(meant, wait=wait, wait_until=wait_until)
         return int(result["jobs"])
 
-    async def retry_with(self, job_id: int, args: dict[str, Any]) -> bool:
-        """Retry a job with other arguments, and return whether it was still there to retry."""
-        with self._logged("edit", {"ids": [job_id]}) as result:
-            done = await self._desk.later.retry(job_id, args=args)
+    async def retry_with(self, record: JobRecord, edited: dict[str, Any]) -> bool:
+        """Retry a job with other arguments, and return whether it was still there to retry.
+
+        What is hidden stays as it is where *edited* has it as it is shown. Raises ArgumentError,
+        which tells no hidden value.
+        """
+        with self._logged("edit", {"ids": [record.id]}) as result:
+            args = self._desk.redaction.restored(record, edited)
+            try:
+                done = await self._desk.later.retry(record.id, args=args)
+            except ArgumentError as error:
+                raise without_hidden(error, edited, args) from None
             result["jobs"] = int(done)
         return done
 

@@ -101,7 +101,7 @@ async def reschedule_jobs(call: Call) -> Done:
 async def retry_with(call: Call) -> Done:
     """Retry a job with other arguments."""
     record = await _record(call)
-    return Done(jobs=int(await call.actions.retry_with(record.id, call.body.args)))
+    return Done(jobs=int(await call.actions.retry_with(record, call.body.args)))
 
 
 OPERATIONS = [

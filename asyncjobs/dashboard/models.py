@@ -77,7 +77,8 @@ class Later(Chosen):
 
 
 class NewArguments(Strict):
-    """Arguments in place of those of the job, by name."""
+    """Arguments in place of those of the job, by name. What is hidden stays as it is where it
+    is sent as it is shown."""
 
     args: dict[str, JsonValue]
 

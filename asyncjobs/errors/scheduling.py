@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from asyncjobs.errors.base import AsyncJobsError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 
 class ScheduleError(AsyncJobsError):
@@ -16,8 +21,13 @@ class WaitError(ScheduleError, ValueError):
 class ArgumentError(ScheduleError, TypeError):
     """Arguments that do not fit the job, or that JSON cannot hold."""
 
-    def __init__(self, job: str, problem: str) -> None:
+    tells_of: Collection[str] | None = None
+    """The arguments whose values *problem* may tell, if that is known; otherwise of any."""
+
+    def __init__(self, job: str, problem: str, tells_of: Collection[str] | None = None) -> None:
         self.job, self.problem = job, problem
+        if tells_of is not None:
+            self.tells_of = tells_of
         super().__init__(job, problem)
 
     def __str__(self) -> str:

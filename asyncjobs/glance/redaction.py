@@ -1,4 +1,4 @@
-"""What of stored jobs is not shown, and how what was edited without seeing it is put back."""
+"""What of stored jobs is not shown, and how it survives that they are edited."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs import redaction
+from asyncjobs.errors import ArgumentError
+from asyncjobs.glance.restoring import HiddenError, restore
 from asyncjobs.redaction import HIDDEN, Redact
 
 if TYPE_CHECKING:
     from asyncjobs.schedule_types import Schedule
     from asyncjobs.types import JobRecord
 
-__all__ = ["HIDDEN", "Redact", "Redaction", "arguments_of", "restore"]
+__all__ = ["HIDDEN", "Redact", "Redaction", "arguments_of"]
 
 
 class Redaction(redaction.Redaction):
@@ -31,6 +33,18 @@ class Redaction(redaction.Redaction):
             return record.unique_key
         return HIDDEN
 
+    def restored(self, record: JobRecord, edited: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments *edited* by somebody who saw those of *record* as they are shown.
+
+        Raises ArgumentError where it cannot be told what of the hidden ones belongs where.
+        """
+        stored = arguments_of(record)
+        try:
+            restored: dict[str, Any] = restore(edited, self.arguments_of(record), stored)
+        except HiddenError as error:
+            raise ArgumentError(record.name, str(error), ()) from None
+        return restored
+
 
 def arguments_of(record: JobRecord | Schedule) -> dict[str, Any]:
     """Return the stored arguments by name; what is no object has no names."""
@@ -38,24 +52,15 @@ def arguments_of(record: JobRecord | Schedule) -> dict[str, Any]:
     return found if isinstance(found, dict) else {"args": found}
 
 
-def restore(edited: Any, shown: Any, stored: Any) -> Any:
-    """Return *edited* with what is still as it was *shown* put back as it is *stored*.
-
-    So a form may hold what was hidden without knowing it.
-    """
-    if edited == shown:
-        return stored
-    if isinstance(edited, dict) and isinstance(shown, dict) and isinstance(stored, dict):
-        return {
-            name: restore(value, shown[name], stored[name])
-            if name in shown and name in stored
-            else value
-            for name, value in edited.items()
-        }
-    if isinstance(edited, list) and isinstance(shown, list) and isinstance(stored, list):
-        known = min(len(shown), len(stored))
-        return [
-            restore(value, shown[place], stored[place]) if place < known else value
-            for place, value in enumerate(edited)
-        ]
-    return edited
+def without_hidden(
+    error: ArgumentError, edited: dict[str, Any], restored: dict[str, Any]
+) -> ArgumentError:
+    """Return *error* about the arguments *restored*, or one that tells no value but of *edited*."""
+    put_back = {name for name, value in restored.items() if edited.get(name, HIDDEN) != value}
+    meant = put_back if error.tells_of is None else put_back.intersection(error.tells_of)
+    if not meant:
+        return error
+    names = ", ".join(map(repr, sorted(meant)))
+    return ArgumentError(
+        error.job, f"what is wrong is not told, as something is hidden here of argument {names}", ()
+    )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
+from pydantic import BaseModel, field_validator
 
 from asyncjobs.glance.redaction import HIDDEN
 
@@ -17,10 +20,6 @@ if TYPE_CHECKING:
 
 API = {"X-Asyncjobs": "api"}
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
-
-
-def without_address(job: str, args: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in args.items() if name != "address"}
 
 
 async def retry(browser: httpx.AsyncClient, number: int, edited: str) -> httpx.Response:
@@ -129,3 +128,168 @@ async def test_hidden_arguments_survive_being_edited(site: Site) -> None:
         assert (await retry(browser, job.id, edited)).status_code == 303
     await site.jobs.workoff()
     assert got == [("bob", "swordfish")]
+
+
+async def send(browser: httpx.AsyncClient, number: int, args: dict[str, Any]) -> httpx.Response:
+    """Send what a program sends to retry a job with other arguments."""
+    return await browser.post(f"/api/jobs/{number}/retry", json={"args": args}, headers=API)
+
+
+async def args_of(site: Site, number: int) -> Any:
+    record = await site.later.get(number)
+    assert record is not None
+    return json.loads(record.args)
+
+
+class Login(BaseModel):
+    user: str
+    password: str
+
+    @field_validator("password")
+    @classmethod
+    def check(cls, value: str) -> str:
+        if not value.isalpha():
+            raise ValueError(f"{value} has other letters")
+        return value
+
+
+async def test_an_error_tells_no_hidden_value_that_was_put_back(site: Site) -> None:
+    @site.jobs.job
+    async def log_in(login: Login, note: str = "") -> None: ...
+
+    job = await site.later(log_in(Login(user="ada", password="swordfish")))
+    typed = await site.later(log_in(Login(user="ada", password="swordfish"), "first"))
+    async with site.asking(redact=["password"]) as browser:
+        with structlog.testing.capture_logs() as lines:
+            for edited in ({"password": HIDDEN}, {"user": 7, "password": HIDDEN}):
+                args = {"login": edited}
+                page = await retry(browser, job.id, json.dumps(args))
+                answer = await send(browser, job.id, args)
+                assert (page.status_code, answer.status_code) == (422, 400)
+                assert "something is hidden here of argument 'login'" in unescape(page.text)
+                assert "something is hidden here of argument 'login'" in answer.text
+                assert "swordfish" not in page.text + answer.text
+        assert {line["event"] for line in lines} == {"dashboard.refused"}
+        assert "swordfish" not in str(lines)
+        # What is wrong elsewhere, or was typed, is told as ever.
+        edited = (await form_of(browser, typed.id)).replace('"first"', "7")
+        page = await retry(browser, typed.id, edited)
+        assert "argument 'note': input should be a valid string, got 7" in unescape(page.text)
+        page = await retry(browser, typed.id, edited.replace(HIDDEN, "x7").replace("7\n", '""\n'))
+        assert "x7 has other letters" in unescape(page.text)
+
+
+async def test_an_argument_that_a_function_leaves_out_stays(site: Site) -> None:
+    @site.jobs.job
+    async def ship(name: str, address: str = "", n: int = 0, to: Any = None) -> None: ...
+
+    def without_addresses(job: str, args: dict[str, Any]) -> dict[str, Any]:
+        args["to"].pop("address", None)
+        return {"job": job, **{name: value for name, value in args.items() if name != "address"}}
+
+    job = await site.later(ship("x", "Secret Road 7", 1, {"a": 1, "address": "Road 8"}))
+    async with site.asking(redact=without_addresses) as browser:
+        edited = json.loads(await form_of(browser, job.id))
+        assert edited == {"job": "ship", "name": "x", "n": 1, "to": {"a": 1}}
+        answer = await retry(browser, job.id, json.dumps({**edited, "n": 2, "to": {"a": 3}}))
+        assert answer.status_code == 303
+        assert await args_of(site, job.id) == {
+            "name": "x", "address": "Secret Road 7", "n": 2, "to": {"a": 3, "address": "Road 8"},
+        }  # fmt: skip
+        assert (await send(browser, job.id, {"name": "x", "address": "there"})).status_code == 200
+        assert (await args_of(site, job.id))["address"] == "there"
+
+
+async def test_a_function_may_change_what_it_is_given(site: Site) -> None:
+    @site.jobs.job
+    async def pay(account: dict[str, str], amount: int) -> None: ...
+
+    def mask(job: str, args: dict[str, Any]) -> dict[str, Any]:
+        args["account"]["iban"] = "***"
+        return args
+
+    job = await site.later(pay({"iban": "CH93"}, 5))
+    async with site.asking(redact=mask) as browser:
+        edited = (await form_of(browser, job.id)).replace("5", "6")
+        assert (await retry(browser, job.id, edited)).status_code == 303
+    assert await args_of(site, job.id) == {"account": {"iban": "CH93"}, "amount": 6}
+
+
+ANN, BOB = {"user": "ann", "password": "a"}, {"user": "bob", "password": "b"}
+SEEN = [{"user": "ann", "password": HIDDEN}, {"user": "bob", "password": HIDDEN}]
+
+
+@pytest.mark.parametrize(
+    ("edited", "stored"),
+    [
+        (SEEN, [ANN, BOB]),
+        ([SEEN[0], {"user": "bob", "password": "new"}], [ANN, {"user": "bob", "password": "new"}]),
+        ([{"user": "eve", "password": "e"}], [{"user": "eve", "password": "e"}]),
+        ([], []),
+        (SEEN[1:], None),
+        (SEEN[::-1], None),
+        ([*SEEN, {"user": "eve", "password": "e"}], None),
+        ([SEEN[0], {"user": "eve", "password": "e"}], None),
+        ([{"user": "anna", "password": HIDDEN}, SEEN[1]], None),
+        ([SEEN[0], SEEN[0]], None),
+    ],
+)
+async def test_hidden_values_of_a_list_stay_with_whom_they_belong_to(
+    site: Site, edited: Any, stored: Any
+) -> None:
+    @site.jobs.job
+    async def sync(logins: list[dict[str, str]], n: int = 0) -> None: ...
+
+    job = await site.later(sync([ANN, BOB]))
+    async with site.asking(redact=["password"]) as browser:
+        page = await retry(browser, job.id, json.dumps({"logins": edited, "n": 1}))
+        if stored is None:
+            assert page.status_code == 422
+            assert "argument 'logins': of a list with something hidden in it" in unescape(page.text)
+            assert await args_of(site, job.id) == {"logins": [ANN, BOB]}
+        else:
+            assert page.status_code == 303
+            assert await args_of(site, job.id) == {"logins": stored, "n": 1}
+
+
+async def test_parts_of_lists_that_a_function_leaves_out_are_not_mixed_up(site: Site) -> None:
+    @site.jobs.job
+    async def sync(logins: list[dict[str, str]]) -> None: ...
+
+    def users(job: str, args: dict[str, Any]) -> dict[str, Any]:
+        return {"logins": [{"user": login["user"]} for login in args["logins"]]}
+
+    job = await site.later(sync([ANN, BOB]))
+    async with site.asking(redact=users) as browser:
+        assert (await retry(browser, job.id, '{"logins": [{"user": "bob"}]}')).status_code == 422
+        assert await args_of(site, job.id) == {"logins": [ANN, BOB]}
+
+
+async def test_a_program_may_send_back_what_it_was_told(site: Site) -> None:
+    @site.jobs.job
+    async def log_in(login: dict[str, str], note: str = "") -> None: ...
+
+    job = await site.later(log_in(ANN))
+    async with site.asking(redact=["password"]) as api:
+        args = (await api.get(f"/api/jobs/{job.id}")).json()["args"]
+        assert (await send(api, job.id, args)).json() == {"jobs": 1}
+        assert await args_of(site, job.id) == {"login": ANN}
+        assert (await send(api, job.id, {**args, "note": "new"})).json() == {"jobs": 1}
+        assert await args_of(site, job.id) == {"login": ANN, "note": "new"}
+        answer = await send(api, job.id, {"login": {**ANN, "password2": HIDDEN}})
+        assert answer.status_code == 400
+        assert "argument 'login' at password2: '[hidden]' is there" in answer.json()["error"]
+
+
+async def test_arguments_that_are_nested_too_deep_are_refused(site: Site) -> None:
+    @site.jobs.job
+    async def keep(password: str, more: Any = None) -> None: ...
+
+    job = await site.later(keep("swordfish"))
+    async with site.asking(redact=["password"]) as browser:
+        for depth in (300, 3_000, 60_000):
+            more = "[" * depth + "]" * depth
+            args = f'{{"password": "{HIDDEN}", "more": {more}}}'
+            page = await retry(browser, job.id, args)
+            assert page.status_code == 422
+            assert "swordfish" not in page.text

@@ -25,7 +25,6 @@ from asyncjobs.dashboard.story import (
 )
 from asyncjobs.errors import ArgumentError, JobExistsError, UnknownJobError
 from asyncjobs.filters import JobFilter
-from asyncjobs.glance.redaction import arguments_of, restore
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -81,21 +80,21 @@ async def retry(request: Request) -> Response:
     actions = Actions(desk, identity_of(request))
     text = field(form, "args")
     try:
-        done = await actions.retry_with(record.id, _edited(request, record, text))
+        done = await actions.retry_with(record, _edited(text))
     except (ValueError, ArgumentError, UnknownJobError, JobExistsError) as error:
         problem = str(error)
         return page(request, "edit.html", 422, job=record, args=text, problem=problem)
     return see_other(f"../{record.id}?said=retry&n={int(done)}")
 
 
-def _edited(request: Request, record: JobRecord, text: str) -> dict[str, Any]:
-    edited = json.loads(text)
+def _edited(text: str) -> dict[str, Any]:
+    try:
+        edited = json.loads(text)
+    except RecursionError:
+        raise ValueError("The arguments are nested too deep.") from None
     if not isinstance(edited, dict):
         raise ValueError('The arguments are an object: {"name": value}.')
-    stored = arguments_of(record)
-    shown = desk_of(request).redaction.arguments(record.name, stored)
-    restored: dict[str, Any] = restore(edited, shown, stored)
-    return restored
+    return edited
 
 
 async def _parent(desk: Desk, record: JobRecord) -> JobRecord | None:
