@@ -1,7 +1,8 @@
-"""What of arguments, results and meta is not shown."""
+"""What of arguments, results and meta is not shown, or cannot be."""
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,6 +16,9 @@ Redact: TypeAlias = "Collection[str] | Callable[[str, dict[str, Any]], Mapping[s
 arguments that returns what to show of them."""
 
 HIDDEN = "[hidden]"
+MOST_NESTED = 200
+"""Lists and objects in each other that are shown. Calls of `later` have hardly more."""
+TOO_DEEP = f"[nested more than {MOST_NESTED} deep]"
 SECRETS = (
     "access_token",
     "api_key",
@@ -53,7 +57,10 @@ class Redaction:
     def arguments(self, job: str, args: dict[str, Any]) -> dict[str, Any]:
         """Return what may be shown of *args*."""
         if self._shown is not None:
-            return dict(self._shown(job, deepcopy(args)))  # it may change what it is given
+            try:
+                return dict(self._shown(job, deepcopy(args)))  # it may change what it is given
+            except Exception as error:  # noqa: BLE001 - at arguments that it was not made for
+                return {"args": f"[hidden: redact raised {type(error).__qualname__}]"}
         shown: dict[str, Any] = self.value(args)
         return shown
 
@@ -69,3 +76,36 @@ class Redaction:
     def result(self, value: Any) -> Any:
         """Return what may be shown of what a job returned: nothing, where a function decides."""
         return self.value(value) if self._shown is None else HIDDEN
+
+
+def readable(text: str) -> Any:
+    """Return JSON that anybody may have stored, as far as it can be shown.
+
+    In place of an integer that has more digits than Python reads, and of what is nested deeper
+    than `MOST_NESTED`, there is a text in brackets that says so.
+    """
+    try:
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = json.loads(text, parse_int=_read_integer)
+        return _cut(found, MOST_NESTED)
+    except RecursionError:
+        return TOO_DEEP
+
+
+def _read_integer(digits: str) -> int | str:
+    try:
+        return int(digits)
+    except ValueError:
+        return f"[an integer of {len(digits.lstrip('-'))} digits]"
+
+
+def _cut(value: Any, most: int) -> Any:
+    if not isinstance(value, dict | list):
+        return value
+    if not most:
+        return TOO_DEEP
+    if isinstance(value, list):
+        return [_cut(inner, most - 1) for inner in value]
+    return {name: _cut(inner, most - 1) for name, inner in value.items()}

@@ -27,8 +27,9 @@ from asyncjobs.cli.opened import (
 from asyncjobs.errors import ConfigError
 from asyncjobs.glance.redaction import Redaction
 from asyncjobs.glance.search import parse
+from asyncjobs.glance.stored import error_records_of, extra_of, meta_of, tags_of
 from asyncjobs.glance.words import moment, relative
-from asyncjobs.types import told_in
+from asyncjobs.redaction import readable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,20 +134,20 @@ def job_as_json(record: JobRecord, redaction: Redaction) -> dict[str, Any]:
     told = record._asdict()
     del told["extra"]
     for name in ("errors", "progress", "result"):
-        told[name] = None if told[name] is None else json.loads(told[name])
+        told[name] = None if told[name] is None else readable(told[name])
     if record.result is not None:
         told["result"] = redaction.result(told["result"])
     return {
         **told,
         "args": redaction.arguments_of(record),
-        "tags": list(record.tags),
-        "meta": redaction.value(record.meta),
+        "tags": tags_of(record),
+        "meta": redaction.value(meta_of(record)),
         "unique_key": redaction.unique_key_of(record),
     }
 
 
 def _row(record: JobRecord, now: datetime) -> list[object]:
-    errors = json.loads(record.errors)
+    errors = error_records_of(record)
     last = f"{errors[-1].get('error')}: {errors[-1].get('message')}" if errors else ""
     when = record.finished_at or record.attempted_at or record.run_at
     if record.state in {"scheduled", "available", "waiting"}:
@@ -184,13 +185,13 @@ def _show(record: JobRecord, redaction: Redaction) -> None:
         if at is not None
     }
     facts |= {name: _as_text(told[name]) for name in ("args", "result", "progress")}
-    context = redaction.value(told_in(record.extra).get("context"))
-    facts |= {"tags": ", ".join(record.tags), "meta": told["meta"], "context": context}
+    context = redaction.value(extra_of(record).get("context"))
+    facts |= {"tags": ", ".join(told["tags"]), "meta": told["meta"], "context": context}
     facts |= {"unique key": told["unique_key"], "parent": record.parent_id}
     for name, value in facts.items():
         if value not in (None, "", {}):
             console.print(Text.assemble((f"{name:<11}", "bold"), plain(value)), soft_wrap=True)
-    for error in json.loads(record.errors):
+    for error in error_records_of(record):
         what = f"attempt {error.get('attempt')}: {error.get('error')}: {error.get('message')}"
         console.print(Text.assemble("\n", (str(plain(what)), "red")), soft_wrap=True)
         for line in str(error.get("traceback") or "").splitlines():

@@ -13,8 +13,8 @@ from asyncjobs.dashboard.operation import Call, Operation
 from asyncjobs.dashboard.pages.schedules import RUNS, TICKS, is_removable
 from asyncjobs.dashboard.timetable import next_ticks, timetable
 from asyncjobs.errors import RecurrenceError
-from asyncjobs.glance.redaction import arguments_of
 from asyncjobs.glance.standings import told_of
+from asyncjobs.glance.stored import arguments_of
 from asyncjobs.schedule_types import Standing  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:

@@ -7,12 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from asyncjobs.dashboard.story import (
-    errors_of,
-    meta_of,
-    progress_of,
-    result_of,
-)
+from asyncjobs.dashboard.story import progress_of, result_of
+from asyncjobs.glance.stored import errors_of, meta_of, tags_of
 
 if TYPE_CHECKING:
     from asyncjobs.glance.overview import Overview
@@ -232,7 +228,7 @@ def job_answer(record: JobRecord, redaction: Redaction) -> JobAnswer:
         expires_at=record.expires_at,
         args=redaction.arguments_of(record),
         meta=redaction.value(meta_of(record)),
-        tags=list(record.tags),
+        tags=tags_of(record),
         errors=errors_of(record),
         unique_key=redaction.unique_key_of(record),
         schedule=record.schedule,

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncjobs.dashboard.literals import literal
 from asyncjobs.dashboard.tracebacks import Fold, fold
-from asyncjobs.glance.redaction import arguments_of
+from asyncjobs.glance.stored import (
+    arguments_of,
+    error_records_of,
+    extra_of,
+    meta_of,
+    moment_of,
+    tags_of,
+)
+from asyncjobs.redaction import readable
 from asyncjobs.types import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from asyncjobs.glance.redaction import Redaction
     from asyncjobs.job import Job
@@ -60,27 +68,9 @@ class Event(NamedTuple):
     failure: Failure | None = None
 
 
-def errors_of(record: JobRecord) -> list[Any]:
-    """Return the records of failed attempts, as they are stored."""
-    found = json.loads(record.errors)
-    return found if isinstance(found, list) else [found]
-
-
-def extra_of(record: JobRecord) -> dict[str, Any]:
-    """Return what the job has beside its arguments."""
-    found = json.loads(record.extra) if record.extra else {}
-    return found if isinstance(found, dict) else {}
-
-
-def meta_of(record: JobRecord) -> dict[str, Any]:
-    """Return the user's own facts."""
-    found = extra_of(record).get("meta")
-    return found if isinstance(found, dict) else {}
-
-
 def progress_of(record: JobRecord) -> Progress | None:
     """Return how far the job said it is; None if it said nothing, or somebody wrote nonsense."""
-    found = json.loads(record.progress) if record.progress else None
+    found = readable(record.progress) if record.progress else None
     if not isinstance(found, dict):
         return None
     done, message = found.get("done"), found.get("message")
@@ -91,12 +81,12 @@ def progress_of(record: JobRecord) -> Progress | None:
 
 def result_of(record: JobRecord, redaction: Redaction) -> Any:
     """Return what may be shown of what the job returned; None also if nothing is kept."""
-    return None if record.result is None else redaction.result(json.loads(record.result))
+    return None if record.result is None else redaction.result(readable(record.result))
 
 
 def failures_of(record: JobRecord) -> list[Failure]:
     """Return the failed attempts, the oldest first. What others wrote there is borne with."""
-    return [_failure(error) for error in errors_of(record) if isinstance(error, dict)]
+    return [_failure(error) for error in error_records_of(record)]
 
 
 def last_failure(record: JobRecord) -> Failure | None:
@@ -147,8 +137,8 @@ def later_line(record: JobRecord, redaction: Redaction, job: Job[..., Any] | Non
         for name, text in texts.items()
     )
     options = [f"queue={record.queue!r}", f"priority={record.priority}"]
-    if record.tags:
-        options.append(f"tags={list(record.tags)!r}")
+    if tags := tags_of(record):
+        options.append(f"tags={tags!r}")
     if meta := meta_of(record):
         options.append(f"meta={redaction.value(meta)!r}")
     if record.lane is not None and record.lane.startswith("key:"):
@@ -198,16 +188,9 @@ def summary(value: dict[str, Any], most: int = 120) -> str:
 
 
 def _failure(error: dict[str, Any]) -> Failure:
-    at = error.get("at")
-    try:
-        moment = datetime.fromisoformat(at) if isinstance(at, str) else None
-    except ValueError:
-        moment = None
-    if moment is not None and moment.tzinfo is None:
-        moment = None
     return Failure(
         error.get("attempt", "?"),
-        moment,
+        moment_of(error.get("at")),
         str(error.get("error", "")),
         str(error.get("message", "")),
         str(error.get("worker", "")),

@@ -7,11 +7,11 @@ counts.
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from asyncjobs.glance.stored import error_records_of, moment_of
 from asyncjobs.types import FINAL, JobState
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ def happenings_of(record: JobRecord) -> Iterator[Happening]:
         yield at(record.attempted_at, "started")
     if record.finished_at is not None and record.state in FINAL:
         yield at(record.finished_at, record.state)
-    for error in _errors(record):
-        moment = _moment(error.get("at"))
+    for error in error_records_of(record):
+        moment = moment_of(error.get("at"))
         attempt = error.get("attempt")
         if moment is not None and isinstance(attempt, int):
             told = (error.get(name) for name in ("error", "message", "traceback", "worker"))
@@ -112,17 +112,3 @@ class Follower:
                 yield each
         while len(self._told) > KNOWN:
             del self._told[next(iter(self._told))]
-
-
-def _errors(record: JobRecord) -> list[dict[str, Any]]:
-    found = json.loads(record.errors)
-    errors = found if isinstance(found, list) else [found]
-    return [error for error in errors if isinstance(error, dict)]
-
-
-def _moment(text: Any) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
-        return None
-    return found if found.tzinfo is not None else None

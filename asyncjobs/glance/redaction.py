@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs import redaction
 from asyncjobs.errors import ArgumentError
 from asyncjobs.glance.restoring import HiddenError, restore
+from asyncjobs.glance.stored import arguments_of, has_readable_arguments
 from asyncjobs.redaction import HIDDEN, Redact
 
 if TYPE_CHECKING:
-    from asyncjobs.schedule_types import Schedule
     from asyncjobs.types import JobRecord
 
-__all__ = ["HIDDEN", "Redact", "Redaction", "arguments_of"]
+__all__ = ["HIDDEN", "Redact", "Redaction", "without_hidden"]
 
 
 class Redaction(redaction.Redaction):
@@ -29,27 +28,27 @@ class Redaction(redaction.Redaction):
 
         It is a hash of the arguments, by which whoever knows most of them finds out the rest.
         """
-        if record.unique_key is None or self.arguments_of(record) == arguments_of(record):
-            return record.unique_key
-        return HIDDEN
+        is_shown = has_readable_arguments(record) and (
+            self.arguments_of(record) == arguments_of(record)
+        )
+        return record.unique_key if record.unique_key is None or is_shown else HIDDEN
 
     def restored(self, record: JobRecord, edited: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments *edited* by somebody who saw those of *record* as they are shown.
 
-        Raises ArgumentError where it cannot be told what of the hidden ones belongs where.
+        Raises ArgumentError where it cannot be told what of the hidden ones belongs where, and
+        for a job of whose arguments something cannot be shown.
         """
+        if not has_readable_arguments(record):
+            raise ArgumentError(
+                record.name, "its stored arguments cannot all be shown, so not be edited", ()
+            )
         stored = arguments_of(record)
         try:
             restored: dict[str, Any] = restore(edited, self.arguments_of(record), stored)
         except HiddenError as error:
             raise ArgumentError(record.name, str(error), ()) from None
         return restored
-
-
-def arguments_of(record: JobRecord | Schedule) -> dict[str, Any]:
-    """Return the stored arguments by name; what is no object has no names."""
-    found = json.loads(record.args)
-    return found if isinstance(found, dict) else {"args": found}
 
 
 def without_hidden(

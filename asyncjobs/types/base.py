@@ -15,5 +15,8 @@ Json: TypeAlias = str
 
 def told_in(extra: Json | None) -> dict[str, Any]:
     """Return what *extra* says: nothing, if somebody made something else of it than an object."""
-    found = json.loads(extra) if extra else {}
+    try:
+        found = json.loads(extra) if extra else {}
+    except (ValueError, RecursionError):  # numbers, and depths, that PostgreSQL takes
+        return {}
     return found if isinstance(found, dict) else {}

@@ -8,13 +8,13 @@ the worker ends. The rows have every error in full.
 
 from __future__ import annotations
 
-import json
 import math
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs.config import LOG_PACE
+from asyncjobs.redaction import readable
 from asyncjobs.worker import outcome
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class JobLog:
         if attempt.began:
             facts["seconds"] = round(max(time.time() - attempt.began, 0.0), 4)
         if self._shows_arguments:
-            facts["args"] = self._redaction.arguments(row.name, json.loads(row.args))
+            facts["args"] = self._redaction.arguments(row.name, readable(row.args))
         return facts
 
     def _is_flood(self, event: str, row: ClaimedJob, error: BaseException) -> bool:

@@ -119,6 +119,29 @@ def test_one_job_is_shown_with_its_errors_and_nothing_that_a_terminal_obeys(
     assert "there is no job 99" in missing.out
 
 
+def test_jobs_that_cannot_be_shown_as_they_are_hide_no_others(
+    shell: Shell, app: dict[str, Any], dsn: str
+) -> None:
+    async def spoil() -> None:
+        connection = await asyncpg.connect(dsn)
+        await connection.execute(
+            "update asyncjobs.jobs set args = '{\"x\": 1e5000}', tags = array[null], errors = $1",
+            '[{"attempt": 1e5000, "at": "9999-12-31T23:59:59-12:00"}, 7]',
+        )
+        await connection.close()
+
+    store(app, app["send"](7))
+    asyncio.run(spoil())
+    store(app, app["send"](8))
+    assert ids(shell.run("list", "--json")) == [2, 1]
+    assert shell.run("list").code == 0
+    shown = shell.run("show", "1")
+    assert (shown.code, shown.err) == (0, "")
+    assert "[an integer of 5001 digits]" in shown.out
+    assert shell.run("delete", "1", "--yes").code == 0
+    assert ids(shell.run("list", "--json")) == [2]
+
+
 def test_many_are_counted_and_asked_about_before_anything_is_done(
     shell: Shell, app: dict[str, Any]
 ) -> None:

@@ -468,6 +468,84 @@ async def test_a_job_of_somebody_elses_making_is_shown(
     assert (await browser.get(f"/jobs/{number}/edit")).status_code == 200
 
 
+DEEP = "[" * 3_000 + "]" * 3_000
+ODD = {
+    "huge": {"args": '{"x": 1e5000}'},
+    "deep": {"args": f'{{"x": {"[" * 200 + "]" * 200}}}'},
+    "deeper": {"args": f'{{"x": {DEEP}}}'},
+    "tags": {"tags": ["vip", None]},
+    "attempt": {"errors": '[{"error": "E", "attempt": 1e5000}]'},
+    "late": {"errors": '[{"error": "E", "at": "9999-12-31T23:59:59-12:00"}]'},
+    "early": {"errors": '[{"error": "E", "at": "0001-01-01T00:00:00+12:00"}]'},
+    "errors": {"errors": DEEP},
+    "extra": {"extra": '{"retain": 1e5000, "meta": {"n": 7}}'},
+    "meta": {"extra": f'{{"meta": {{"x": {DEEP}}}}}'},
+    "progress": {"progress": f'{{"done": 1e5000, "message": {DEEP}}}'},
+    "result": {"result": DEEP},
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+async def test_a_job_that_cannot_be_shown_as_it_is_hides_no_other_and_can_be_deleted(
+    site: Site, dsn: str, kind: str
+) -> None:
+    values = {"args": "{}", "tags": [], "errors": "[]", "extra": None, "progress": None}
+    values |= {"result": None, **ODD[kind]}
+    connection = await asyncpg.connect(dsn)
+    number = await connection.fetchval(
+        "insert into asyncjobs.jobs"
+        " (position, run_at, state, name, queue, args, tags, errors, extra, progress, result)"
+        " values (1, now(), 'available', 'divide', 'odd', $1, $2, $3, $4, $5, $6) returning id",
+        *values.values(),
+    )
+    await connection.close()
+    other = await site.later(site.jobs.registry["divide"](1, 2))
+    for redact in (["a"], lambda job, args: args):
+        async with site.asking(redact=redact) as browser:
+            assert ids_in((await browser.get("/jobs")).text) == [other.id, number]
+            listed = (await browser.get("/api/jobs")).json()["jobs"]
+            assert [job["id"] for job in listed] == [other.id, number]
+            for path in (f"/jobs/{number}", f"/jobs/{number}/edit", f"/api/jobs/{number}"):
+                assert (await browser.get(path)).status_code == 200, path
+    async with site.asking() as browser:
+        await post(browser, "/jobs/act", action="delete", id=str(number))
+        assert ids_in((await browser.get("/jobs")).text) == [other.id]
+
+
+async def test_what_cannot_be_shown_is_said_and_not_edited(
+    site: Site, browser: httpx.AsyncClient, dsn: str
+) -> None:
+    connection = await asyncpg.connect(dsn)
+    number = await connection.fetchval(
+        "insert into asyncjobs.jobs (position, run_at, state, name, queue, args, tags, errors)"
+        " values (1, now(), 'available', 'divide', 'odd', $1, array[null], $2) returning id",
+        f'{{"a": -1e5000, "b": {"[" * 201 + "]" * 201}, "c": 7}}',
+        '[{"attempt": 1e5000}]',
+    )
+    await connection.close()
+    page = (await browser.get(f"/jobs/{number}")).text
+    assert "[an integer of 5001 digits]" in page
+    assert "[nested more than 200 deep]" in page
+    assert "Attempt [an integer of 5001 digits] failed" in page
+    assert "[no text]" in page
+    assert '"c": 7' in unescape(page)
+    assert "Edit and retry" not in page
+    answer = await post(browser, f"/jobs/{number}/retry", args='{"a": 1, "b": 2}')
+    assert answer.status_code == 422
+    assert "its stored arguments cannot all be shown, so not be edited" in answer.text
+
+
+async def test_a_function_that_fails_at_arguments_shows_none_of_them(site: Site) -> None:
+    first, second = await site.later.many(
+        [site.jobs.registry["divide"](1, 2), site.jobs.registry["send_mail"](7, subject="tuna")]
+    )
+    async with site.asking(redact=lambda _, args: {"a": args["a"]}) as browser:
+        assert ids_in((await browser.get("/jobs")).text) == [second.id, first.id]
+        text = (await browser.get(f"/jobs/{second.id}")).text
+        assert "[hidden: redact raised KeyError]" in text
+        assert "tuna" not in text
+
+
 # Doing something
 
 

@@ -122,6 +122,7 @@ def test_log_jobs_is_a_word_or_a_share(log_jobs: Any) -> None:
         (None, {"user": 7, "password": "[hidden]"}),
         (["user"], {"user": "[hidden]", "password": "hunter2"}),
         (lambda job, args: {"job": job, "of": sorted(args)}, None),
+        (lambda job, args: args["key"], {"args": "[hidden: redact raised KeyError]"}),
     ],
 )
 async def test_arguments_are_told_if_asked_for_and_redacted(redact: Any, args: Any) -> None:

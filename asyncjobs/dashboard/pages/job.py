@@ -15,16 +15,15 @@ from asyncjobs.dashboard.pages.jobs import said
 from asyncjobs.dashboard.render import desk_of, page
 from asyncjobs.dashboard.story import (
     events_of,
-    extra_of,
     failures_of,
     later_line,
-    meta_of,
     pretty,
     progress_of,
     result_of,
 )
 from asyncjobs.errors import ArgumentError, JobExistsError, UnknownJobError
 from asyncjobs.filters import JobFilter
+from asyncjobs.glance.stored import extra_of, has_readable_arguments, meta_of, tags_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -60,7 +59,10 @@ async def show(request: Request) -> Response:
         line=later_line(record, desk.redaction, desk.manager.registry.get(record.name)),
         schedule=schedule if isinstance(schedule, dict) and "name" in schedule else None,
         kinds={name: kind for name, kind in KINDS.items() if record.state in kind.states},
-        can_edit=record.state in EDITABLE and record.name in desk.manager.registry,
+        tags=tags_of(record),
+        can_edit=record.state in EDITABLE
+        and record.name in desk.manager.registry
+        and has_readable_arguments(record),
         said=said(request.query_params),
     )
 

@@ -22,7 +22,7 @@ from asyncjobs.dashboard.pages.forms import (
 from asyncjobs.dashboard.render import desk_of, page
 from asyncjobs.dashboard.story import pretty
 from asyncjobs.dashboard.timetable import counted_from, next_ticks
-from asyncjobs.glance.redaction import arguments_of
+from asyncjobs.glance.stored import arguments_of
 from asyncjobs.schedule_types import Standing
 
 if TYPE_CHECKING:
