@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -46,11 +47,11 @@ class FoldingLog:
     """A structlog logger that says a warning of an outage once a minute, not with each try.
 
     When the minute is over, or the next time, it says how often it was left out. What differs
-    in its error is another one.
+    in its error is another one. It may be used from several threads.
     """
 
     def __init__(self, log: Any) -> None:
-        self._log = log
+        self._log, self._lock = log, threading.Lock()
         self._said: dict[tuple[str, object], tuple[float, int]] = {}
 
     def __getattr__(self, name: str) -> Any:
@@ -63,12 +64,12 @@ class FoldingLog:
             self._log.warning(event, **facts)
             return
         now, key = time.monotonic(), (event, facts["error"])
-        since, times = self._said.get(key, (now - FOLDED_FOR, 0))
-        if now - since < FOLDED_FOR:
-            self._said[key] = since, times + 1
-            return
-        self._said = {key: past for key, past in self._said.items() if now - past[0] < FOLDED_FOR}
-        self._said[key] = now, 0
+        with self._lock:
+            since, times = self._said.get(key, (now - FOLDED_FOR, 0))
+            if now - since < FOLDED_FOR:
+                self._said[key] = since, times + 1
+                return
+            self._said[key] = now, 0
         self._log.warning(event, **facts, **({"repeated": times} if times else {}))
 
     def tick(self) -> None:
@@ -81,9 +82,11 @@ class FoldingLog:
         self._say_folded(math.inf)
 
     def _say_folded(self, since: float) -> None:
-        over = {key: past for key, past in self._said.items() if past[0] <= since}
+        with self._lock:
+            over = {key: past for key, past in self._said.items() if past[0] <= since}
+            for key in over:
+                del self._said[key]
         for key, (began, times) in over.items():
-            del self._said[key]
             if times:
                 event, error = key
                 self._log.warning(

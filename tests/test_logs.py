@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -140,6 +141,27 @@ def test_a_warning_of_an_outage_is_said_once_a_minute_and_counted(
         ("down", 9),
     ]
     assert len(capture.entries) == 10 + len(outage)
+
+
+def test_a_warning_from_another_thread_disturbs_no_look_at_what_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("asyncjobs.logs.FOLDED_FOR", 0.0)
+    capture = LogCapture()
+    log = FoldingLog(structlog.wrap_logger(None, processors=[capture]))
+    other = threading.Thread(target=log.warning, args=["claim.failed"], kwargs={"error": "its own"})
+
+    class Error:
+        def __hash__(self) -> int:  # called in the middle of the look
+            if log._said and other.ident is None:
+                other.start()
+                other.join(0.1)  # it may have to wait until the look is over
+            return 1
+
+    log.warning("claim.failed", error=Error())
+    log.tick()
+    other.join()
+    assert [line["event"] for line in capture.entries] == ["claim.failed"] * 2
 
 
 def test_what_was_folded_is_told_when_the_minute_is_over_and_at_the_end(
