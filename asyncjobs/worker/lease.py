@@ -67,25 +67,31 @@ class Lease:
         self._lingers = still_runs
 
     async def run(self) -> None:
-        """Send heartbeats until cancelled."""
+        """Send heartbeats until cancelled. Raises what ends the thread before that."""
         twin = self._storage.for_thread()
         if twin is None:
             await self._beat_here()
             return
+        ended = self._loop.create_future()
         thread = threading.Thread(
-            target=asyncio.run,
-            args=(self._beat_there(twin),),
-            name="asyncjobs heartbeat",
-            daemon=True,
+            target=self._run_thread, args=(twin, ended), name="asyncjobs heartbeat", daemon=True
         )
         thread.start()
         try:
-            await asyncio.Event().wait()
+            await ended
         finally:
             if self._lingers is None:
                 self._stop.set()
                 with anyio.CancelScope(shield=True):
                     await asyncio.to_thread(thread.join, JOIN_TIMEOUT)
+
+    def _run_thread(self, twin: Storage, ended: asyncio.Future[None]) -> None:
+        try:
+            asyncio.run(self._beat_there(twin))
+        except BaseException as error:
+            with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits
+                self._loop.call_soon_threadsafe(_fail, ended, error)
+            raise
 
     async def _beat_here(self) -> None:
         while True:
@@ -114,9 +120,8 @@ class Lease:
     async def _open(self, twin: Storage) -> bool:
         try:
             await twin.open()
-        except AsyncJobsError as error:
-            self.shake()
-            self._log.warning("heartbeat.failed", error=str(error))
+        except Exception as error:  # noqa: BLE001 - the thread must go on
+            self._note_failed(error)
             return False
         return True
 
@@ -127,20 +132,34 @@ class Lease:
         try:
             answer = await storage.heartbeat(worker)
         except Exception as error:  # noqa: BLE001 - the thread must go on
-            self.shake()
-            self._log.warning("heartbeat.failed", error=str(error))
+            self._note_failed(error)
             return
         if self._calm_since is None:
             self._calm_since = time.monotonic()
         on_answer(worker, answer, asked_at)
 
     def _look(self, storage: Storage | None) -> None:
-        if self._lingers is None:
-            try:
-                self._watch.look(storage, self.worker)
-            except RuntimeError:  # the loop was closed before this thread heard of the end
+        if self._lingers is not None:
+            return
+        try:
+            self._watch.look(storage, self.worker)
+        except Exception as error:  # noqa: BLE001 - the thread must go on
+            if self._loop.is_closed():  # before this thread heard of the end
                 self._stop.set()
+            else:
+                with contextlib.suppress(Exception):  # perhaps the log is what fails
+                    self._log.warning("loop_watch.failed", error=str(error))
+
+    def _note_failed(self, error: Exception) -> None:
+        self.shake()
+        with contextlib.suppress(Exception):  # a log that fails ends no signs of life
+            self._log.warning("heartbeat.failed", error=str(error))
 
     def _tell(self, worker: int, answer: Heartbeat, asked_at: float) -> None:
         with contextlib.suppress(RuntimeError):  # as above; or we linger
             self._loop.call_soon_threadsafe(self._on_answer, worker, answer, asked_at)
+
+
+def _fail(future: asyncio.Future[None], error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error)

@@ -3,14 +3,18 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 import time
 from typing import Any
 
 import anyio
+import pytest
 
 from asyncjobs import StorageUnavailableError
 from asyncjobs.types import NewJob, WorkerInfo
 from asyncjobs.worker.identity import host_id, process_started
+from asyncjobs.worker.lease import Lease
+from asyncjobs.worker.watch import LoopWatch
 
 
 def stranger(**facts: Any) -> WorkerInfo:
@@ -159,6 +163,50 @@ async def test_nothing_starts_after_the_end_of_the_lease_until_it_is_renewed(
             assert (await bench.record(stored.id)).state in {"available", "running"}
         monkeypatch.setattr(bench.storage, "heartbeat", beat)
         assert (await bench.until(stored.id, "succeeded")).attempt == 1
+
+
+@pytest.mark.parametrize("error", [RuntimeError, OSError])
+async def test_a_worker_whose_log_fails_keeps_its_lease(
+    make_bench: Any, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    bench = await make_bench(heartbeat_interval=0.05, lease=0.3, delete_successful_jobs=False)
+
+    def fail(*_: Any) -> None:
+        raise error("no space left on device")
+
+    @bench.jobs.job
+    async def nothing() -> None: ...
+
+    rounds = Rounds(bench.storage)
+    monkeypatch.setattr(LoopWatch, "look", fail)
+    async with bench.working():
+        if bench.storage.for_thread() is not None:
+            await bench.until_logged("loop_watch.failed")
+        looked = rounds.count
+        began = time.monotonic()
+        while time.monotonic() < began + 0.6:  # longer than the lease
+            looked += 1
+            await rounds.passed(looked)
+        stored = await bench.later(nothing())
+        await bench.until(stored.id, "succeeded")
+    assert "lease.lost" not in [line["event"] for line in bench.log]
+
+
+async def test_a_worker_whose_heartbeats_end_ends_too(
+    make_bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = await make_bench()
+    if bench.storage.for_thread() is None:
+        return
+
+    async def fail(*_: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Lease, "_beat_there", fail)
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    with anyio.fail_after(20), pytest.raises(ExceptionGroup) as raised:
+        await bench.jobs.work()
+    assert raised.group_contains(MemoryError)
 
 
 async def test_who_has_had_trouble_with_the_storage_gives_others_time(make_bench: Any) -> None:
