@@ -22,10 +22,19 @@ class Exit:
 
     code: int
     """As `subprocess` has it: negative for a signal."""
+    error: str | None = None
+    """Why it was not even started."""
+
+    @classmethod
+    def unstarted(cls, error: OSError) -> Self:
+        """Return the end of a process that could not be started, with a shell's code for that."""
+        return cls(127, str(error))
 
     @property
     def facts(self) -> dict[str, int | str]:
         """The same for a line of log."""
+        if self.error is not None:
+            return {"error": self.error}
         if self.code >= 0:
             return {"exit_code": self.code}
         with contextlib.suppress(ValueError):
@@ -44,7 +53,7 @@ class Child:
 
     @classmethod
     async def start(cls, command: Sequence[str], *, env: Mapping[str, str] | None = None) -> Self:
-        """Start *command*, whose last option becomes the lifeline."""
+        """Start *command*, whose last option becomes the lifeline. Raises OSError."""
         theirs, ours = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(

@@ -55,10 +55,13 @@ class Keeper:
         self._ending = asyncio.Event()
 
     async def run(self) -> None:
-        """Run the process, and another one whenever it died, unless it was told to end."""
+        """Run the process, and another one whenever it died, unless it was told to end.
+
+        Raises OSError if the first one cannot be started; a later one counts as died at once.
+        """
         delay, first = FIRST_DELAY, True
         while not self._ending.is_set():
-            lived, end = await self._live()
+            lived, end = await self._live(is_first=first)
             if self._ending.is_set():
                 return
             if first and end.code == REFUSED:
@@ -88,10 +91,15 @@ class Keeper:
             self._child.kill()
         return self._child is not None
 
-    async def _live(self) -> tuple[float, Exit]:
+    async def _live(self, *, is_first: bool) -> tuple[float, Exit]:
         clock = asyncio.get_running_loop().time
         began = clock()
-        self._child = await Child.start(self._command)
+        try:
+            self._child = await Child.start(self._command)
+        except OSError as error:  # as while the program is being replaced, or memory is short
+            if is_first:
+                raise
+            return 0.0, Exit.unstarted(error)
         self._log.debug("worker.spawned", pid=self._child.pid)
         if self._asked is not None:  # while it was being started
             self._child.send(self._asked)

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from asyncjobs.logs import get_logger
-from asyncjobs.supervisor.child import Child
+from asyncjobs.supervisor.child import Child, Exit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-
-    from asyncjobs.supervisor.child import Exit
 
 RELOAD_PATIENCE = 2.0
 """Seconds that running jobs may delay a reload; then they go back to the queue."""
@@ -39,6 +37,7 @@ class Reloader:
         self._log = get_logger() if logger is None else logger
         self._stopping, self._urgent = asyncio.Event(), asyncio.Event()
         self._wake = asyncio.Event()
+        self._was_started = False
 
     def stop(self) -> None:
         """End the command gracefully."""
@@ -51,7 +50,7 @@ class Reloader:
         self._urgent.set()
 
     async def run(self) -> None:
-        """Run until stopped."""
+        """Run until stopped. Raises OSError if the command cannot be started the first time."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._watch)
             while not self._stopping.is_set():
@@ -65,15 +64,26 @@ class Reloader:
             self._wake.set()
 
     async def _run_until_woken(self) -> None:
-        child = await Child.start(self._command, env=self._env)
+        try:
+            child = await Child.start(self._command, env=self._env)
+        except OSError as error:  # as while it is being installed anew
+            if not self._was_started:
+                raise
+            self._say_ended(Exit.unstarted(error))
+            await self._wake.wait()
+            return
+        self._was_started = True
         end = asyncio.create_task(child.wait())
         wake = asyncio.create_task(self._wake.wait())
         await asyncio.wait({end, wake}, return_when=asyncio.FIRST_COMPLETED)
         if wake.done():
             await self._end(child, end)
         else:
-            self._log.error("workers.ended", **end.result().facts, until="the next change")
+            self._say_ended(end.result())
         await wake
+
+    def _say_ended(self, end: Exit) -> None:
+        self._log.error("workers.ended", **end.facts, until="the next change")
 
     async def _end(self, child: Child, end: asyncio.Task[Exit]) -> None:
         child.send(signal.SIGTERM)

@@ -120,6 +120,25 @@ async def test_a_reload_hurries_a_command_that_takes_its_time(
     await asyncio.wait_for(running, BOUND)
 
 
+async def test_a_command_that_cannot_be_started_again_is_tried_at_the_next_change(
+    tmp_path: Path,
+) -> None:
+    scene = Scene(tmp_path)
+    python = tmp_path / "python"
+    python.symlink_to(sys.executable)
+    scene.reloader._command = [str(python), *scene.reloader._command[1:]]
+    running = asyncio.create_task(scene.reloader.run())
+    await scene.wait_for("started-dev")
+    python.unlink()
+    scene.change("good")
+    assert "No such file" in (await scene.wait_for_log("workers.ended"))["error"]
+    python.symlink_to(sys.executable)
+    scene.change("good")
+    await scene.wait_for("started-dev", "SIGTERM", "started-dev")
+    scene.reloader.stop()
+    await asyncio.wait_for(running, BOUND)
+
+
 async def test_it_can_be_stopped_while_it_waits_for_a_change(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     scene.write("broken")

@@ -171,6 +171,36 @@ async def test_a_child_that_dies_again_and_again_is_started_after_growing_delays
     assert {(entry["exit_code"], entry["group"]) for entry in died} == {(3, "default.0")}
 
 
+async def test_a_process_that_cannot_be_started_again_is_one_death_more_and_ends_no_other(
+    program: Program, log: Log
+) -> None:
+    command = program.folder / "command"
+    command.write_text('#!/bin/sh\nrm "$0"\nexit 3\n')
+    command.chmod(0o755)
+    vanishes = ProcessGroup(name="email.1", count=1, command=lambda _: [str(command)])
+    supervisor = Supervisor([program.group(), vanishes], logger=log.logger)
+    running = asyncio.create_task(supervisor.run())
+    await program.wait_for(1)
+    await log.wait_for("worker.died", count=3)
+    supervisor.stop()
+    assert await soon(running) == 0
+    first, *others = log.named("worker.died")
+    assert (first["exit_code"], first["restart_in"]) == (3, 0.1)
+    assert [entry["restart_in"] for entry in others] == [0.2, 0.4]
+    assert all("No such file" in entry["error"] for entry in others)
+    assert len(program.pids()) == 1
+
+
+async def test_a_process_that_cannot_be_started_at_all_is_an_error(
+    program: Program, log: Log
+) -> None:
+    missing = str(program.folder / "missing")
+    group = ProcessGroup(name="email.1", count=1, command=lambda _: [missing])
+    with pytest.raises(ExceptionGroup) as raised:
+        await soon(Supervisor([group], logger=log.logger).run())
+    assert raised.group_contains(FileNotFoundError)
+
+
 async def test_the_delays_begin_anew_after_a_healthy_life(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
