@@ -156,7 +156,7 @@ class JobManager(Showing):
     async def __aenter__(self) -> Self:
         """Open the adapters, to schedule. Entering again is harmless."""
         async with self._entering:
-            if self._entered == 0:
+            if self._loop is None:
                 async with contextlib.AsyncExitStack() as stack:
                     for storage in self.adapters.values():
                         await storage.open()
@@ -176,12 +176,9 @@ class JobManager(Showing):
     ) -> None:
         """Store what is still being gathered, and close the adapters."""
         self._entered -= 1
-        if self._entered == 0:
-            self._loop = None
-            for scheduler in self.schedulers:
-                await scheduler.close()
-                scheduler.use_loop(None)
-            await self._stack.aclose()
+        async with self._entering:
+            if self._entered == 0 and self._loop is not None:  # or somebody entered meanwhile
+                await self._close()
 
     def lifespan(
         self,
@@ -258,6 +255,15 @@ class JobManager(Showing):
     def logger(self) -> Any:
         """The logger that was given, or this package's."""
         return get_logger() if self._logger is None else self._logger
+
+    async def _close(self) -> None:
+        self._loop = None
+        try:
+            for scheduler in self.schedulers:
+                await scheduler.close()
+                scheduler.use_loop(None)
+        finally:
+            await self._stack.aclose()
 
     def _adapter(self, name: str) -> Storage:
         if name not in self.adapters:

@@ -137,6 +137,68 @@ async def test_an_embedded_worker_that_fails_starts_again() -> None:
         await until(lambda: ran == [1])
 
 
+class SlowAdapter(MemoryAdapter):
+    """Tells when it begins to close, and closes when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.closing, self.may_close = asyncio.Event(), asyncio.Event()
+
+    async def close(self) -> None:
+        self.closing.set()
+        await self.may_close.wait()
+        await super().close()
+
+
+async def test_a_manager_that_is_entered_while_it_closes_is_open() -> None:
+    adapter = SlowAdapter()
+    jobs, _, note, later = make_manager(adapter)
+
+    async def enter_and_leave() -> None:
+        async with jobs:
+            await later(note(1))
+
+    async def enter_and_stay() -> None:
+        async with jobs:
+            await later(note(2))
+            await asyncio.to_thread(later.from_thread, note(3))
+            assert adapter._opened == 1
+
+    with anyio.fail_after(20):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(enter_and_leave())
+            await adapter.closing.wait()
+            group.create_task(enter_and_stay())
+            await asyncio.sleep(0)  # until it enters
+            adapter.may_close.set()
+    assert adapter._opened == 0
+
+
+async def test_a_manager_whose_closing_is_cut_off_has_closed_its_adapters(dsn: str) -> None:
+    adapter = PostgresAdapter(dsn)
+    jobs, _, note, later = make_manager(adapter)
+
+    hangs = asyncio.Event()
+
+    async def hang() -> None:
+        hangs.set()
+        await asyncio.Event().wait()
+
+    async def enter_and_leave() -> None:
+        async with jobs:
+            await later(note(1))
+            later.drain = hang  # type: ignore[method-assign]
+
+    task = asyncio.create_task(enter_and_leave())
+    with anyio.fail_after(20):
+        await hangs.wait()
+        assert adapter._opened == 1
+        task.cancel()
+        await asyncio.wait({task})
+    assert task.cancelled()
+    assert adapter._opened == 0
+
+
 async def test_an_exception_of_the_app_passes_and_the_workers_end(dsn: str) -> None:
     jobs, *_ = make_manager(PostgresAdapter(dsn))
     with pytest.raises(KeyError, match="own"):
