@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from itertools import chain, repeat
+from threading import get_ident
 from typing import TYPE_CHECKING, TypeAlias
 
 from asyncjobs.batching import Batcher
@@ -12,6 +13,7 @@ from asyncjobs.errors import ArgumentError, KeyInDoubtError, RowRefusedError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
+    from asyncjobs.home import Home
     from asyncjobs.types import NewJob, StoredJob
 
     Waiting: TypeAlias = tuple[NewJob, asyncio.Future[StoredJob]]
@@ -23,23 +25,29 @@ PAUSES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 class Gatherer:
-    """Stores jobs in batches. A job that is refused, or has to wait, disturbs no other."""
+    """Stores jobs in batches. A job that is refused, or has to wait, disturbs no other.
 
-    def __init__(self, put: Callable[[list[NewJob]], Awaitable[list[StoredJob]]]) -> None:
-        self._put = put
+    All calls come from *home*, as far as that is known.
+    """
+
+    def __init__(
+        self, put: Callable[[list[NewJob]], Awaitable[list[StoredJob]]], home: Home
+    ) -> None:
+        self._put, self._home = put, home
         self._batcher: Batcher[Waiting] = Batcher(self._store, GATHERED)
         self._doubtful: set[asyncio.Task[None]] = set()
-        self.loop: asyncio.AbstractEventLoop | None = None
-        """The one in which calls are made; None if that is not known before."""
 
     def add(self, row: NewJob) -> asyncio.Future[StoredJob]:
         """Store *row* with the next batch; await what is returned.
 
-        That raises ArgumentError and StorageError.
+        That raises ArgumentError and StorageError. Raises RuntimeError in another event loop.
         """
-        loop = self.loop
+        home = self._home
+        loop = home.loop
         if loop is None or not loop.is_running():
             loop = asyncio.get_running_loop()  # asks the kernel each time, before Python 3.12
+        elif get_ident() != home.thread:
+            home.check()
         future: asyncio.Future[StoredJob] = loop.create_future()
         self._batcher.add((row, future))
         return future

@@ -24,6 +24,7 @@ from asyncjobs.errors import (
     UnknownQueueError,
 )
 from asyncjobs.gathering import pauses
+from asyncjobs.home import Home
 from asyncjobs.options import LaterOptions, chosen
 from asyncjobs.pausing import Pausing
 from asyncjobs.placing import Placer
@@ -66,10 +67,10 @@ class Scheduler(Control, Pausing):
         """The storage's name among the adapters of its manager."""
         super().__init__(storage, registry)
         self._queues = queues
-        self._watch = Watch(storage)
+        self._home = Home()
+        self._watch = Watch(storage, self._home)
         self._placer = Placer(registry, queue_limits)
-        self._storer = Storer(storage)
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._storer = Storer(storage, self._home)
 
     @overload
     async def __call__(
@@ -111,7 +112,8 @@ class Scheduler(Control, Pausing):
 
         Raises a ScheduleError that says what is wrong, UnknownQueueError, UnknownOptionError,
         ConfigError, or a StorageError if the database does not take it; nothing is stored
-        then, unless the connection broke while waiting for the answer.
+        then, unless the connection broke while waiting for the answer. Raises RuntimeError in
+        another event loop than the manager's, where `from_thread` is right.
         """
         taken = as_call(call, args)
         if options and not OWN_OPTIONS.isdisjoint(options):
@@ -160,11 +162,12 @@ class Scheduler(Control, Pausing):
         itself, which would wait for itself for ever.
         """
         taken = as_call(call, args)
-        if self._loop is None or self._loop.is_closed():
+        loop = self._home.loop
+        if loop is None or loop.is_closed():
             raise NotOpenError
-        if asyncio._get_running_loop() is self._loop:
+        if asyncio._get_running_loop() is loop:
             raise RuntimeError("in the event loop write `await later(…)`")
-        stored = asyncio.run_coroutine_threadsafe(self(taken, **options), self._loop)
+        stored = asyncio.run_coroutine_threadsafe(self(taken, **options), loop)
         result: ScheduledJob[R] = stored.result()
         return result
 
@@ -222,14 +225,13 @@ class Scheduler(Control, Pausing):
         before, self._storage = self._storage, storage
         self._storer.storage = storage
         self._watch.stop()
-        self._watch = Watch(storage)
+        self._watch = Watch(storage, self._home)
         self._placer = Placer(self._registry, self._placer.limiter.queue_limits)
         return before
 
     def use_loop(self, loop: asyncio.AbstractEventLoop | None) -> None:
         """Say in which loop the manager is open; None when it is not any more."""
-        self._loop = loop
-        self._storer.use_loop(loop)
+        self._home.settle(loop)
 
     async def drain(self) -> None:
         """Wait until every gathered call is stored or refused."""

@@ -11,22 +11,19 @@ from asyncjobs.gathering import Gatherer, pauses
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from asyncjobs.home import Home
     from asyncjobs.storage.protocol import Storage
     from asyncjobs.types import Extras, NewJob, StoredJob
 
 
 class Storer:
-    """Stores rows in one storage."""
+    """Stores rows in one storage, by calls from *home*."""
 
-    def __init__(self, storage: Storage) -> None:
-        self.storage = storage
-        self.gathered = Gatherer(self._put)
+    def __init__(self, storage: Storage, home: Home) -> None:
+        self.storage, self._home = storage, home
+        self.gathered = Gatherer(self._put, home)
         # Apart, because a unique one may wait for a transaction of somebody else.
-        self._gathered_unique = Gatherer(self._put)
-
-    def use_loop(self, loop: asyncio.AbstractEventLoop | None) -> None:
-        """Say in which loop rows are stored; None when it is not known any more."""
-        self.gathered.loop = self._gathered_unique.loop = loop
+        self._gathered_unique = Gatherer(self._put, home)
 
     async def drain(self) -> None:
         """Wait until every gathered row is stored or refused."""
@@ -34,7 +31,11 @@ class Storer:
         await self._gathered_unique.drain()
 
     async def store(self, row: NewJob, connection: object | None) -> StoredJob:
-        """Store *row*. Raises ArgumentError, JobExistsError and StorageError."""
+        """Store *row*.
+
+        Raises ArgumentError, JobExistsError and StorageError, and RuntimeError elsewhere than
+        at home.
+        """
         if row.extras is not None and row.extras.unique is not None:
             return await self._store_unique(row, row.extras, connection)
         if connection is None:
@@ -44,6 +45,7 @@ class Storer:
 
     async def store_all(self, rows: Sequence[NewJob], connection: object | None) -> list[StoredJob]:
         """Store all *rows* or none, in one statement. Raises as `store` does."""
+        self._home.check()
         for pause in pauses():
             try:
                 return await self.storage.enqueue(rows, connection=connection)

@@ -19,6 +19,7 @@ from asyncjobs.logs import get_logger
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from asyncjobs.home import Home
     from asyncjobs.storage.protocol import Storage
     from asyncjobs.types import JobStatus, Signal
 
@@ -67,8 +68,8 @@ class Follower:
 class Watch:
     """Looks after all followers of one scheduler, by one task that runs while there are any."""
 
-    def __init__(self, storage: Storage) -> None:
-        self._storage, self._log = storage, get_logger()
+    def __init__(self, storage: Storage, home: Home) -> None:
+        self._storage, self._home, self._log = storage, home, get_logger()
         self._followers: dict[int, set[Follower]] = {}
         self._stale: set[int] = set()
         """Jobs to look at now."""
@@ -78,7 +79,11 @@ class Watch:
 
     @contextlib.contextmanager
     def following(self, job_id: int) -> Iterator[Follower]:
-        """Give the body a follower of a job."""
+        """Give the body a follower of a job.
+
+        Raises RuntimeError in another event loop.
+        """
+        self._home.check()
         follower = Follower(job_id)
         self._followers.setdefault(job_id, set()).add(follower)
         self._look_at({job_id})

@@ -164,6 +164,64 @@ async def test_scheduling_needs_an_open_manager() -> None:
         await later(note())
 
 
+CALLS = [
+    lambda jobs: jobs.later(jobs.note("x")),
+    lambda jobs: jobs.later(jobs.note("x"), unique=True),
+    lambda jobs: jobs.later(jobs.note("x"), connection=object()),
+    lambda jobs: jobs.later.many([jobs.note("x"), jobs.note("y")]),
+]
+
+
+@pytest.mark.parametrize("call", CALLS, ids=["plain", "unique", "connection", "many"])
+@pytest.mark.parametrize("under_way", [False, True])
+async def test_another_event_loop_is_refused_before_anything_is_stored(
+    jobs: Any, call: Any, *, under_way: bool
+) -> None:
+    async def wrong() -> None:
+        await call(jobs)
+
+    async def right() -> Any:
+        return await asyncio.to_thread(jobs.later.from_thread, jobs.note("x"))
+
+    mine = [asyncio.create_task(jobs.later(jobs.note("mine"))) for _ in range(3 * under_way)]
+    with pytest.raises(RuntimeError, match="another event loop: in this one write"):
+        await asyncio.wait_for(asyncio.to_thread(asyncio.run, wrong()), 20)
+    await asyncio.gather(*mine)
+    assert (await jobs.later.count()).jobs == len(mine)
+    assert (await asyncio.to_thread(asyncio.run, right())).is_new
+
+
+async def test_another_event_loop_cannot_wait_for_a_job(jobs: Any) -> None:
+    stored = await jobs.later(jobs.note("x"), retain=60)
+    with pytest.raises(RuntimeError, match="another event loop"):
+        await asyncio.wait_for(asyncio.to_thread(asyncio.run, stored.result()), 20)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda later: later.get(1),
+        lambda later: later.count(),
+        lambda later: later.cancel(1),
+        lambda later: later.pauses(),
+        lambda later: later.workers.list(),
+        lambda later: later.schedules.list(),
+    ],
+)
+async def test_another_event_loop_cannot_use_the_database(dsn: str, ask: Any) -> None:
+    jobs = JobManager(adapters={"main": PostgresAdapter(dsn)})
+    later = jobs.create_scheduler(adapter="main")
+
+    async def wrong() -> None:
+        await ask(later)
+
+    async with jobs:
+        await ask(later)
+        with pytest.raises(RuntimeError, match="and await everything else there"):
+            await asyncio.wait_for(asyncio.to_thread(asyncio.run, wrong()), 20)
+        await ask(later)
+
+
 async def test_a_scheduled_call_does_not_warn_and_a_dropped_one_does(jobs: Any) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

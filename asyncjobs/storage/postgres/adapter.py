@@ -84,6 +84,7 @@ class PostgresAdapter(Parts, Configured):
         capabilities: Capabilities | Mapping[str, bool] | None = None,
         transactions: int = 10,
     ) -> None:
+        super().__init__()
         if pool is not None and (dsn is not None or connect is not None):
             raise ConfigError("give dsn (and connect) or pool, not both")
         self.schema = check_schema(schema)
@@ -132,6 +133,7 @@ class PostgresAdapter(Parts, Configured):
                     await lanes.close()
                     raise
                 self._found = found
+                self._home.settle(asyncio.get_running_loop())
                 self._own_transactions.open(lanes.source)
                 self._opened_tables = Tables.make(
                     lanes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asyncjobs.errors import NotOpenError
+from asyncjobs.home import Home
 
 if TYPE_CHECKING:
     from asyncjobs.storage.postgres.admin import Admin
@@ -19,9 +20,15 @@ if TYPE_CHECKING:
 
 
 class Parts:
-    """What an adapter offers while it is open. Each raises NotOpenError while it is not."""
+    """What an adapter offers while it is open.
+
+    Each raises NotOpenError while it is not, and RuntimeError in another event loop.
+    """
 
     _opened_tables: Tables | None = None
+
+    def __init__(self) -> None:
+        self._home = Home()
 
     @property
     def statistics(self) -> PostgresStatistics:
@@ -67,4 +74,5 @@ class Parts:
     def _tables(self) -> Tables:
         if self._opened_tables is None:
             raise NotOpenError
+        self._home.check()
         return self._opened_tables
