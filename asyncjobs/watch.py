@@ -76,13 +76,16 @@ class Watch:
         self._marked: set[int] = set()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._is_closed = False
 
     @contextlib.contextmanager
     def following(self, job_id: int) -> Iterator[Follower]:
         """Give the body a follower of a job.
 
-        Raises RuntimeError in another event loop.
+        Raises NotOpenError when the manager was closed, and RuntimeError in another event loop.
         """
+        if self._is_closed:
+            raise NotOpenError
         self._home.check()
         follower = Follower(job_id)
         self._followers.setdefault(job_id, set()).add(follower)
@@ -108,8 +111,13 @@ class Watch:
         if self._task is not None:
             self._task.cancel()
 
+    def open(self) -> None:
+        """Let jobs be waited for again."""
+        self._is_closed = False
+
     async def close(self) -> None:
         """Stop, and let nobody wait any longer."""
+        self._is_closed = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -119,6 +127,12 @@ class Watch:
                 follower.close()
 
     async def _run(self) -> None:
+        while True:
+            await self._serve()
+            if not self._followers:  # or somebody came while the listener was ending
+                return
+
+    async def _serve(self) -> None:
         listening = asyncio.create_task(self._listen())
         unused = 0.0
         try:

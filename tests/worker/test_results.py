@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import pickle
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -395,6 +396,59 @@ async def test_nobody_waits_longer_than_the_manager_is_open(make_bench: Any) -> 
         await anext(job.events())
     with pytest.raises(NotOpenError), anyio.fail_after(PATIENCE):
         await result
+
+
+async def test_nobody_begins_to_wait_after_the_manager_was_closed(adapter: Any) -> None:
+    jobs = JobManager(adapters={"main": adapter})
+    later = jobs.create_scheduler(adapter="main")
+
+    @jobs.job(retain=HOUR)
+    async def one() -> int:
+        return 1
+
+    async with jobs:
+        job = await later(one())
+    before = asyncio.all_tasks()
+    with anyio.fail_after(PATIENCE):
+        with pytest.raises(NotOpenError):
+            await job.result()
+        with pytest.raises(NotOpenError):
+            await anext(job.events())
+    assert asyncio.all_tasks() <= before
+    async with jobs:
+        assert (await anext(job.events())).state == "available"
+
+
+async def test_who_begins_to_wait_while_nobody_listens_any_more_is_answered(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listen, ends, goes_on = bench.storage.listen, asyncio.Event(), asyncio.Event()
+
+    async def listen_slowly(on_signal: Any) -> None:
+        try:
+            await listen(on_signal)
+        finally:
+            ends.set()
+            await goes_on.wait()
+
+    monkeypatch.setattr(bench.storage, "listen", listen_slowly)
+    for name in ("LINGER", "POLL"):
+        monkeypatch.setattr(f"asyncjobs.watch.{name}", 0.01)
+
+    @bench.jobs.job(retain=HOUR)
+    async def one() -> int:
+        return 1
+
+    job = await bench.later(one())
+    async with contextlib.aclosing(job.events()) as events:
+        await anext(events)
+    await bench.jobs.workoff()
+    with anyio.fail_after(PATIENCE):
+        await ends.wait()
+        result = asyncio.create_task(job.result())
+        await asyncio.sleep(0)  # until it waits
+        goes_on.set()
+        assert await result == 1
 
 
 async def test_kept_jobs_are_pruned_by_the_workers(
