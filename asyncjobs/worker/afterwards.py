@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs import hooks
@@ -20,19 +21,29 @@ HOOK_TIMEOUT = 60.0
 
 
 async def run_hooks(
-    attempt: Attempt, around: hooks.Around, decision: Decision, result: Any, log: Any
+    attempt: Attempt,
+    decision: Decision,
+    result: Any,
+    log: Any,
+    is_of_others: Callable[[Attempt, BaseException], bool],
 ) -> None:
     """Call what is to be called after *attempt*. What a hook raises is logged, and no more.
 
-    A cancellation ends the hooks: the outcome is decided, and is recorded in any case.
+    A cancellation ends the hooks: the outcome is decided, and is recorded in any case. Raises
+    only what *is_of_others*.
     """
-    for hook, *args in _due(attempt, around, decision, result):
+    task = asyncio.current_task()
+    assert task is not None
+    for hook, *args in _due(attempt, decision, result):
+        cancellations = task.cancelling()
         try:
             async with asyncio.timeout(HOOK_TIMEOUT):
                 await hooks.call(hook, attempt.context(), *args)
-        except asyncio.CancelledError:
-            return
-        except Exception as error:  # noqa: BLE001 - it is told
+        except BaseException as error:
+            if is_of_others(attempt, error):
+                raise
+            if isinstance(error, asyncio.CancelledError) and task.cancelling() > cancellations:
+                return  # ours: one of the hook's own, as from a future, is an error of its
             _say_failed(hook, attempt, error, log)
 
 
@@ -49,18 +60,21 @@ def tell_outcome(attempt: Attempt, word: OutcomeWord, decision: Decision, log: A
 
 
 def _say_failed(hook: Callable[..., Any], attempt: Attempt, error: BaseException, log: Any) -> None:
-    name = getattr(hook, "__qualname__", repr(hook))
-    log.error(
-        "hook.failed", hook=name, job=attempt.row.name, id=attempt.row.id,
-        error=represent(error), exc_info=error,
-    )  # fmt: skip
+    name = getattr(hook, "__qualname__", None) or represent(hook)
+    facts = {"hook": name, "job": attempt.row.name, "id": attempt.row.id, "error": represent(error)}
+    try:
+        log.error("hook.failed", **facts, exc_info=error)
+    except BaseException:  # noqa: BLE001 - whatever the error's class does to its traceback
+        with contextlib.suppress(BaseException):  # a log that fails must not cost the outcome
+            log.error("hook.failed", **facts)
 
 
 def _due(
-    attempt: Attempt, around: hooks.Around, decision: Decision, result: Any
+    attempt: Attempt, decision: Decision, result: Any
 ) -> Iterator[tuple[Callable[..., Any], Any] | tuple[Callable[..., Any]]]:
     state, error = decision.outcome.state, decision.error
-    if state == "available":  # given back: this attempt did not happen
+    around = attempt.around
+    if around is None or state == "available":  # given back: this attempt did not happen
         return
     if attempt.refusal is None:
         yield from ((hook,) for hook in around.after_perform)

@@ -70,6 +70,7 @@ class Executor:
             log,
             worker=worker,
             is_torn_down=is_torn_down,
+            is_of_others=self._is_of_others,
             on_failed_run=on_failed_run,
         )
         self._performer = Performer(
@@ -247,6 +248,8 @@ class Executor:
             except BaseException as error:
                 failure = outcome.without_our_frames(error)
                 if self._is_of_others(attempt, error):
+                    if isinstance(error, KeyboardInterrupt):
+                        self._give_back(attempt)
                     raise
         try:
             if attempt.own is not None:
@@ -261,12 +264,11 @@ class Executor:
             self._release(attempt)
 
     def _is_of_others(self, attempt: Attempt, error: BaseException) -> bool:
-        if isinstance(error, GeneratorExit):  # of the event loop that is being torn down?
+        kind = type(error)  # isinstance would ask the user's class
+        if issubclass(kind, GeneratorExit):  # of the event loop that is being torn down?
             return asyncio.current_task(self._loop) is not attempt.task
-        if isinstance(error, KeyboardInterrupt) and self._closing:
-            self._give_back(attempt)  # the user's, who is in a hurry: not the job's failure
-            return True
-        return False
+        # The user's, who is in a hurry: not the job's failure.
+        return issubclass(kind, KeyboardInterrupt) and self._closing
 
     def _release(self, attempt: Attempt) -> None:
         if self.running.get(attempt.row.id) is attempt:

@@ -78,15 +78,7 @@ def failed(
     timed_out: bool = False,
 ) -> Outcome:
     """Return the outcome of an attempt that raised *error*: another one, or the end."""
-    may_retry = job.options.retry_on_timeout if timed_out else job.options.may_retry(error)
-    delay: float | None = None
-    if may_retry and row.attempt < limit.max_attempts and not isinstance(error, LAST):
-        try:
-            delay = job.options.delay_after(row.attempt - limit.before, error)
-        except Exception as backoff_error:  # noqa: BLE001 - the user's function
-            # Both are told, and the default applies: a broken backoff must not lose a job.
-            backoff_error.__cause__ = error
-            error, delay = backoff_error, min((row.attempt - limit.before) ** 4, 3600.0)
+    error, delay = _next_try(row, job, limit, error, timed_out=timed_out)
     record, lanes = describe(error, row.attempt, worker), lanes_of(row)
     if delay is None:
         return Outcome(
@@ -102,6 +94,24 @@ def failed(
     return Outcome(
         row.id, row.attempt, "scheduled", delay=delay, error=record, lanes=lanes, keeps_lane=kept
     )
+
+
+def _next_try(
+    row: ClaimedJob, job: Job[..., Any], limit: Limits, error: BaseException, *, timed_out: bool
+) -> tuple[BaseException, float | None]:
+    """Return what to tell of *error*, and the seconds until the next attempt; None for no other."""
+    if row.attempt >= limit.max_attempts:
+        return error, None
+    attempt = row.attempt - limit.before
+    try:
+        may_retry = job.options.retry_on_timeout if timed_out else job.options.may_retry(error)
+        if not may_retry or isinstance(error, LAST):
+            return error, None
+        return error, job.options.delay_after(attempt, error)
+    except BaseException as broken:  # noqa: BLE001 - the user's function, which may even exit
+        # Both are told, and the default applies: a broken backoff must not lose a job.
+        broken.__cause__ = error
+        return broken, min(attempt**4, 3600.0)
 
 
 def cancelled(row: ClaimedJob, error: Json | None = None) -> Outcome:
@@ -150,12 +160,20 @@ def keeps_lane(row: ClaimedJob) -> bool:
     return row.extra is not None and bool(told_in(row.extra).get("strict"))
 
 
-def represent(error: BaseException) -> str:
-    """Return *error* for a log line, whatever its class does."""
+def represent(thing: object) -> str:
+    """Return *thing*, mostly an error, for a log line, whatever its class does."""
     try:
-        return _shorten(repr(error), MAX_MESSAGE)
+        return _shorten(repr(thing), MAX_MESSAGE)
     except BaseException:  # noqa: BLE001 - the user's class, which may even exit
-        return type(error).__qualname__
+        return type(thing).__qualname__
+
+
+def message_of(error: BaseException) -> str:
+    """Return what *error* says, whatever its class does."""
+    try:
+        return str(error)
+    except BaseException as problem:  # noqa: BLE001 - the user's class, which may even exit
+        return f"(its message cannot be had: {type(problem).__qualname__})"
 
 
 def describe(error: BaseException, attempt: int, worker: str) -> Json:
@@ -164,7 +182,7 @@ def describe(error: BaseException, attempt: int, worker: str) -> Json:
         "attempt": attempt,
         "at": datetime.now(UTC).isoformat(),
         "error": _storable(type(error).__qualname__, MAX_MESSAGE),
-        "message": _storable(_message(error), MAX_MESSAGE),
+        "message": _storable(message_of(error), MAX_MESSAGE),
         "traceback": _storable(_traceback(error), MAX_TRACEBACK),
         "worker": worker,
     }
@@ -183,13 +201,6 @@ def without_our_frames(error: BaseException) -> BaseException:
 
 def _is_ours(module: str) -> bool:
     return module.startswith(("asyncjobs.", "concurrent.futures."))
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return str(error)
-    except BaseException as problem:  # noqa: BLE001 - the user's class, which may even exit
-        return f"(its message cannot be had: {type(problem).__qualname__})"
 
 
 def _traceback(error: BaseException) -> str:

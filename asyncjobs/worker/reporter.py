@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from asyncjobs.clock import check_duration
 from asyncjobs.errors import ExpiredError, JobTimeoutError, SelfCancelledError
 from asyncjobs.verdicts import Cancel, Snooze
 from asyncjobs.worker import afterwards, outcome
@@ -61,6 +62,7 @@ class Reporter:
         *,
         worker: str,
         is_torn_down: Callable[[], bool],
+        is_of_others: Callable[[Attempt, BaseException], bool],
         on_failed_run: Callable[[str], None],
     ) -> None:
         self._finisher, self._note, self._keeper = finisher, bookkeeper.note, keeper
@@ -68,6 +70,7 @@ class Reporter:
         """What the log says of the jobs."""
         self._log, self._worker = log, worker
         self._is_torn_down, self._on_failed_run = is_torn_down, on_failed_run
+        self._is_of_others = is_of_others
 
     def report(
         self, attempt: Attempt, failure: BaseException | None, result: Json | None = None
@@ -95,13 +98,21 @@ class Reporter:
         """Do the same after the hooks around *attempt*, which hear what it *returned*."""
         if not attempt.reported:
             decision = self.decide(attempt, failure)
-            if attempt.around is not None:
-                around = attempt.around
-                await afterwards.run_hooks(attempt, around, decision, returned, self._log)
+            await afterwards.run_hooks(attempt, decision, returned, self._log, self._is_of_others)
             self.publish(attempt, decision, result)
 
     def decide(self, attempt: Attempt, failure: BaseException | None) -> Decision:
-        """Return what the end of *attempt* means. What we interrupted has our reason's outcome."""
+        """Return what the end of *attempt* means. What we interrupted has our reason's outcome.
+
+        What the class of *failure* raises when it is asked is a failure like another.
+        """
+        try:
+            return self._decide(attempt, failure)
+        except BaseException as problem:  # noqa: BLE001 - the user's class, which may even exit
+            problem.__cause__ = failure
+            return self._failed(attempt, problem)
+
+    def _decide(self, attempt: Attempt, failure: BaseException | None) -> Decision:
         if _is_committed(attempt) or (failure is None and attempt.interruption is None):
             return Decision(outcome.succeeded(attempt.row, attempt.limit))
         if attempt.interruption is not None:
@@ -110,7 +121,8 @@ class Reporter:
         if isinstance(failure, asyncio.CancelledError):
             return self._cancelled(attempt, failure)
         if isinstance(failure, Snooze):
-            return Decision(outcome.snoozed(attempt.row, failure.delay))
+            delay = check_duration("the delay of a Snooze", failure.delay)
+            return Decision(outcome.snoozed(attempt.row, delay))
         if isinstance(failure, Cancel | ExpiredError):
             return self._dropped(attempt, failure)
         return self._failed(attempt, failure)
@@ -181,7 +193,7 @@ class Reporter:
     def _dropped(self, attempt: Attempt, why: Cancel | ExpiredError) -> Decision:
         record = outcome.describe(why, attempt.row.attempt, self._worker)
         error = why if isinstance(why, ExpiredError) else None
-        return Decision(outcome.cancelled(attempt.row, record), error, str(why))
+        return Decision(outcome.cancelled(attempt.row, record), error, outcome.message_of(why))
 
     def _failed(
         self, attempt: Attempt, error: BaseException, *, timed_out: bool = False

@@ -193,7 +193,18 @@ async def test_a_thread_that_raises_it_is_recorded(bench: Any, kind: str) -> Non
     assert (await bench.record(stored.id)).state == "failed"
 
 
-@pytest.mark.parametrize("kind", ["str raises", "surrogates", "one hundred megabytes"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "str raises",
+        "surrogates",
+        "one hundred megabytes",
+        "base group",
+        "system exit",
+        "keyboard interrupt",
+        "generator exit",
+    ],
+)
 async def test_a_backoff_that_raises_it_is_recorded(bench: Any, kind: str) -> None:
     def backoff(attempt: int, error: BaseException) -> float:
         raise ERRORS[kind]()
@@ -219,6 +230,24 @@ async def test_a_backoff_that_returns_nonsense_loses_no_job(bench: Any, delay: A
     await bench.jobs.workoff()
     record = await bench.record(stored.id)
     assert (record.state, record.attempt) in [("scheduled", 1), ("failed", 2)]
+
+
+async def test_an_error_whose_class_cannot_be_told_is_recorded(bench: Any) -> None:
+    class Nobody(Exception):  # noqa: N818 - it is none
+        @property
+        def __class__(self) -> Any:
+            raise RuntimeError("no class")
+
+    @bench.jobs.job(max_attempts=1)
+    async def work() -> None:
+        raise Nobody
+
+    stored = await bench.later(work())
+    await bench.jobs.workoff()
+    record = await bench.record(stored.id)
+    assert (record.state, record.attempt) == ("failed", 1)
+    [error] = json.loads(record.errors)
+    assert (error["error"], error["message"]) == ("RuntimeError", "no class")
 
 
 async def test_a_deep_call_stack_is_shortened_and_both_ends_are_kept(bench: Any) -> None:

@@ -264,6 +264,113 @@ async def test_a_hook_that_fails_afterwards_is_logged_and_costs_nothing(bench: A
     assert "broken" in (await bench.until_logged("hook.failed"))["hook"]
 
 
+class RudeError(BaseException):
+    def __repr__(self) -> str:
+        raise RuntimeError("no words")
+
+
+async def wait_for_what_is_cancelled() -> None:
+    future = asyncio.get_running_loop().create_future()
+    future.cancel()
+    await future
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RudeError(),
+        SystemExit(5),
+        KeyboardInterrupt(),
+        GeneratorExit(),
+        asyncio.CancelledError(),
+        BaseExceptionGroup("both", [asyncio.CancelledError(), ValueError("x")]),
+        None,
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("max_runtime", [None, 0.05])
+async def test_nothing_that_a_hook_raises_afterwards_changes_anything(
+    bench: Any, error: BaseException | None, max_runtime: float | None
+) -> None:
+    told: list[str] = []
+
+    @bench.jobs.job(max_attempts=1, max_runtime=max_runtime)
+    async def work() -> None:
+        if max_runtime is not None:
+            await asyncio.Event().wait()
+        raise ValueError("the job's own")
+
+    @work.hooks.after_failure
+    async def broken(job: JobContext, failure: BaseException) -> None:
+        await asyncio.sleep(0)
+        if error is not None:
+            raise error
+        await wait_for_what_is_cancelled()
+
+    @work.hooks.on_discard
+    def alert(job: JobContext, failure: BaseException) -> None:
+        told.append(type(failure).__name__)
+
+    stored = await bench.later(work())
+    async with bench.working():
+        record = await bench.until(stored.id, "failed")
+        expected = "ValueError" if max_runtime is None else "JobTimeoutError"
+        assert told == [expected]
+        assert expected in record.errors
+        line = await bench.until_logged("hook.failed")
+        assert "broken" in line["hook"]
+        assert type(error or asyncio.CancelledError()).__name__ in line["error"]
+
+
+async def test_a_hook_that_cannot_be_named_changes_nothing(make_bench: Any) -> None:
+    class Nameless:
+        def __call__(self, job: JobContext, result: Any) -> None:
+            raise RuntimeError("hook")
+
+        def __repr__(self) -> str:
+            raise RuntimeError("no name")
+
+    bench = await make_bench(delete_successful_jobs=False)
+
+    @bench.jobs.job
+    async def work() -> None: ...
+
+    work.hooks.after_success(Nameless())
+    stored = await bench.later(work())
+    async with bench.working():
+        await bench.until(stored.id, "succeeded")
+    assert "Nameless" in (await bench.until_logged("hook.failed"))["hook"]
+
+
+async def test_a_log_that_fails_with_the_hook_costs_no_outcome(adapter: Any) -> None:
+    def refuse(_: Any, __: str, line: dict[str, Any]) -> dict[str, Any]:
+        if line["event"] == "hook.failed":
+            raise RuntimeError("the disk is full")
+        raise structlog.DropEvent
+
+    jobs = JobManager(
+        adapters={"main": adapter},
+        workers=[WorkerGroup(adapter="main", delete_successful_jobs=False)],
+        logger=structlog.wrap_logger(None, processors=[refuse]),
+    )
+    later = jobs.create_scheduler(adapter="main")
+
+    @jobs.job
+    async def work() -> None: ...
+
+    @work.hooks.after_success
+    @work.hooks.on_outcome
+    def broken(job: JobContext, fact: Any) -> None:
+        raise RuntimeError("hook")
+
+    async with jobs:
+        stored = await later(work())
+        await jobs.workoff()
+        record = await later.get(stored.id)
+        assert record is not None
+        assert record.state == "succeeded"
+
+
 async def test_a_job_cut_off_in_its_hooks_keeps_its_outcome(make_bench: Any) -> None:
     bench = await make_bench(delete_successful_jobs=False, shutdown_timeout=0)
     reached = asyncio.Event()

@@ -95,6 +95,48 @@ async def test_a_job_that_cancels_itself_is_kept_with_its_reason(bench: Any) -> 
     assert (await bench.until_logged("job.cancelled"))["reason"] == "the user is gone"
 
 
+async def test_a_snooze_that_does_not_know_its_delay_is_a_failure(bench: Any) -> None:
+    class NotYet(Snooze):
+        def __init__(self, why: str) -> None:  # and forgets super().__init__
+            self.why = why
+
+    class Soon(Snooze):
+        def __init__(self) -> None:
+            self.delay = "soon"  # type: ignore[assignment]
+
+    @bench.jobs.job(max_attempts=1)
+    async def work(is_soon: bool) -> None:
+        raise Soon if is_soon else NotYet("the shop is closed")
+
+    unknown, nonsense = await bench.later.many([work(False), work(True)])
+    await bench.jobs.workoff()
+    for stored, name in (unknown, "AttributeError"), (nonsense, "WaitError"):
+        record = await bench.record(stored.id)
+        assert (record.state, record.attempt) == ("failed", 1)
+        [error] = json.loads(record.errors)
+        assert error["error"] == name
+        assert "delay" in error["message"]
+        assert "raise Soon if is_soon" in error["traceback"]
+
+
+async def test_a_cancel_without_words_cancels_the_job(bench: Any) -> None:
+    class Gone(Cancel):
+        def __str__(self) -> str:
+            raise SystemExit(7)
+
+    @bench.jobs.job
+    async def work() -> None:
+        raise Gone
+
+    stored = await bench.later(work())
+    await bench.jobs.workoff()
+    record = await bench.record(stored.id)
+    assert record.state == "cancelled"
+    told = "(its message cannot be had: SystemExit)"
+    assert json.loads(record.errors)[0]["message"] == told
+    assert (await bench.until_logged("job.cancelled"))["reason"] == told
+
+
 async def test_only_what_is_to_be_retried_is(bench: Any) -> None:
     @bench.jobs.job(retry_on=(OSError, KeyError), discard_on=FileNotFoundError)
     async def touchy(kind: str) -> None:
