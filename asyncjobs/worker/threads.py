@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs.job import refuse_coroutine
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     from asyncjobs.job import Job
 
 
@@ -21,18 +19,27 @@ class ThreadCall:
 
     __slots__ = ("_arguments", "_context", "_job", "future", "thread")
 
-    future: Future[Any]
-
     def __init__(self, job: Job[..., Any], arguments: dict[str, Any]) -> None:
         self._job, self._arguments = job, arguments
         self._context = contextvars.copy_context()
+        self.future: Future[Any] = Future()
+        """What the function returns or raises. Cancelled before it runs, it never will."""
         self.thread = 0
         """The number of its thread, once it runs."""
 
-    def run(self) -> Any:
+    def run(self) -> None:
         """Call the function, with the context variables of the task that waits for it."""
+        future = self.future
+        if not future.set_running_or_notify_cancel():
+            return
         self.thread = threading.get_ident()
-        return self._context.run(self._call)
+        try:
+            result = self._context.run(self._call)
+        except BaseException as error:  # noqa: BLE001 - the job's, for the task that waits
+            future.set_exception(error)
+            del future, self  # which the error's traceback would hold, and they the error
+        else:
+            future.set_result(result)
 
     def _call(self) -> Any:
         try:
@@ -57,12 +64,20 @@ class Threads:
         return bool(self._calls)
 
     def start(self, call: ThreadCall) -> asyncio.Future[Any]:
-        """Run *call* in a thread, and return what its task waits for."""
+        """Run *call* in a thread, and return what its task waits for.
+
+        Raises RuntimeError if no thread can be started; the call is never made then.
+        """
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._most, "asyncjobs")
-        call.future = self._pool.submit(call.run)
         self._calls.add(call.future)
         call.future.add_done_callback(self._calls.discard)
+        try:
+            self._pool.submit(call.run)
+        except BaseException:
+            # The pool has queued it before it starts a thread: the next idle one would run it.
+            if call.future.cancel():
+                raise
         return asyncio.wrap_future(call.future)
 
     def shut_down(self) -> None:

@@ -52,6 +52,43 @@ async def test_threads_have_a_limit_of_their_own_and_wait_at_no_cost(make_bench:
     assert states.count("succeeded") >= 2
 
 
+async def test_a_job_that_gets_no_thread_is_not_run_by_the_next_idle_one(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holding, go_on = threading.Event(), threading.Event()
+    ran: list[int] = []
+    refused: list[str] = []
+    start = threading.Thread.start
+
+    def start_but_once(thread: threading.Thread) -> None:
+        if thread.name == "asyncjobs_1" and not refused:
+            refused.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    @bench.jobs.job
+    def hold() -> None:
+        holding.set()
+        assert go_on.wait(20)
+
+    @bench.jobs.job(backoff=lambda *_: 0)
+    def work() -> None:
+        ran.append(current_job().attempt)
+
+    monkeypatch.setattr(threading.Thread, "start", start_but_once)
+    async with bench.working():
+        held = await bench.later(hold())
+        while not holding.is_set():
+            await asyncio.sleep(0.01)
+        stored = await bench.later(work())
+        record = await bench.until(stored.id, "succeeded")
+        go_on.set()
+        await bench.until(held.id, "succeeded")
+    assert refused
+    assert ran == [record.attempt] == [2]
+    assert "can't start new thread" in record.errors
+
+
 @pytest.mark.parametrize("option", ["threads", "processes"])
 @pytest.mark.parametrize("value", [0, -1, 1.5, "two"])
 def test_impossible_limits_are_refused(option: str, value: Any) -> None:
