@@ -32,8 +32,11 @@ class Deadlines:
         self._loop, self._log, self._on_stuck = loop, log, on_stuck
 
     def begin(self, attempt: Attempt) -> None:
-        """Note that *attempt* starts now."""
+        """Note that *attempt* starts now; again for its function, which has the full time."""
         max_runtime = attempt.limit.max_runtime
+        if attempt.timer is not None:
+            attempt.timer.cancel()
+            attempt.timer = None
         attempt.deadline = self._loop.time() + max_runtime
         if max_runtime < NEAR:
             self._set_timer(attempt)

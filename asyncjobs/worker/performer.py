@@ -30,7 +30,8 @@ class Performer:
     """Performs the attempts of one worker.
 
     Coroutines run here; a plain ``def`` runs in a thread, or in a process. *deadlines* and
-    *keeper* hear of one when its function begins, after hooks and dependencies.
+    *keeper* hear of one when its function begins, after hooks and dependencies; these have the
+    same time before it.
     """
 
     def __init__(
@@ -69,7 +70,10 @@ class Performer:
         if extra is not None and (carried := told_in(extra).get("context")):
             self._carrier.restore(carried)
         if attempt.around is not None:
+            self._deadlines.begin(attempt)
             return self._perform_inside(attempt, arguments, attempt.around)
+        if job.dependencies is not None:
+            self._deadlines.begin(attempt)
         if job.runs_in_thread or job.dependencies is not None:
             return self._call(attempt, arguments)
         self._begin(attempt)

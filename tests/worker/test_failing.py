@@ -4,10 +4,14 @@ import asyncio
 import json
 import threading
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
+import fastapi
 import pytest
+
+from asyncjobs.worker.deadlines import Deadlines
 
 
 async def test_a_failed_attempt_is_tried_again_and_every_error_is_kept(bench: Any) -> None:
@@ -126,6 +130,48 @@ async def test_a_job_over_its_max_runtime_is_cancelled_and_not_tried_again(bench
     [error] = json.loads(record.errors)
     assert error["error"] == "JobTimeoutError"
     assert "0.05" in error["message"]
+
+
+@pytest.mark.parametrize("what", ["before_perform", "middleware", "dependency"])
+async def test_what_never_returns_before_a_job_begins_is_cancelled_too(
+    bench: Any, what: str
+) -> None:
+    async def hang(*_: object) -> Any:
+        await asyncio.Event().wait()
+
+    async def opened() -> Any:
+        await hang()
+
+    if what == "dependency":
+
+        @bench.jobs.job(max_runtime=0.05)
+        async def work(_: Any = fastapi.Depends(opened)) -> None: ...
+    else:
+
+        @bench.jobs.job(max_runtime=0.05)
+        async def work() -> None: ...
+
+        getattr(work.hooks, what)(hang)
+    async with bench.working():
+        stored = await bench.later(work())
+        record = await bench.until(stored.id, "failed")
+    [error] = json.loads(record.errors)
+    assert error["error"] == "JobTimeoutError"
+    assert "hang" in error["traceback"]
+
+
+async def test_a_job_has_its_max_runtime_in_full_after_what_runs_before_it() -> None:
+    attempt: Any = SimpleNamespace(
+        limit=SimpleNamespace(max_runtime=0.5), timer=None, interrupt=lambda reason: None
+    )
+    deadlines = Deadlines(asyncio.get_running_loop(), None, lambda attempt: None)
+    deadlines.begin(attempt)
+    first = attempt.timer
+    await asyncio.sleep(0.01)
+    deadlines.begin(attempt)
+    assert first.cancelled()
+    assert attempt.timer.when() > first.when()
+    attempt.timer.cancel()
 
 
 async def test_a_timeout_is_tried_again_if_the_job_says_so(bench: Any) -> None:
