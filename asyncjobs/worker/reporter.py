@@ -135,12 +135,20 @@ class Reporter:
                 afterwards.tell_outcome(attempt, "lost", decision, self._log)
                 return
             self._record(attempt, decision.outcome, result)
+        self.tell(attempt, decision)
+        self.say(attempt, decision)
+
+    def tell(self, attempt: Attempt, decision: Decision) -> None:
+        """Count *decision*, and tell the hooks that are to hear of it."""
         found = decision.outcome
         if not found.refund:
             self._note(attempt.row, found.state, attempt.began)
         if found.run is not None and found.state == "failed":
             self._on_failed_run(found.run.schedule)
         afterwards.tell_outcome(attempt, decision.word, decision, self._log)
+
+    def say(self, attempt: Attempt, decision: Decision) -> None:
+        """Log *decision*; from any thread."""
         try:
             self.lines.ended(attempt, decision)
         except BaseException as problem:  # noqa: BLE001 - whatever the error's class does to it
@@ -155,15 +163,26 @@ class Reporter:
     def report_last(self, attempt: Attempt) -> None:
         """Report *attempt* although it still runs, because this process will end."""
         if not attempt.reported and attempt.interruption is Interruption.TIMEOUT:
-            decision = self.timed_out(attempt, least_delay=LAST_WORD_DELAY)
-            self.publish(
-                attempt, self.decide(attempt, None) if _is_committed(attempt) else decision
-            )
+            self.publish(attempt, self._last_word(attempt, LAST_WORD_DELAY))
 
-    def timed_out(
+    def take_over(self, attempt: Attempt, *, least_delay: float) -> Decision:
+        """Return what is to be recorded of *attempt*, which runs for too long; from any thread.
+
+        To record, `say` and `tell` it is the caller's, and no longer that of the task.
+        """
+        attempt.reported = True
+        decision = self._last_word(attempt, least_delay)
+        self._keeper.complete(decision.outcome, attempt.row, None)
+        return decision
+
+    def _last_word(self, attempt: Attempt, least_delay: float) -> Decision:
+        if _is_committed(attempt):
+            return self.decide(attempt, None)
+        return self._timed_out(attempt, least_delay=least_delay)
+
+    def _timed_out(
         self, attempt: Attempt, failure: BaseException | None = None, *, least_delay: float = 0.0
     ) -> Decision:
-        """Return what it means that *attempt* runs for too long."""
         error = JobTimeoutError(attempt.limit.max_runtime)
         error.__cause__ = failure
         decision = self._failed(attempt, error, timed_out=True)
@@ -179,7 +198,7 @@ class Reporter:
         if attempt.interruption is Interruption.CANCELLED:
             return Decision(outcome.cancelled(attempt.row))
         if attempt.interruption is Interruption.TIMEOUT:
-            return self.timed_out(attempt, failure)
+            return self._timed_out(attempt, failure)
         return Decision(outcome.returned(attempt.row))
 
     def _cancelled(self, attempt: Attempt, failure: asyncio.CancelledError) -> Decision:

@@ -5,7 +5,8 @@ other jobs, the shutdown. Python cannot stop it. What this thread can do, it doe
 
 1. After a second it says which job it is and where it stands, and again as time passes.
 2. When the job is beyond its max_runtime and a grace, it records the job as failed, by its
-   own connection. A job that may be tried again is left alone: it still runs here.
+   own connection, and says so. What is told in the loop, as to hooks, is told when that goes
+   on. A job that may be tried again is left alone: it still runs here.
 3. With `kill_stuck` it records what else had ended, notes that this worker leaves, so that
    the jobs it holds cost no attempt, and ends the process.
 """
@@ -13,6 +14,7 @@ other jobs, the shutdown. Python cannot stop it. What this thread can do, it doe
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from asyncjobs.worker.attempt import Attempt
     from asyncjobs.worker.executor import Executor
     from asyncjobs.worker.finisher import Finisher
+    from asyncjobs.worker.reporter import Decision
 
 BLOCKED = 1.0
 """Seconds without a step of the event loop after which something is said to block it."""
@@ -118,7 +121,8 @@ class LoopWatch:
             seconds=round(self._silence(), 1),
             stack=stack_of_thread(self._thread),
         )
-        outcomes = self._last_words(attempt)
+        decision = self._last_word(attempt)
+        outcomes = [] if decision is None else self._outcomes(decision)
         for delay in growing_delays():
             try:
                 if outcomes:
@@ -130,20 +134,26 @@ class LoopWatch:
                 await asyncio.sleep(delay)
             else:
                 break
+        if decision is not None:
+            self._executor.reporter.say(attempt, decision)
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                self._loop.call_soon_threadsafe(self._tell, attempt, decision)
         if self._kill_stuck and self._silence() > BLOCKED:
             self._log.error("worker.killed", job=row.name, id=row.id)
             end_stuck_process()
 
-    def _last_words(self, attempt: Attempt) -> list[Outcome]:
+    def _last_word(self, attempt: Attempt) -> Decision | None:
         if not self._kill_stuck and not attempt.times_out_for_good:
-            return []
-        attempt.reported = True  # from here on the loop says nothing of it
-        reporter = self._executor.reporter
-        decision = reporter.timed_out(
-            attempt, least_delay=LAST_WORD_DELAY if self._kill_stuck else 0
-        )
-        reporter.lines.ended(attempt, decision)
+            return None
+        least_delay = LAST_WORD_DELAY if self._kill_stuck else 0.0
+        return self._executor.reporter.take_over(attempt, least_delay=least_delay)
+
+    def _outcomes(self, decision: Decision) -> list[Outcome]:
         if not self._kill_stuck:
             return [decision.outcome]
         # What goes back is given back by our end: it must not start elsewhere before that.
         return [decision.outcome, *(each for each in self._finisher.unsent() if not each.refund)]
+
+    def _tell(self, attempt: Attempt, decision: Decision) -> None:
+        self._finisher.note_freed([decision.outcome])
+        self._executor.reporter.tell(attempt, decision)

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from asyncjobs import ConfigError, JobManager, MemoryAdapter, WorkerGroup
+from asyncjobs import (
+    ConfigError,
+    JobContext,
+    JobManager,
+    MemoryAdapter,
+    WorkerGroup,
+    current_job,
+)
 from asyncjobs.metering import DURATIONS, Meter
 from asyncjobs.worker.unknown import LAST_DELAY, UnknownNames
 from asyncjobs.worker.watch import BLOCKED, LoopWatch
+
+if TYPE_CHECKING:
+    from asyncjobs.hooks import AttemptEnd
 
 
 @pytest.fixture(autouse=True)
@@ -109,6 +120,48 @@ async def test_a_stuck_job_keeps_its_slot_and_no_other(make_bench: Any) -> None:
     assert not [
         line for line in bench.log if line["event"] == "job.failed" and line["job"] != "slow"
     ]
+
+
+@pytest.mark.parametrize("is_loggable", [True, False])
+async def test_a_job_that_blocks_the_loop_for_too_long_is_recorded_like_any_that_fails(
+    make_bench: Any, monkeypatch: pytest.MonkeyPatch, is_loggable: bool
+) -> None:
+    monkeypatch.setattr("asyncjobs.worker.watch.STUCK_GRACE", 0.1)
+    bench = await make_bench(heartbeat_interval=0.1, lease=5, delete_failed_jobs=True)
+    if bench.storage.for_thread() is None:
+        return  # without a thread nobody acts, as the docs say
+    said = "job.failed" if is_loggable else "job.unloggable"
+    told: list[tuple[str, bool]] = []
+
+    def refuse(*_: object) -> None:
+        raise KeyError("secret")  # as a function that redacts arguments may
+
+    if not is_loggable:
+        monkeypatch.setattr("asyncjobs.worker.job_log.JobLog.ended", refuse)
+
+    @bench.jobs.job(max_runtime=0.1, retain=600)
+    async def rude() -> None:
+        current_job().progress(0.5, "half")
+        give_up = time.monotonic() + 20
+        while said not in [line["event"] for line in bench.log] and time.monotonic() < give_up:
+            time.sleep(0.01)  # noqa: ASYNC251 - what the test is about
+
+    @bench.jobs.hooks.on_outcome
+    def tell(job: JobContext, end: AttemptEnd) -> None:
+        told.append((end.word, threading.current_thread() is threading.main_thread()))
+
+    async with bench.working():
+        stored = await bench.later(rude())
+        await bench.until_logged("loop.resumed")
+        record = await bench.until(stored.id, "failed")
+        while not told:
+            await asyncio.sleep(0.01)
+    assert told == [("failed", True)]
+    assert [line["event"] for line in bench.log].count(said) == 1
+    assert await bench.record(stored.id) == record
+    [error] = json.loads(record.errors)
+    assert error["error"] == "JobTimeoutError"
+    assert json.loads(record.progress)["message"] == "half"
 
 
 async def test_kill_stuck_is_refused_where_it_would_end_a_web_process() -> None:
