@@ -24,7 +24,7 @@ from typing_extensions import TypedDict
 from asyncjobs.errors import ArgumentError, ConfigError, StoredArgumentsError
 from asyncjobs.explaining import explain, show_value, told_in
 from asyncjobs.jsonb import keep_floats
-from asyncjobs.sameness import as_lists, differ, is_rounded
+from asyncjobs.sameness import differ, is_changed, is_rounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping, Sequence
@@ -103,7 +103,7 @@ class ArgumentCodec:
         if "\\u0000" in text or "NaN" in text or "Infinity" in text:
             self._refuse_outlaws(text)
         if differ(back, checked):
-            self._refuse_changed(checked, back)
+            self._refuse_changed(text, checked, back)
         if differ(checked, bound):
             self._refuse_rounded(bound, checked)
         return keep_floats(text)
@@ -174,15 +174,10 @@ class ArgumentCodec:
                     [name],
                 )
 
-    def _refuse_changed(self, checked: dict[str, Any], back: dict[str, Any]) -> None:
-        again = self._validator.validate_json(self._serializer.to_json(back, warnings=False))
+    def _refuse_changed(self, text: str, checked: dict[str, Any], back: dict[str, Any]) -> None:
+        again = self._validator.validate_json(text)
         for name, value in checked.items():
-            one, other = back[name], value
-            if not self._loose:  # then a tuple for a Sequence may come back as a list
-                one, other = as_lists(one), as_lists(other)
-            # Where two readings of one JSON differ, the type has no equality: nothing is known.
-            changed = differ(one, other) and not differ(back[name], again[name])
-            if changed:
+            if is_changed(value, back[name], again[name], is_loose=self._loose):
                 hint = (
                     "with its real type instead of Any" if self._loose else "with a type that fits"
                 )

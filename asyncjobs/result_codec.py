@@ -16,6 +16,7 @@ from pydantic_core import PydanticSerializationError
 from asyncjobs.codec import make_adapter, mentions_any
 from asyncjobs.errors import ResultError, StoredResultError
 from asyncjobs.explaining import explain, shorten
+from asyncjobs.sameness import differ, is_changed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,12 +84,15 @@ class ResultCodec:
         back = self._adapter.validator.validate_json(text)
         if "\\u0000" in text or "NaN" in text or "Infinity" in text:
             self._refuse_outlaws(text)
-        if self._loose and back != checked:
-            raise ResultError(
-                self.job,
-                "it comes back different from JSON; annotate what the job returns with its real "
-                f"type instead of Any (stored: {shorten(text[len(BEGIN) : -len(END)])})",
-            )
+        if differ(back, checked):
+            again = self._adapter.validator.validate_json(text)
+            if is_changed(checked, back, again, is_loose=self._loose):
+                hint = "its real type instead of Any" if self._loose else "a type that fits"
+                raise ResultError(
+                    self.job,
+                    f"it comes back different from JSON; annotate what the job returns with {hint} "
+                    f"(stored: {shorten(text[len(BEGIN) : -len(END)])})",
+                )
 
     def _refuse_outlaws(self, text: str) -> None:
         def refuse(constant: str) -> None:

@@ -25,6 +25,18 @@ def differ(one: object, other: object) -> bool:
         return False
 
 
+def is_changed(given: Any, back: Any, again: Any, *, is_loose: bool) -> bool:
+    """Whether *given* is known to have come back from its JSON as another value.
+
+    *back* and *again* are two readings of that one JSON: where they differ, the type has no
+    equality, and nothing is known. Unless the type *is_loose*, a tuple for a Sequence may come
+    back as a list.
+    """
+    if not is_loose:
+        return differ(as_lists(back), as_lists(given)) and not differ(back, again)
+    return differ(back, given) and not differ(back, again)
+
+
 def as_lists(value: Any) -> Any:
     """Return *value* with lists in place of its tuples."""
     if isinstance(value, list | tuple):

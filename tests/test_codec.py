@@ -27,7 +27,9 @@ from pydantic import (
     PlainValidator,
     SecretStr,
     ValidationInfo,
+    field_serializer,
     field_validator,
+    model_serializer,
 )
 
 from asyncjobs.codec import ArgumentCodec
@@ -456,6 +458,46 @@ def test_what_a_type_leaves_out_of_its_json_is_refused(
 
     assert re.match(f"argument 'value' comes back different from JSON, as {shown}", problem)
     assert "hunter2" not in problem
+
+
+class Meeting(BaseModel):
+    """Writes minutes, and reads seconds."""
+
+    duration: timedelta
+
+    @field_serializer("duration")
+    def minutes(self, duration: timedelta) -> float:
+        return duration.total_seconds() / 60
+
+
+class Counter(BaseModel):
+    """Writes one more than it reads."""
+
+    count: int
+
+    @model_serializer
+    def advanced(self) -> dict[str, int]:
+        return {"count": self.count + 1}
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (Meeting(duration=timedelta(minutes=60)), "duration=datetime.timedelta(seconds=60)"),
+        (Counter(count=1), "count=2"),
+    ],
+    ids=repr,
+)
+def test_what_a_serializer_writes_as_something_else_than_is_read_is_refused(
+    value: Any, shown: str
+) -> None:
+    one, many = takes(type(value)), takes(list[type(value)])
+
+    assert refusal(one, value) == (
+        f"argument 'value' comes back different from JSON, as {type(value).__name__}({shown}); "
+        "annotate the parameter with a type that fits"
+    )
+    assert "comes back different from JSON" in refusal(many, [value])
 
 
 class Token:

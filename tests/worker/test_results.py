@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import pickle
+from collections.abc import Sequence  # noqa: TC003 - read at run time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID, uuid4
 
 import anyio
 import pytest
+from pydantic import BaseModel, PlainSerializer, PlainValidator, field_serializer
 
 from asyncjobs import (
     ConfigError,
@@ -43,6 +45,27 @@ class Total:
     key: UUID
     at: datetime
     parts: list[int]
+
+
+class Meeting(BaseModel):
+    """Writes minutes, and reads seconds."""
+
+    duration: timedelta
+
+    @field_serializer("duration")
+    def minutes(self, duration: timedelta) -> float:
+        return duration.total_seconds() / 60
+
+
+class Token:
+    """A type without an equality of its own."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+READ_TOKEN = PlainValidator(lambda v: v if isinstance(v, Token) else Token(v))
+WRITE_TOKEN = PlainSerializer(lambda token: token.text)
 
 
 @pytest.fixture
@@ -286,6 +309,34 @@ async def test_what_cannot_be_stored_fails_the_job_and_no_other(
         assert await good.result(PATIENCE) == "\\u0000" * 100
         with pytest.raises(JobFailedError, match=problem):
             await bad.result(PATIENCE)
+
+
+async def test_a_result_that_would_come_back_as_another_value_fails_the_job(bench: Any) -> None:
+    @bench.jobs.job(retain=HOUR)
+    async def book() -> Meeting:
+        return Meeting(duration=timedelta(minutes=60))
+
+    problem = (
+        "comes back different from JSON; annotate what the job returns with a type that fits "
+        r'\(stored: {"duration":60.0}\)'
+    )
+    async with bench.working():
+        with pytest.raises(JobFailedError, match=problem):
+            await (await bench.later(book())).result(PATIENCE)
+
+
+async def test_a_result_that_is_the_same_or_cannot_be_compared_is_kept(bench: Any) -> None:
+    @bench.jobs.job(retain=HOUR)
+    async def numbers() -> Sequence[int]:
+        return (1, 2)
+
+    @bench.jobs.job(retain=HOUR)
+    async def token() -> Annotated[Token, READ_TOKEN, WRITE_TOKEN]:
+        return Token("a")
+
+    async with bench.working():
+        assert await (await bench.later(numbers())).result(PATIENCE) == [1, 2]
+        assert (await (await bench.later(token())).result(PATIENCE)).text == "a"
 
 
 async def test_a_type_without_json_is_refused_where_the_result_is_asked_for(bench: Any) -> None:
