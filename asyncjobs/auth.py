@@ -13,6 +13,8 @@ from typing import NamedTuple, TypeAlias
 from starlette.requests import Request
 from starlette.responses import Response
 
+from asyncjobs.errors import ConfigError
+
 
 class Identity(NamedTuple):
     """Somebody who may look, and perhaps act."""
@@ -38,6 +40,13 @@ PROXY_PREFIXES = ("x-forwarded", "x-original-", "x-envoy-", "x-amzn-", "cf-")
 PROXY_VERSION = "1.0"
 """Of HTTP: what nginx speaks to what it leads to, unless it is told otherwise. Browsers do not."""
 LOOPBACK_NAMES = ("localhost", "localhost.localdomain")
+
+
+def check_auth(auth: object) -> None:
+    """Raise ConfigError unless *auth* is a function, or None. Does not show it: a password?"""
+    if auth is not None and not callable(auth):
+        kind = type(auth).__name__
+        raise ConfigError(f"auth must be a function from a request to an Identity, got: {kind}")
 
 
 async def identify(auth: Auth | None, request: Request) -> Verdict:

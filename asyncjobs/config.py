@@ -30,6 +30,14 @@ MAX_RESULT = 100_000_000
 """Bytes. PostgreSQL holds a little more, but neither side enjoys it."""
 LOG_PACE = 20
 """Lines a second of jobs that succeeded in one worker, with ``log_jobs="auto"``."""
+FLAGS = (
+    "delete_failed_jobs",
+    "delete_successful_jobs",
+    "kill_stuck",
+    "mend_tables",
+    "log_arguments",
+)
+"""The options of a group that are True or False."""
 LEAST_RETAIN, MAX_RETAIN = 1.0, 100 * 365 * 86_400.0
 """Seconds."""
 
@@ -45,6 +53,12 @@ def check_whole(name: str, value: int, least: int, most: int) -> None:
     """Raise ConfigError unless *value* is an int from *least* to *most*."""
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise ConfigError(f"{name} must be a whole number from {least} to {most}, got {value!r}")
+
+
+def check_flag(name: str, value: object) -> None:
+    """Raise ConfigError unless *value* is True or False: the text "false" would count as true."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name} must be True or False, got {value!r}")
 
 
 def check_retain(retain: float | timedelta) -> float:
@@ -158,9 +172,8 @@ class WorkerGroup(Configured):
         check_between("heartbeat_interval", self.heartbeat_interval, 0.05, 3_600, " s")
         check_between("lease", self.lease, 3 * self.heartbeat_interval, 86_400, " s")
         check_between("shutdown_timeout", self.shutdown_timeout, 0, 86_400, " s")
-        for name in ("kill_stuck", "mend_tables", "log_arguments"):
-            if not isinstance(getattr(self, name), bool):
-                raise ConfigError(f"{name} must be True or False, got {getattr(self, name)!r}")
+        for name in FLAGS:
+            check_flag(name, getattr(self, name))
         if self.log_jobs not in LOG_WORDS:
             if isinstance(self.log_jobs, str):
                 raise ConfigError(

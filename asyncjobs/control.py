@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from asyncjobs.clock import check_wait
-from asyncjobs.config import check_whole
+from asyncjobs.config import check_flag, check_whole
 from asyncjobs.errors import ArgumentError, ConfigError, JobExistsError, StoredArgumentsError
 from asyncjobs.filters import MAX_ID, FilterOptions, JobFilter
 from asyncjobs.unique import UniqueRule
@@ -89,6 +89,7 @@ class Control:
         A waiting job never runs and is kept as `cancelled`. A running one is cancelled where
         it runs, or with *interrupt* false may end, and is not tried again.
         """
+        check_flag("interrupt", interrupt)
         if isinstance(which, int):
             number = _check_alone(which, fields)
             return bool(await self._storage.cancel([number], interrupt=interrupt))

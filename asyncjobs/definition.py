@@ -14,6 +14,7 @@ from asyncjobs.config import (
     MAX_BACKOFF,
     MAX_PRIORITY,
     check_between,
+    check_flag,
     check_retain,
     check_whole,
 )
@@ -122,6 +123,7 @@ class JobOptions:
             raise ConfigError(
                 f"backoff must be a function (attempt, error) -> seconds, got {self.backoff!r}"
             )
+        self._check_flags()
         check_tags(self.tags)
         check_classes("discard_on", self.discard_on)
         if self.retry_on is not None:
@@ -138,6 +140,13 @@ class JobOptions:
         if self.strict_order and not (self.concurrency_key or self.concurrency):
             raise ConfigError("strict_order needs a concurrency_key or a concurrency")
         _ = self.unique_rule, self.recurrence
+
+    def _check_flags(self) -> None:
+        for name in ("retry_on_timeout", "process", "strict_order"):
+            check_flag(name, getattr(self, name))
+        for name in ("delete_successful", "delete_failed"):
+            if getattr(self, name) is not None:
+                check_flag(name, getattr(self, name))
 
     def limit(self, job: str) -> Limit | None:
         """Return what limits the job named *job*; None if nothing does."""

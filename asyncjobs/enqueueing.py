@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs.errors import ArgumentError, MiddlewareError, NotAJobError
@@ -33,6 +34,15 @@ def as_call(call: object, args: Sequence[Any] | None) -> JobCall[Any]:
         call.close()
         raise NotAJobError("later takes the call of a job, got a coroutine: is it decorated?")
     raise NotAJobError(f"later takes the call of a job, got {call!r}")
+
+
+def as_calls(calls: object) -> list[JobCall[Any]]:
+    """Return what was given to `later.many` as calls, which count as used. Raises NotAJobError."""
+    if isinstance(calls, Iterable):
+        return [as_call(call, None) for call in calls]
+    if isinstance(calls, JobCall):
+        calls.take()
+    raise NotAJobError(f"later.many takes a list of calls, got {calls!r}: later takes one call")
 
 
 async def store_inside(

@@ -9,7 +9,7 @@ from string import Formatter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from asyncjobs.clock import seconds
-from asyncjobs.config import check_between, check_whole
+from asyncjobs.config import check_between, check_flag, check_whole
 from asyncjobs.errors import ConcurrencyKeyError, ConfigError
 from asyncjobs.types import Limit
 
@@ -43,6 +43,7 @@ class RateLimit:
         check_whole("count", self.count, 1, MAX_AT_ONCE)
         period = seconds(self.per) if isinstance(self.per, timedelta) else self.per
         check_between("per", period, 0.001, MAX_PERIOD, " s")
+        check_flag("smooth", self.smooth)
 
     @property
     def burst(self) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast, overload
 from asyncjobs.config import check_whole
 from asyncjobs.context import parent_in
 from asyncjobs.control import Control
-from asyncjobs.enqueueing import as_call, store_inside
+from asyncjobs.enqueueing import as_call, as_calls, store_inside
 from asyncjobs.errors import (
     BatchTooLargeError,
     JobGoneError,
@@ -137,7 +137,7 @@ class Scheduler(Control, Pausing):
 
         Takes up to 100 000 calls. Raises as a single call does, and BatchTooLargeError.
         """
-        taken = [as_call(call, None) for call in calls]
+        taken = as_calls(calls)
         chosen, parent = self._chosen(options), parent_in(self._storage)
         rows = [self._placer.row(call, chosen, parent) for call in taken]
         if len(rows) > MAX_MANY:

@@ -101,10 +101,16 @@ def test_a_lease_bears_two_lost_heartbeats() -> None:
         group(heartbeat_interval=1, lease=2.9)
 
 
-@pytest.mark.parametrize("value", [None, 1, "yes"], ids=repr)
-def test_what_is_neither_true_nor_false_is_refused(value: Any) -> None:
-    with pytest.raises(ConfigError, match="kill_stuck must be True or False, got"):
-        group(kill_stuck=value)
+FLAGS = [field.name for field in dataclasses.fields(WorkerGroup) if field.type == "bool"]
+
+
+@pytest.mark.parametrize("option", FLAGS)
+@pytest.mark.parametrize("value", [None, 1, "false"], ids=repr)
+def test_what_is_neither_true_nor_false_is_refused(option: str, value: Any) -> None:
+    with pytest.raises(ConfigError) as caught:
+        group(**{option: value})
+
+    assert str(caught.value) == f"{option} must be True or False, got {value!r}"
 
 
 @pytest.mark.parametrize("queue", ["", [], (), None, 5, b"email"], ids=repr)

@@ -119,6 +119,7 @@ def test_a_job_says_how_many_for_each_key() -> None:
         (lambda: RateLimit(1, per=-5), "got -5"),
         (lambda: RateLimit(1, per=timedelta(seconds=-5)), "got -5.0"),
         (lambda: RateLimit(1, per="minute"), "per must be"),  # type: ignore[arg-type]
+        (lambda: RateLimit(1, per=1, smooth="no"), "smooth must be True or False"),  # type: ignore[arg-type]
         (lambda: Queue("x", concurrency=0), "concurrency must be a whole number from 1"),
         (lambda: Queue("x", rate_limit=5), r"RateLimit\(count, per=…\)"),  # type: ignore[arg-type]
         (lambda: JobManager(adapters={"m": MemoryAdapter()}, queues=[Queue("*")]), "queue"),

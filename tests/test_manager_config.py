@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from asyncjobs import (
+    Capabilities,
     ConfigError,
     JobManager,
     MemoryAdapter,
@@ -115,6 +116,55 @@ def test_workers_are_worker_groups() -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"workers": WorkerGroup(adapter="memory")}, "a list of WorkerGroups, got: WorkerGroup"),
+        ({"workers": 3}, "workers must be a list of WorkerGroups, got: int"),
+        ({"queues": 3}, "queues must be a list of names, got: int"),
+        ({"worker_lifespan": 3}, "worker_lifespan must be a function that returns .*, got 3"),
+    ],
+    ids=["one group", "workers", "queues", "worker_lifespan"],
+)
+def test_options_of_another_kind_are_refused(options: Any, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        manager(**options)
+
+
+async def test_what_is_neither_true_nor_false_is_refused(jobs: JobManager) -> None:
+    no: Any = "no"
+    with pytest.raises(ConfigError, match="work must be True or False, got 'no'"):
+        jobs.lifespan(work=no)
+    with pytest.raises(ConfigError, match="burst must be True or False, got 'no'"):
+        await jobs.run_worker(0, burst=no)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"dsn": 5}, "dsn must be text, as .*, got: int"),
+        ({"listen_dsn": b"postgresql://"}, "listen_dsn must be text, as .*, got: bytes"),
+        ({"connect": DSN}, "connect must be options of asyncpg.connect by name, got: str"),
+        ({"pool": 3}, "pool must be an asyncpg.Pool, got 3"),
+        ({"listen": "no"}, "listen must be True or False, got 'no'"),
+        ({"capabilities": 3}, "capabilities must be Capabilities or a dict, got 3"),
+        ({"capabilities": {"notify": "no"}}, "True or False each, got notify='no'"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_options_of_an_adapter_of_another_kind_are_refused(options: Any, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem) as caught:
+        PostgresAdapter(**options)
+
+    assert "hunter2" not in str(caught.value)
+
+
+def test_capabilities_of_ones_own_are_true_or_false() -> None:
+    no: Any = "no"
+    with pytest.raises(ConfigError, match="True or False each, got skip_locked='no'"):
+        Capabilities(skip_locked=no)
+
+
+@pytest.mark.parametrize(
     ("wrong", "nearest"),
     [("queue", "queues"), ("worker", "workers"), ("log", "logger"), ("adapter", "adapters")],
 )
@@ -167,6 +217,12 @@ def test_a_scheduler_of_an_adapter_that_is_not_there_is_refused(jobs: JobManager
         ({"jitter": -0.1}, "jitter must be from 0 to 10, got -0.1"),
         ({"jitter": 11}, "jitter must be from 0 to 10, got 11"),
         ({"backoff": 5}, "backoff must be a function .*, got 5"),
+        ({"retry_on_timeout": "no"}, "retry_on_timeout must be True or False, got 'no'"),
+        ({"retry_on_timeout": None}, "retry_on_timeout must be True or False, got None"),
+        ({"delete_successful": "false"}, "delete_successful must be True or False, got 'false'"),
+        ({"delete_failed": "false"}, "delete_failed must be True or False, got 'false'"),
+        ({"process": 0}, "process must be True or False, got 0"),
+        ({"strict_order": "no"}, "strict_order must be True or False, got 'no'"),
         ({"name": ""}, "a job needs a name, got ''"),
         ({"name": 5}, "a job needs a name, got 5"),
         ({"name": "null\0"}, "a job needs a name"),

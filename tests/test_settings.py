@@ -217,7 +217,7 @@ def test_capabilities_may_be_a_mapping() -> None:
     assert adapter.access.wanted == Capabilities(notify=False)
     with pytest.raises(ConfigError, match="did you mean 'notify'"):
         PostgresAdapter(capabilities={"notfy": False})
-    with pytest.raises(ConfigError, match="true or false each, got notify=1"):
+    with pytest.raises(ConfigError, match="True or False each, got notify=1"):
         PostgresAdapter(capabilities={"notify": 1})  # type: ignore[dict-item]
 
 

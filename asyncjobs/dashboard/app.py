@@ -13,6 +13,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
+from asyncjobs.auth import check_auth
+from asyncjobs.config import check_flag
 from asyncjobs.dashboard import api
 from asyncjobs.dashboard.dependency import PARENT
 from asyncjobs.dashboard.desk import Desk
@@ -54,6 +56,8 @@ def create_dashboard(
     title: str = "Jobs",
 ) -> Dashboard:
     """Return the dashboard of *manager* as an ASGI app; see `JobManager.dashboard`."""
+    check_auth(auth)
+    check_flag("read_only", read_only)
     desk = Desk(
         manager,
         _adapter(manager, adapter),

@@ -12,6 +12,7 @@ import anyio
 import anyio.to_thread
 
 from asyncjobs.auth import Identity
+from asyncjobs.config import check_flag
 from asyncjobs.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def password(user: str, secret: str, *, may_act: bool = True) -> PasswordAuth:
         raise ConfigError(f"user must not be empty or contain a colon, got {user!r}")
     if not secret:
         raise ConfigError("the password must not be empty")
+    check_flag("may_act", may_act)
     return PasswordAuth(user, secret, may_act=may_act)
 
 

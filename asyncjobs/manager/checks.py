@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from asyncjobs.config import WorkerGroup
@@ -10,14 +11,22 @@ from asyncjobs.errors import ConfigError, UnknownAdapterError, UnknownQueueError
 from asyncjobs.settings import check_groups
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from asyncjobs.manager.manager import JobManager
 
 MAX_QUEUE_NAME = 1_000
 """Bytes of one name: an entry of the index that the claim reads holds 2 700."""
 MAX_QUEUE_NAMES = 5_000
 """Bytes of the JSON list of all names: a notification that has it has to fit in 8 000."""
+
+
+def check_lists(queues: object, workers: object) -> None:
+    """Raise ConfigError for one thing in place of a list of them."""
+    if isinstance(queues, str):
+        raise ConfigError(f"queues must be a list of names, got the text {queues!r}")
+    for name, given, parts in (("queues", queues, "names"), ("workers", workers, "WorkerGroups")):
+        if not isinstance(given, Iterable):
+            kind = type(given).__name__
+            raise ConfigError(f"{name} must be a list of {parts}, got: {kind}")
 
 
 def check_manager(manager: JobManager) -> None:

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack, overload
 
-from asyncjobs.config import explains_options
+from asyncjobs.config import check_flag, explains_options
 from asyncjobs.definition import DefinitionOptions, JobOptions
 from asyncjobs.errors import (
     ConfigError,
@@ -18,7 +18,7 @@ from asyncjobs.errors import (
 from asyncjobs.job import AsyncJob, Job, ThreadJob, make_job
 from asyncjobs.limits import Queue
 from asyncjobs.logs import get_logger
-from asyncjobs.manager.checks import check_manager
+from asyncjobs.manager.checks import check_lists, check_manager
 from asyncjobs.manager.showing import Showing
 from asyncjobs.manager.staff import Staff, WorkerLifespan
 from asyncjobs.registry import JobRegistry
@@ -73,8 +73,7 @@ class JobManager(Showing):
     ) -> None:
         if not isinstance(adapters, Mapping):
             raise ConfigError('adapters must be storages by name: {"postgres": PostgresAdapter()}')
-        if isinstance(queues, str):
-            raise ConfigError(f"queues must be a list of names, got the text {queues!r}")
+        check_lists(queues, workers)
         self.adapters: dict[str, Storage] = dict(adapters)
         self.queues = tuple(queue.name if isinstance(queue, Queue) else queue for queue in queues)
         limits = {queue.name: queue.limit for queue in queues if isinstance(queue, Queue)}
@@ -191,8 +190,9 @@ class JobManager(Showing):
         It opens the adapters and, with *work*, runs one worker of every group inside the
         app's process. *inner* is the app's own lifespan: it runs inside, so it can schedule,
         and what it yields is passed on. If the database or a worker does not start, the app
-        does not start.
+        does not start. Raises ConfigError unless *work* is True or False.
         """
+        check_flag("work", work)
 
         @contextlib.asynccontextmanager
         async def lifespan(app: Any) -> AsyncIterator[Any]:

@@ -8,6 +8,7 @@ import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from asyncjobs.config import check_flag
 from asyncjobs.context import enter_state
 from asyncjobs.errors import ConfigError
 from asyncjobs.manager.checks import refuse_kill_stuck
@@ -30,10 +31,15 @@ WorkerLifespan: TypeAlias = "Callable[[], AbstractAsyncContextManager[Mapping[st
 class Staff:
     """Makes the workers of *manager*, and what they share, and runs them.
 
-    *lifespan* is entered around all jobs of the process.
+    *lifespan* is entered around all jobs of the process. Raises ConfigError if it is no function.
     """
 
     def __init__(self, manager: JobManager, lifespan: WorkerLifespan | None) -> None:
+        if lifespan is not None and not callable(lifespan):
+            raise ConfigError(
+                "worker_lifespan must be a function that returns an async context manager, "
+                f"got {lifespan!r}"
+            )
         self._manager, self._lifespan = manager, lifespan
         self._made: weakref.WeakSet[Worker] = weakref.WeakSet()
 
@@ -65,6 +71,7 @@ class Staff:
 
         Raises ConfigError if there is no such group.
         """
+        check_flag("burst", burst)
         groups = self._manager.workers
         if not 0 <= index < len(groups):
             most = len(groups) - 1

@@ -20,8 +20,8 @@ class Bearer:
     challenge = "Bearer"
 
     def __init__(self, token: str) -> None:
-        if not token.strip():
-            raise ConfigError("token must not be empty")
+        if not isinstance(token, str) or not token.strip():
+            raise ConfigError("token must be text, and not empty")
         self._token = token.encode()
 
     def __call__(self, request: Request) -> Identity | None:

@@ -14,7 +14,8 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from asyncjobs.auth import identify
+from asyncjobs.auth import check_auth, identify
+from asyncjobs.config import check_flag
 from asyncjobs.errors import ConfigError, NotOpenError
 from asyncjobs.metrics.access import auth_of
 from asyncjobs.metrics.cluster import Known, write_cluster
@@ -48,6 +49,9 @@ def create_metrics(
     process: bool = True,
 ) -> Metrics:
     """Return the metrics of *manager* as an ASGI app; see `JobManager.metrics`."""
+    for name, flag in (("public", public), ("cluster", cluster), ("process", process)):
+        check_flag(name, flag)
+    check_auth(auth)
     if not (cluster or process):
         raise ConfigError("cluster=False and process=False leave nothing to tell")
     return Metrics(manager, auth_of(auth, token, public=public), cluster=cluster, process=process)

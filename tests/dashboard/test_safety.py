@@ -117,6 +117,28 @@ async def test_an_auth_that_returns_something_else_lets_nobody_in(site: Site) ->
         assert (await browser.get("/")).status_code == 500
 
 
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"auth": 3}, "auth must be a function from a request to an Identity, got: int"),
+        ({"auth": "swordfish"}, "auth must be a function .*, got: str"),
+        ({"read_only": "no"}, "read_only must be True or False, got 'no'"),
+    ],
+    ids=repr,
+)
+async def test_options_of_another_kind_are_refused(
+    site: Site, options: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        site.jobs.dashboard(**options)
+
+
+def test_whether_a_password_lets_act_is_true_or_false() -> None:
+    no: Any = "no"
+    with pytest.raises(ConfigError, match="may_act must be True or False, got 'no'"):
+        password("ada", "open sesame", may_act=no)
+
+
 @pytest.mark.parametrize("secret", ["open sesame", hash_password("open sesame")])
 async def test_a_password_is_asked_for(site: Site, secret: str) -> None:
     app = site.jobs.dashboard(auth=password("ada", secret))

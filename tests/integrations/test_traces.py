@@ -386,6 +386,9 @@ async def test_instrumenting_again_replaces_what_was_said_and_doubles_nothing(
     assert in_memory.span("run work").parent is None
 
 
-def test_only_managers_are_instrumented() -> None:
+def test_only_managers_are_instrumented_and_linked_or_not() -> None:
     with pytest.raises(ConfigError, match="instrument takes a JobManager, got 'jobs'"):
         instrument("jobs")  # type: ignore[arg-type]
+    jobs = JobManager(adapters={"memory": MemoryAdapter()})
+    with pytest.raises(ConfigError, match="linked must be True or False, got 'no'"):
+        instrument(jobs, linked="no")  # type: ignore[arg-type]

@@ -84,7 +84,12 @@ async def test_public_is_for_everybody(jobs: JobManager) -> None:
     ("options", "message"),
     [
         ({"token": "x", "public": True}, "one of auth=, token= and public=, got token and public"),
-        ({"token": " "}, "token must not be empty"),
+        ({"token": " "}, "token must be text, and not empty"),
+        ({"token": 5}, "token must be text, and not empty"),
+        ({"auth": 3}, "auth must be a function from a request to an Identity, got: int"),
+        ({"public": "false"}, "public must be True or False, got 'false'"),
+        ({"cluster": "no"}, "cluster must be True or False, got 'no'"),
+        ({"process": None}, "process must be True or False, got None"),
         ({"cluster": False, "process": False}, "leave nothing to tell"),
     ],
 )

@@ -242,6 +242,12 @@ async def test_a_time_is_needed_to_reschedule(jobs: Any) -> None:
             await jobs.later.reschedule(7, **options)
 
 
+@pytest.mark.parametrize("which", [7, JobFilter()], ids=["one", "all"])
+async def test_whether_a_cancellation_interrupts_is_true_or_false(jobs: Any, which: Any) -> None:
+    with pytest.raises(ConfigError, match="interrupt must be True or False, got 'no'"):
+        await jobs.later.cancel(which, interrupt="no")
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

@@ -105,6 +105,14 @@ async def test_what_is_not_a_call_is_refused(jobs: Any) -> None:
         await jobs.later(jobs.note("x"), ["y"])
 
 
+async def test_what_is_no_list_of_calls_is_refused_by_many(jobs: Any) -> None:
+    with pytest.raises(NotAJobError, match=r"takes a list of calls, got <JobCall note>"):
+        await jobs.later.many(jobs.note("x"))
+    for wrong in (jobs.note, 7, None):
+        with pytest.raises(NotAJobError, match="takes a list of calls"):
+            await jobs.later.many(wrong)
+
+
 async def test_the_job_of_another_manager_is_refused(jobs: Any) -> None:
     other = JobManager(adapters={"main": MemoryAdapter()})
 

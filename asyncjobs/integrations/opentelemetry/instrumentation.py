@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 
 from opentelemetry.trace import get_tracer
 
+from asyncjobs.config import check_flag
 from asyncjobs.errors import ConfigError
 from asyncjobs.integrations.opentelemetry.attempts import AttemptTracing
 from asyncjobs.integrations.opentelemetry.attributes import NAME
@@ -42,10 +43,11 @@ def instrument(
     run long after, and for tracing that samples whole traces.
 
     Calling it again replaces the providers and *linked*. Raises ConfigError for what is no
-    JobManager.
+    JobManager, and unless *linked* is True or False.
     """
     if not isinstance(jobs, JobManager):
         raise ConfigError(f"instrument takes a JobManager, got {jobs!r}")
+    check_flag("linked", linked)
     tracer = get_tracer(NAME, installed_version() or "", tracer_provider)
     metrics = JobMetrics(meter_provider)
     if known := _instrumented.get(jobs):

@@ -6,7 +6,7 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, Any, Self
 
-from asyncjobs.config import explains_options
+from asyncjobs.config import check_flag, explains_options
 from asyncjobs.errors import ConfigError
 from asyncjobs.settings import Configured, configured, find
 from asyncjobs.storage.postgres.access import Access
@@ -18,7 +18,12 @@ from asyncjobs.storage.postgres.migrate import migrate
 from asyncjobs.storage.postgres.opening import get_to_know
 from asyncjobs.storage.postgres.own_transactions import OwnTransactions
 from asyncjobs.storage.postgres.parts import Parts
-from asyncjobs.storage.postgres.source import ConnectionSource, DsnSource, PoolSource
+from asyncjobs.storage.postgres.source import (
+    ConnectionSource,
+    DsnSource,
+    PoolSource,
+    check_reach,
+)
 from asyncjobs.storage.postgres.statements import channel_name, check_schema
 from asyncjobs.storage.postgres.tables import Tables
 
@@ -87,6 +92,8 @@ class PostgresAdapter(Parts, Configured):
         super().__init__()
         if pool is not None and (dsn is not None or connect is not None):
             raise ConfigError("give dsn (and connect) or pool, not both")
+        check_flag("listen", listen)
+        check_reach(dsn=dsn, listen_dsn=listen_dsn, connect=connect, pool=pool)
         self.schema = check_schema(schema)
         self._dsn, self._pool = dsn, pool
         self._listen, self._connect = listen, dict(connect or {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -13,8 +14,6 @@ from asyncjobs.logs import get_logger
 from asyncjobs.storage.postgres.transactions import HOT_TIMEOUT, ask, transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from asyncjobs.storage.postgres.statements import Statements
 
 TRIES = {
@@ -45,6 +44,13 @@ class Capabilities:
     """Transactions are READ COMMITTED by default. Without, each statement is put into one
     that is, which takes two more round trips."""
 
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if not isinstance(value := getattr(self, field.name), bool):
+                raise ConfigError(
+                    f"capabilities must be True or False each, got {field.name}={value!r}"
+                )
+
     def __and__(self, other: Capabilities) -> Capabilities:
         """Return what both can do."""
         names = [field.name for field in fields(self)]
@@ -59,12 +65,12 @@ def as_capabilities(given: Capabilities | Mapping[str, bool] | None) -> Capabili
     """Return what may be asked: everything but what *given* forbids. Raises ConfigError."""
     if given is None or isinstance(given, Capabilities):
         return given or EVERYTHING
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"capabilities must be Capabilities or a dict, got {given!r}")
     known = [field.name for field in fields(Capabilities)]
-    for name, value in given.items():
+    for name in given:
         if name not in known:
             raise UnknownOptionError(name, known)
-        if not isinstance(value, bool):
-            raise ConfigError(f"capabilities must be true or false each, got {name}={value!r}")
     return Capabilities(**given)
 
 

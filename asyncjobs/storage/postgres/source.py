@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import anyio
@@ -16,7 +17,7 @@ from asyncjobs.storage.postgres.hosts import Host, Primary, alone, several_hosts
 from asyncjobs.storage.postgres.sockets import keep_alive
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable
 
     from asyncpg.pool import PoolConnectionProxy
 
@@ -27,6 +28,19 @@ LANES = 9
 """Connections that an adapter holds at most: eight lanes and the listener."""
 UNCACHED = {"doctor", "health", "listen", "migrate"}
 """Purposes whose few statements are not worth a name, which poolers may forget."""
+
+
+def check_reach(*, dsn: object, listen_dsn: object, connect: object, pool: object) -> None:
+    """Raise ConfigError for what leads to no database. It does not show what may hold secrets."""
+    for name, address in (("dsn", dsn), ("listen_dsn", listen_dsn)):
+        if not isinstance(address, str | None):
+            kind = type(address).__name__
+            raise ConfigError(f"{name} must be text, as 'postgresql://app@db/app', got: {kind}")
+    if not isinstance(connect, Mapping | None):
+        kind = type(connect).__name__
+        raise ConfigError(f"connect must be options of asyncpg.connect by name, got: {kind}")
+    if pool is not None and not hasattr(pool, "get_max_size"):
+        raise ConfigError(f"pool must be an asyncpg.Pool, got {pool!r}")
 
 
 def find_dsn(dsn: str | None) -> str:
