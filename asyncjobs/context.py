@@ -212,6 +212,12 @@ def parent_in(storage: object) -> int | None:
     return None if found is None or found.storage is not storage else found.id
 
 
+def job_apart() -> str | None:
+    """Return the name of the job that runs here, if in a process of its own; None otherwise."""
+    found = _current.get(None)
+    return found.context().name if found is not None and found.storage is None else None
+
+
 def enter_state(state: Mapping[str, Any]) -> None:
     """Make *state* the `JobContext.state` of the jobs that are started from this context."""
     _state.set(state)

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast, overload
 
 from asyncjobs.config import check_whole
-from asyncjobs.context import parent_in
+from asyncjobs.context import job_apart, parent_in
 from asyncjobs.control import Control
 from asyncjobs.enqueueing import as_call, as_calls, store_inside
 from asyncjobs.errors import (
@@ -158,13 +158,14 @@ class Scheduler(Control, Pausing):
     ) -> ScheduledJob[R]:
         """Do what ``await later(…)`` does from a thread, as in a job that is a plain ``def``.
 
-        Raises NotOpenError if the manager is not open, and RuntimeError in the event loop
-        itself, which would wait for itself for ever.
+        Raises NotOpenError if the manager is not open, as in the process of a job with
+        ``process=True``, and RuntimeError in the event loop itself, which would wait for
+        itself for ever.
         """
         taken = as_call(call, args)
         loop = self._home.loop
         if loop is None or loop.is_closed():
-            raise NotOpenError
+            raise NotOpenError(job_apart())
         if asyncio._get_running_loop() is loop:
             raise RuntimeError("in the event loop write `await later(…)`")
         stored = asyncio.run_coroutine_threadsafe(self(taken, **options), loop)

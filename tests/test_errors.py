@@ -48,6 +48,7 @@ SPEAKING = [  # with a sentence of their own
     errors.ConcurrencyKeyError("send", "must have at most 200 characters, got 201"),
     errors.JobExistsError("send", 7),
     errors.NotOpenError(),
+    errors.NotOpenError("render"),
     errors.MiddlewareError(2, 1),
     errors.ExpiredError(),
     errors.ProcessDiedError(),

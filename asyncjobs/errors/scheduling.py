@@ -92,7 +92,21 @@ class MiddlewareError(ScheduleError):
 class NotOpenError(ScheduleError, RuntimeError):
     """The manager has not been opened, so there is no connection to store a job by."""
 
+    job: str | None = None
+    """The name of the one with ``process=True`` in whose process that is; None elsewhere."""
+
+    def __init__(self, job: str | None = None) -> None:
+        super().__init__(*(() if job is None else (job,)))
+        if job is not None:
+            self.job = job
+
     def __str__(self) -> str:
+        if self.job is not None:
+            return (
+                f"the job {self.job!r} has process=True, and in its process no job manager is "
+                "open: return what an `async def` job or a hook is to schedule from, or call the "
+                "SQL function `enqueue`"
+            )
         return (
             "the job manager is not open: use `FastAPI(lifespan=jobs.lifespan())`, "
             "or `async with jobs:` around the code that schedules"

@@ -14,6 +14,7 @@ from asyncjobs import JobContext, JobManager, MemoryAdapter, Retry, current_job
 from asyncjobs.worker.progress import PAUSE
 
 registered = JobManager(adapters={"main": MemoryAdapter()})
+later = registered.create_scheduler(adapter="main")
 
 PROGRAM = """
 import asyncio, dataclasses
@@ -73,6 +74,11 @@ def crunch(number: int) -> int:
     print("noise that must not disturb the protocol")
     print("more noise", file=sys.stderr)
     return number * number + 0 * os.getpid()
+
+
+@registered.job(process=True, max_attempts=1)
+def schedule() -> None:
+    later.from_thread(crunch(3))
 
 
 @registered.job(process=True, max_attempts=1)

@@ -116,6 +116,18 @@ async def test_an_error_in_a_process_is_recorded_with_its_traceback(
     assert kind == "die" or "in fail" in told["traceback"]
 
 
+async def test_a_job_in_a_process_is_told_that_it_cannot_schedule(make_process_bench: Any) -> None:
+    bench = await make_process_bench()
+    stored = await bench.later(process_jobs.schedule())
+    await bench.jobs.workoff()
+    [told] = json.loads((await bench.record(stored.id)).errors)
+    assert told["error"] == "NotOpenError"
+    assert told["message"] == (
+        "the job 'schedule' has process=True, and in its process no job manager is open: return "
+        "what an `async def` job or a hook is to schedule from, or call the SQL function `enqueue`"
+    )
+
+
 async def test_a_process_is_ended_with_its_attempt(make_process_bench: Any, tmp_path: Path) -> None:
     bench = await make_process_bench()
     path = tmp_path / "pid"
