@@ -35,7 +35,7 @@ def check_wait(
     if wait is None and wait_until is None and is_required:
         raise WaitError("give wait or wait_until")
     if wait_until is not None:
-        return None, _check_moment(wait_until)
+        return None, check_moment("wait_until", wait_until)
     return (None, None) if wait is None else (check_duration(name, wait), None)
 
 
@@ -52,15 +52,16 @@ def check_duration(name: str, wait: float | timedelta) -> float:
     return duration
 
 
-def _check_moment(moment: datetime) -> datetime:
+def check_moment(name: str, moment: datetime) -> datetime:
+    """Return *moment*. Raises WaitError that calls it *name*, also if it has no time zone."""
     if not isinstance(moment, datetime):
-        raise WaitError(f"wait_until must be a datetime, got {moment!r}")
+        raise WaitError(f"{name} must be a datetime, got {moment!r}")
     if moment.utcoffset() is None:
         raise WaitError(
-            f"wait_until must have a time zone, got the naive {moment.isoformat()}: "
+            f"{name} must have a time zone, got the naive {moment.isoformat()}: "
             "write datetime.now(UTC) + …, or add tzinfo"
         )
     if not datetime.min.year < moment.year < datetime.max.year:
         # In UTC it may be none; and the last moment of all is infinity to PostgreSQL.
-        raise WaitError(f"wait_until must be in a year from 2 to 9998, got {moment.isoformat()}")
+        raise WaitError(f"{name} must be in a year from 2 to 9998, got {moment.isoformat()}")
     return moment

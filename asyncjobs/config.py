@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from asyncjobs.clock import seconds
 from asyncjobs.errors import ConfigError, UnknownOptionError
 from asyncjobs.settings import Configured, configured
 from asyncjobs.settings.kinds import LOG_WORDS
@@ -28,6 +29,12 @@ MAX_ATTEMPTS = 32_766
 MAX_CONCURRENCY = 10_000
 MAX_RESULT = 100_000_000
 """Bytes. PostgreSQL holds a little more, but neither side enjoys it."""
+MAX_RUNTIME = 10 * 365 * 86_400.0
+"""Seconds."""
+LEASE = 30.0
+"""Seconds, if nobody says otherwise."""
+BEATS = 3
+"""Heartbeats within a lease, at least: two of them may be lost."""
 LOG_PACE = 20
 """Lines a second of jobs that succeeded in one worker, with ``log_jobs="auto"``."""
 FLAGS = (
@@ -46,13 +53,20 @@ def check_between(name: str, value: float, least: float, most: float, unit: str 
     """Raise ConfigError unless *value* is a number from *least* to *most*."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or math.isnan(value) or not least <= value <= most:
-        raise ConfigError(f"{name} must be from {least:g} to {most:g}{unit}, got {value!r}")
+        kind = "" if is_number else "a number "
+        raise ConfigError(f"{name} must be {kind}from {least:g} to {most:g}{unit}, got {value!r}")
 
 
 def check_whole(name: str, value: int, least: int, most: int) -> None:
     """Raise ConfigError unless *value* is an int from *least* to *most*."""
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise ConfigError(f"{name} must be a whole number from {least} to {most}, got {value!r}")
+
+
+def check_runtime(max_runtime: float | timedelta) -> None:
+    """Raise ConfigError unless *max_runtime* is a duration that a job may have."""
+    value = seconds(max_runtime) if isinstance(max_runtime, timedelta) else max_runtime
+    check_between("max_runtime", value, 0.001, MAX_RUNTIME, " s")
 
 
 def check_flag(name: str, value: object) -> None:
@@ -116,8 +130,9 @@ class WorkerGroup(Configured):
     """Jobs with ``process=True`` that run at once, of those; None for one a processor."""
     max_attempts: int = 24
     """Attempts of a job that does not say so itself. 24 take 16 days."""
-    max_runtime: float = 14_400.0
-    """Run time after which a job that does not say so itself is cancelled."""
+    max_runtime: float | timedelta = 14_400.0
+    """Run time after which a job that does not say so itself is cancelled: seconds, or a
+    timedelta."""
     delete_failed_jobs: bool = False
     """Remove a job that used up its attempts, with all its errors."""
     delete_successful_jobs: bool = True
@@ -130,7 +145,7 @@ class WorkerGroup(Configured):
     sleep_delay: float = 5.0
     """Time between two looks at the queue when nothing wakes the worker. Only a safety net
     while LISTEN works; what it costs is one statement each time."""
-    lease: float = 30.0
+    lease: float = LEASE
     """Silence after which others take this worker's jobs. Too low runs jobs twice, too high
     lets the jobs of a dead machine wait."""
     heartbeat_interval: float = 5.0
@@ -164,13 +179,13 @@ class WorkerGroup(Configured):
             if getattr(self, name) is not None:
                 check_whole(name, getattr(self, name), 1, MAX_CONCURRENCY)
         check_whole("max_attempts", self.max_attempts, 1, MAX_ATTEMPTS)
-        check_between("max_runtime", self.max_runtime, 0.001, 10 * 365 * 86_400, " s")
+        check_runtime(self.max_runtime)
         if self.retain is not None:
             check_retain(self.retain)
         check_whole("max_result", self.max_result, 4, MAX_RESULT)
         check_between("sleep_delay", self.sleep_delay, 0.01, 3_600, " s")
         check_between("heartbeat_interval", self.heartbeat_interval, 0.05, 3_600, " s")
-        check_between("lease", self.lease, 3 * self.heartbeat_interval, 86_400, " s")
+        self._check_lease()
         check_between("shutdown_timeout", self.shutdown_timeout, 0, 86_400, " s")
         for name in FLAGS:
             check_flag(name, getattr(self, name))
@@ -183,6 +198,19 @@ class WorkerGroup(Configured):
             check_between("log_jobs", self.log_jobs, 0, 1)
         if not self.queue or not isinstance(self.queue, str | list | tuple):
             raise ConfigError(f'queue must be "*", a name or a list of names, got {self.queue!r}')
+
+    def _check_lease(self) -> None:
+        least = BEATS * self.heartbeat_interval
+        if self.lease == LEASE < least:  # which nobody need have said
+            check_between(
+                "heartbeat_interval",
+                self.heartbeat_interval,
+                0.05,
+                LEASE / BEATS,
+                f" s, a third of the lease ({LEASE:g} s by default)",
+            )
+        unit = f" s (three times heartbeat_interval, {self.heartbeat_interval:g} s, is the least)"
+        check_between("lease", self.lease, least, 86_400, unit)
 
     @property
     def label(self) -> str:

@@ -16,6 +16,7 @@ from asyncjobs.config import (
     check_between,
     check_flag,
     check_retain,
+    check_runtime,
     check_whole,
 )
 from asyncjobs.errors import ConfigError
@@ -46,7 +47,7 @@ class DefinitionOptions(UniqueOptions, RecurrenceOptions, total=False):
     max_attempts: int | None
     backoff: Backoff | None
     jitter: float
-    max_runtime: float | None
+    max_runtime: float | timedelta | None
     retry_on_timeout: bool
     delete_successful: bool | None
     delete_failed: bool | None
@@ -74,7 +75,8 @@ class JobOptions:
     jitter: float = 0.0
     """Up to this share is added to each delay, at random, so that jobs that failed together
     do not come back together."""
-    max_runtime: float | None = None
+    max_runtime: float | timedelta | None = None
+    """Seconds, or a timedelta, after which it is cancelled."""
     retry_on_timeout: bool = False
     delete_successful: bool | None = None
     delete_failed: bool | None = None
@@ -118,7 +120,7 @@ class JobOptions:
         if self.max_attempts is not None:
             check_whole("max_attempts", self.max_attempts, 1, MAX_ATTEMPTS)
         if self.max_runtime is not None:
-            check_between("max_runtime", self.max_runtime, 0.001, 10 * 365 * 86_400, " s")
+            check_runtime(self.max_runtime)
         if self.backoff is not None and not callable(self.backoff):
             raise ConfigError(
                 f"backoff must be a function (attempt, error) -> seconds, got {self.backoff!r}"

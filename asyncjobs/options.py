@@ -11,7 +11,7 @@ import math
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from asyncjobs.clock import check_wait
+from asyncjobs.clock import check_moment, check_wait
 from asyncjobs.config import MAX_PRIORITY, check_retain, check_whole
 from asyncjobs.errors import ConfigError, UnknownOptionError, WaitError
 from asyncjobs.limits import check_key
@@ -109,7 +109,7 @@ def extras_of(options: LaterOptions) -> Extras | None:
     return make_extras(
         tags=check_tags(options.get("tags") or ()),
         expires=None if isinstance(expires, datetime) else check_expires(expires),
-        expires_at=check_wait(None, expires)[1] if isinstance(expires, datetime) else None,
+        expires_at=check_moment("expires", expires) if isinstance(expires, datetime) else None,
         retain=None if retain is None else check_retain(retain),
         meta=None if meta is None else check_meta(meta),
     )

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncjobs.clock import MAX_WAIT, check_wait, seconds
+from asyncjobs.clock import MAX_WAIT, check_moment, check_wait, seconds
 from asyncjobs.errors import WaitError
 
 NOON = datetime(2030, 6, 1, 12, tzinfo=UTC)
@@ -115,6 +115,12 @@ def test_a_moment_that_is_no_datetime_is_refused(moment: Any) -> None:
 def test_a_moment_at_the_ends_of_the_calendar_is_refused(moment: datetime) -> None:
     with pytest.raises(WaitError, match="in a year from 2 to 9998, got "):
         check_wait(None, moment)
+
+
+def test_a_refused_moment_is_told_of_by_the_name_that_it_was_given_by() -> None:
+    for moment in (NOON.replace(tzinfo=None), datetime.max.replace(tzinfo=UTC)):
+        with pytest.raises(WaitError, match=r"^expires must "):
+            check_moment("expires", moment)
 
 
 def test_a_wait_and_a_moment_at_once_are_refused() -> None:

@@ -7,6 +7,7 @@ import dataclasses
 import inspect
 import math
 import pickle
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -97,8 +98,39 @@ def test_a_number_of_things_is_whole(option: str) -> None:
 
 def test_a_lease_bears_two_lost_heartbeats() -> None:
     assert group(heartbeat_interval=1, lease=3).lease == 3
-    with pytest.raises(ConfigError, match=r"lease must be from 3 to 86400 s, got 2\.9"):
+    with pytest.raises(ConfigError) as caught:
         group(heartbeat_interval=1, lease=2.9)
+
+    assert str(caught.value) == (
+        "lease must be from 3 to 86400 s (three times heartbeat_interval, 1 s, is the least), "
+        "got 2.9"
+    )
+
+
+def test_heartbeats_too_far_apart_for_the_lease_that_nobody_gave_are_told_of_by_name() -> None:
+    with pytest.raises(ConfigError) as caught:
+        group(heartbeat_interval=20)
+
+    assert str(caught.value) == (
+        "heartbeat_interval must be from 0.05 to 10 s, a third of the lease (30 s by default), "
+        "got 20"
+    )
+
+
+def test_a_max_runtime_may_be_a_timedelta() -> None:
+    hour = timedelta(hours=1)
+
+    assert group(max_runtime=hour).max_runtime == hour
+    with pytest.raises(ConfigError, match=r"^max_runtime must be from 0.001 to .* s, got 0\.0$"):
+        group(max_runtime=timedelta())
+
+
+@pytest.mark.parametrize(
+    "option", ["sleep_delay", "lease", "heartbeat_interval", "shutdown_timeout"]
+)
+def test_a_timedelta_for_another_duration_is_answered_with_the_kind(option: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^{option} must be a number from .* s.*, got datetime"):
+        group(**{option: timedelta(seconds=20)})
 
 
 FLAGS = [field.name for field in dataclasses.fields(WorkerGroup) if field.type == "bool"]

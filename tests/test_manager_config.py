@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -213,6 +214,8 @@ def test_a_scheduler_of_an_adapter_that_is_not_there_is_refused(jobs: JobManager
         ({"max_attempts": 0}, "max_attempts must be a whole number from 1 to 32766, got 0"),
         ({"max_attempts": "3"}, "max_attempts must be a whole number"),
         ({"max_runtime": 0}, "max_runtime must be from 0.001 to .* s, got 0"),
+        ({"max_runtime": timedelta()}, r"max_runtime must be from 0.001 to .* s, got 0\.0"),
+        ({"max_runtime": "1 h"}, "max_runtime must be a number from .* s, got '1 h'"),
         ({"max_runtime": float("nan")}, "max_runtime must be from .* got nan"),
         ({"jitter": -0.1}, "jitter must be from 0 to 10, got -0.1"),
         ({"jitter": 11}, "jitter must be from 0 to 10, got 11"),

@@ -106,7 +106,7 @@ class JobManager(Showing):
         it. Lower *priority* runs first. After *max_attempts* the job is `failed`; *backoff*
         maps (attempt, error) to the seconds until the next attempt, or None to stop, and is
         ``attempt ** 4`` s, at most 7 days, if not given; *jitter* adds up to this share at
-        random. After *max_runtime* seconds the job is cancelled, and fails unless
+        random. After *max_runtime* seconds (or timedelta) the job is cancelled, and fails unless
         *retry_on_timeout*. *delete_successful* and *delete_failed* say whether the row goes
         when the job ends. What is None here, the worker group decides. *tags* are words to find
         the jobs by. *concurrency* and *rate_limit* say how many may run at once and start in a

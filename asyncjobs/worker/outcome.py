@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from asyncjobs.clock import seconds
 from asyncjobs.errors import AttemptsExhaustedError, ResultError, StoredArgumentsError
 from asyncjobs.types import ALL_LANES, EXPIRED, Outcome, RunOf, told_in
 
@@ -48,7 +49,7 @@ def limits(job: Job[..., Any], group: WorkerGroup) -> Limits:
     options = job.options
     return Limits(
         _first(options.max_attempts, group.max_attempts),
-        _first(options.max_runtime, group.max_runtime),
+        seconds(_first(options.max_runtime, group.max_runtime)),
         _first(options.delete_successful, group.delete_successful_jobs),
         _first(options.delete_failed, group.delete_failed_jobs),
     )

@@ -111,10 +111,13 @@ async def test_a_backoff_that_raises_does_not_lose_the_job(bench: Any) -> None:
     assert "ValueError: first" in error["traceback"]
 
 
-async def test_a_job_over_its_max_runtime_is_cancelled_and_not_tried_again(bench: Any) -> None:
+@pytest.mark.parametrize("max_runtime", [0.05, timedelta(seconds=0.05)], ids=["s", "timedelta"])
+async def test_a_job_over_its_max_runtime_is_cancelled_and_not_tried_again(
+    bench: Any, max_runtime: float | timedelta
+) -> None:
     cleaned = asyncio.Event()
 
-    @bench.jobs.job(max_runtime=0.05)
+    @bench.jobs.job(max_runtime=max_runtime)
     async def slow() -> None:
         try:
             await asyncio.Event().wait()

@@ -188,7 +188,7 @@ async def test_an_expiry_that_cannot_be_is_refused(bench: Any, options: Any) -> 
     @bench.jobs.job
     async def code() -> None: ...
 
-    with pytest.raises(WaitError, match=r"expires|time zone"):
+    with pytest.raises(WaitError, match=r"^expires must "):
         await bench.later(code(), **options)
 
 
