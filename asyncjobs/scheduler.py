@@ -233,8 +233,6 @@ class Scheduler(Control, Pausing):
     def use_loop(self, loop: asyncio.AbstractEventLoop | None) -> None:
         """Say in which loop the manager is open; None when it is not any more."""
         self._home.settle(loop)
-        if loop is not None:
-            self._watch.open()
 
     async def drain(self) -> None:
         """Wait until every gathered call is stored or refused."""

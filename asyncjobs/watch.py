@@ -76,16 +76,10 @@ class Watch:
         self._marked: set[int] = set()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._is_closed = False
 
     @contextlib.contextmanager
     def following(self, job_id: int) -> Iterator[Follower]:
-        """Give the body a follower of a job.
-
-        Raises NotOpenError when the manager was closed, and RuntimeError in another event loop.
-        """
-        if self._is_closed:
-            raise NotOpenError
+        """Give the body a follower of a job. Raises RuntimeError in another event loop."""
         self._home.check()
         follower = Follower(job_id)
         self._followers.setdefault(job_id, set()).add(follower)
@@ -111,26 +105,27 @@ class Watch:
         if self._task is not None:
             self._task.cancel()
 
-    def open(self) -> None:
-        """Let jobs be waited for again."""
-        self._is_closed = False
-
     async def close(self) -> None:
         """Stop, and let nobody wait any longer."""
-        self._is_closed = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
             self._task = None
+        self._close_followers()
+
+    def _close_followers(self) -> None:
         for followers in self._followers.values():
             for follower in followers:
                 follower.close()
 
     async def _run(self) -> None:
-        while True:
-            await self._serve()
-            if not self._followers:  # or somebody came while the listener was ending
-                return
+        try:
+            while True:
+                await self._serve()
+                if not self._followers:  # or somebody came while the listener was ending
+                    return
+        except NotOpenError:  # the storage was closed before they came
+            self._close_followers()
 
     async def _serve(self) -> None:
         listening = asyncio.create_task(self._listen())
@@ -149,6 +144,8 @@ class Watch:
     async def _listen(self) -> None:
         try:
             await self._storage.listen(self._on_signal)
+        except NotOpenError:
+            return
         except Exception as error:  # noqa: BLE001 - polling carries on
             self._log.warning("watch.deaf", error=str(error))
 
@@ -183,6 +180,8 @@ class Watch:
             if unmarked := [job for job in ids if job not in self._marked]:
                 self._marked.update(await self._storage.results.watch(unmarked))
             found = {status.id: status for status in await self._storage.results.look(ids)}
+        except NotOpenError:
+            raise
         except Exception as error:  # noqa: BLE001 - all who wait hang on this task
             self._log.warning("watch.failed", error=str(error))
         else:

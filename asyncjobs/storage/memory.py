@@ -75,7 +75,7 @@ class MemoryAdapter:
         self._rows, self._put, self._wake = self._table.rows, self._table.put, self._table.wake
         self._fleet = MemoryFleet(clock, self._table)
         self._workers = self._fleet.workers
-        self.results = MemoryResults(self._rows, clock, self._table.tell)
+        self.results = MemoryResults(self._rows, clock, self._table.tell, self._check_open)
         """See `ResultStorage`."""
         self.limits = MemoryLimits(
             clock=clock, rows=self._rows.values, settle=self._settle, tell=self._table.tell
@@ -111,9 +111,12 @@ class MemoryAdapter:
         """Store *jobs*. There are no transactions, so every *connection* is refused."""
         if connection is not None:
             _refuse_transaction()
+        self._check_open()
+        return self._store(jobs)
+
+    def _check_open(self) -> None:
         if not self._opened:
             raise NotOpenError
-        return self._store(jobs)
 
     async def cancel(self, ids: Sequence[int], *, interrupt: bool) -> list[int]:
         """Cancel the unfinished jobs among *ids*."""

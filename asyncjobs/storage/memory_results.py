@@ -24,8 +24,10 @@ class MemoryResults:
         rows: dict[int, Row],
         clock: Callable[[], datetime],
         on_signal: Callable[[Signal], None],
+        check_open: Callable[[], None],
     ) -> None:
         self._rows, self._clock, self._on_signal = rows, clock, on_signal
+        self._check_open = check_open
 
     async def watch(self, ids: Sequence[int]) -> list[int]:
         """Mark jobs, and tell the workers of those that run."""
@@ -39,6 +41,7 @@ class MemoryResults:
 
     async def look(self, ids: Sequence[int]) -> list[JobStatus]:
         """Return how it stands with the jobs that exist."""
+        self._check_open()
         found = [self._rows[number] for number in sorted(set(ids)) if number in self._rows]
         return [
             JobStatus(
