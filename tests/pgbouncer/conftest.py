@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -73,6 +74,19 @@ class Pooler:
 
 @pytest.fixture(scope="session")
 def pooler(server_dsn: str) -> Iterator[Pooler]:
+    with running(server_dsn, SERVER_CONNECTIONS) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def narrow_pooler(server_dsn: str) -> Iterator[Pooler]:
+    """One with a single connection to the server: all that is sent meets on it."""
+    with running(server_dsn, 1) as found:
+        yield found
+
+
+@contextmanager
+def running(server_dsn: str, connections: int) -> Iterator[Pooler]:
     program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
     if program is None:
         pytest.skip("PgBouncer is not installed; `make test-pgbouncer` does that")
@@ -84,7 +98,7 @@ def pooler(server_dsn: str) -> Iterator[Pooler]:
     url = urlsplit(server_dsn)
     facts = {"host": url.hostname, "port": url.port, "user": url.username}
     file = folder / "pgbouncer.ini"
-    file.write_text(CONFIGURATION.format(**facts, own_port=port, pool=SERVER_CONNECTIONS))
+    file.write_text(CONFIGURATION.format(**facts, own_port=port, pool=connections))
     pooler = Pooler([program, "-q", str(file)], process_options(service_account(folder)), port)
     pooler.start()
     yield pooler

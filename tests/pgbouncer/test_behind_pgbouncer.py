@@ -11,7 +11,7 @@ import anyio
 import asyncpg
 import pytest
 import structlog
-from load import claimed_by, make_manager, under_load
+from load import claimed_by, hearing, make_manager, under_load
 
 from asyncjobs import PostgresAdapter
 from asyncjobs.storage.postgres import listener
@@ -98,6 +98,21 @@ async def test_it_is_said_once_that_workers_poll(
     events = [line["event"] for line in said]
     assert events.count("pooler.found") == 1
     assert events.count("listener.deaf") == 1
+
+
+async def test_a_notification_that_comes_back_by_chance_proves_nothing(
+    dsn: str, narrow_pooler: Any, said: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # LISTEN and NOTIFY meet on one connection of the server; what others send is not heard.
+    monkeypatch.setattr(listener, "PROBE_TIMEOUT", 1.0)
+    monkeypatch.setattr(listener, "PROBE_INTERVAL", 0.1)
+    adapter = PostgresAdapter(narrow_pooler.through(dsn))
+    await adapter.open()
+    with anyio.fail_after(BOUND):
+        async with hearing(adapter) as heard:
+            while not any(line["event"] == "listener.deaf" for line in said):
+                assert not (await heard.get()).proven
+    await adapter.close()
 
 
 async def test_a_direct_address_for_listening_wakes_workers_at_once(dsn: str, pooled: str) -> None:

@@ -16,6 +16,7 @@ from asyncjobs import (
     StorageUnavailableError,
 )
 from asyncjobs.storage.embedded import EmbeddedPostgres
+from asyncjobs.storage.postgres import listener
 from asyncjobs.storage.postgres.statements import Statements
 from asyncjobs.types import NewJob, WorkerInfo
 
@@ -106,6 +107,20 @@ async def test_a_lost_listener_comes_back_and_says_that_something_may_be_missed(
                     pass
                 assert signal.ready == {"default"}
                 break
+    await adapter.close()
+
+
+async def test_who_listens_in_another_database_is_told_and_polls(
+    dsn: str, empty_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "PROBE_TIMEOUT", 0.5)
+    adapter = PostgresAdapter(dsn, listen_dsn=empty_dsn)
+    await adapter.open()
+    with structlog.testing.capture_logs() as lines:
+        async with hearing(adapter) as heard:
+            while not any(line["event"] == "listener.deaf" for line in lines):
+                assert not (await heard.get()).proven
+    assert "to the same database" in next(line for line in lines if "hint" in line)["hint"]
     await adapter.close()
 
 

@@ -396,7 +396,8 @@ async def test_a_plan_from_before_the_rush_does_not_read_the_whole_table(dsn: st
 
 async def test_every_statement_of_the_hot_path_is_looked_at() -> None:
     rare = {
-        "applied_migrations", "await_turn", "clear_jobs", "count_found", "count_jobs",
+        "applied_migrations", "await_turn", "call_listener", "clear_jobs", "count_found",
+        "count_jobs",
         "current_migration",
         "declare_limits", "enqueue_alike", "enqueue_jobs", "enqueue_one", "enqueue_special",
         "find_available",

@@ -41,11 +41,11 @@ class Hearing:
             if self._listening is None:
                 self._tables = tables
                 listener = Listener(
-                    self._direct or tables.lanes.source,
+                    tables.lanes,
                     tables.statements,
                     self._channel,
                     self._hear,
-                    on_silence=tables.lanes.suspect,
+                    direct=self._direct,
                 )
                 self._listening = asyncio.create_task(listener.run())
             await asyncio.shield(self._listening)

@@ -23,6 +23,7 @@ from asyncjobs.types import Signal
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from asyncjobs.storage.postgres.lanes import Lanes
     from asyncjobs.storage.postgres.source import ConnectionSource
     from asyncjobs.storage.postgres.statements import Statements
 
@@ -48,27 +49,30 @@ T = TypeVar("T")
 
 
 class DeafError(Exception):
-    """The server takes LISTEN and sends nothing: there is a pooler in between."""
+    """LISTEN is taken and nothing is heard: a pooler is in between, or it is another database."""
 
 
 class Listener:
-    """One connection that listens, for all workers of a process."""
+    """One connection that listens, for all workers of a process.
+
+    It is a connection of *lanes*, or one that *direct* gives.
+    """
 
     def __init__(
         self,
-        source: ConnectionSource,
+        lanes: Lanes,
         statements: Statements,
         channel: str,
         on_signal: OnNews,
         *,
-        on_silence: Callable[[], None],
+        direct: ConnectionSource | None = None,
     ) -> None:
-        self._source, self._channel, self._on_signal = source, channel, on_signal
-        self._on_silence = on_silence
-        self._prove = statements.prove_listening
+        self._lanes, self._channel, self._on_signal = lanes, channel, on_signal
+        self._source, self._is_direct = direct or lanes.source, direct is not None
+        self._prove, self._call = statements.prove_listening, statements.call_listener
         self._own_channel = f"asyncjobs_{uuid4().hex}"
         self._log = get_logger()
-        self._offset = 0.0
+        self._offset, self._pid = 0.0, 0
         self._heard = asyncio.Event()
         self._closed = asyncio.Event()
         self._lost_at: float | None = None
@@ -87,7 +91,7 @@ class Listener:
             except (*UNAVAILABLE, asyncpg.PostgresError) as error:
                 raise_cancellation(error)
                 if isinstance(error, TimeoutError):
-                    self._on_silence()
+                    self._lanes.suspect()
                 delay = FIRST_DELAY if self._heard.is_set() else min(delay * 2, LONGEST_DELAY)
                 self._report_loss(error)
             self._on_signal(Signal(missed=True), 0)
@@ -111,13 +115,9 @@ class Listener:
             await connection.add_listener(self._own_channel, self._on_proof)
             await connection.add_listener(self._channel, self._on_notification)
         self._on_signal(Signal(missed=True), 0)
-        proven = False
+        if not await self._hears_itself(connection) or not await self._hears_others(connection):
+            raise DeafError
         while True:
-            if not await self._hears_itself(connection):
-                if proven:
-                    raise TimeoutError("notifications do not arrive any more")
-                raise DeafError
-            proven = True
             self._on_signal(Signal(proven=True), 0)
             self._report_return()
             with suppress(TimeoutError):
@@ -126,14 +126,29 @@ class Listener:
                     await self._closed.wait()
             if self._closed.is_set():
                 raise ConnectionResetError("the connection was closed")
+            if not await self._hears_itself(connection):
+                raise TimeoutError("notifications do not arrive any more")
 
     async def _hears_itself(self, connection: asyncpg.Connection) -> bool:
         # That the connection answers is not enough: a pooler in transaction mode takes LISTEN
         # and forgets it.
         self._heard.clear()
         deadline = asyncio.get_running_loop().time() + PROBE_TIMEOUT
-        now = await connection.fetchval(self._prove, self._own_channel, timeout=PROBE_TIMEOUT)
-        self._offset = now - time.monotonic()
+        [row] = await connection.fetch(self._prove, self._own_channel, timeout=PROBE_TIMEOUT)
+        self._offset, self._pid = row["now"] - time.monotonic(), row["pid"]
+        return await self._hears_until(deadline)
+
+    async def _hears_others(self, connection: asyncpg.Connection) -> bool:
+        # Behind such a pooler LISTEN and NOTIFY may meet on one connection of the server, which
+        # then hears itself and nobody else. A pooler gives out process numbers of its own.
+        if self._pid == connection.get_server_pid() and not self._is_direct:
+            return True
+        self._heard.clear()
+        deadline = asyncio.get_running_loop().time() + PROBE_TIMEOUT
+        await self._lanes.fleet.fetch(self._call, self._own_channel, timeout=PROBE_TIMEOUT)
+        return await self._hears_until(deadline)
+
+    async def _hears_until(self, deadline: float) -> bool:
         with suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
                 await self._heard.wait()
@@ -173,7 +188,8 @@ class Listener:
             self._is_deaf = True
             self._log.warning(
                 "listener.deaf",
-                hint="a pooler in between? workers poll; listen_dsn= can lead around it",
+                hint="workers poll: a pooler in between? listen_dsn= can lead around it, to the "
+                "same database",
             )
 
     def _on_termination(self, _: object) -> None:

@@ -72,6 +72,7 @@ class Statements:
     applied_migrations: str
     await_turn: str
     begin_maintenance: str
+    call_listener: str
     cancel_jobs: str
     claim_after: str
     claim_after_by_name: str
