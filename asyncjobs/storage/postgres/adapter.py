@@ -223,7 +223,7 @@ class PostgresAdapter(Parts, Configured):
 
     async def finish(self, worker: int, outcomes: Sequence[Outcome]) -> list[int]:
         """Record outcomes; see `Storage.finish`."""
-        return await self._tables.jobs.finish(worker, outcomes)
+        return await self._tables.outcomes.finish(worker, outcomes)
 
     def transaction(self, connection: object | None = None) -> AbstractAsyncContextManager[Any]:
         """Begin a transaction, or join the user's; see `Storage.transaction`."""
@@ -231,11 +231,11 @@ class PostgresAdapter(Parts, Configured):
 
     async def finish_within(self, connection: object, worker: int, outcome: Outcome) -> Completion:
         """Write a success into a transaction; see `Storage.finish_within`."""
-        return await self._tables.jobs.finish_within(connection, worker, outcome)
+        return await self._tables.outcomes.finish_within(connection, worker, outcome)
 
     async def completion(self, worker: int, outcome: Outcome) -> Completion:
         """Return what became of such a success; see `Storage.completion`."""
-        return await self._tables.jobs.completion(worker, outcome)
+        return await self._tables.outcomes.completion(worker, outcome)
 
     async def promote(self, limit: int) -> Promotion:
         """Make due jobs available; see `Storage.promote`."""

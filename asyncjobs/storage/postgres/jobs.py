@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import json
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from asyncjobs.errors import NotMigratedError, TransactionError
+from asyncjobs.errors import NotMigratedError
 from asyncjobs.storage.postgres.external import driver_connection
 from asyncjobs.storage.postgres.failures import translated
 from asyncjobs.storage.postgres.records import as_record
-from asyncjobs.storage.postgres.transactions import HOT_TIMEOUT, transaction
+from asyncjobs.storage.postgres.transactions import HOT_TIMEOUT
 from asyncjobs.storage.postgres.unique import UniqueJobs
-from asyncjobs.storage.schedule_records import notes_of
-from asyncjobs.types import Completion, JobRecord, NewJob, Promotion, StoredJob, tuple_of
+from asyncjobs.types import JobRecord, NewJob, Promotion, StoredJob, tuple_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from asyncjobs.storage.postgres.lanes import Lanes
     from asyncjobs.storage.postgres.statements import Statements
-    from asyncjobs.types import Outcome
 
 ARGS = NewJob._fields.index("args")
-BY_ID = attrgetter("id", "attempt")
 ROW_TIME = 0.001
 """Seconds more for each row of an insert until a server that is silent counts as gone."""
 SEPARATOR = "\x1e"
 """Between JSON texts in one text: no JSON text contains it. Source: RFC 7464. To asyncpg one
 text is less work than an array of texts."""
-LOOK_TIMEOUT = 5.0
-"""Seconds to wait for a transaction that has not ended; whoever asks may ask again."""
 CANCEL_BATCH = 300
 """Ids in one statement: a notification holds 8 000 bytes, an id up to 20."""
 
@@ -38,18 +32,6 @@ CANCEL_BATCH = 300
 def is_plain(job: NewJob) -> bool:
     """Whether *job* may run at once, and asks for nothing else."""
     return job.wait is None and job.wait_until is None and job.extras is None
-
-
-def _array_text(numbers: list[int]) -> str:
-    return f"{{{str(numbers)[1:-1]}}}"
-
-
-class Fetching(Protocol):
-    """A lane, or a connection in a transaction."""
-
-    async def fetch(self, statement: str, /, *args: Any) -> Sequence[Any]:
-        """Run *statement* and return its rows."""
-        ...
 
 
 class JobsTable:
@@ -121,125 +103,6 @@ class JobsTable:
         with translated(self._schema):
             rows: Sequence[Any] = await driver.fetch(statement, *arguments, self._channel)
             return rows
-
-    async def finish(self, worker: int, outcomes: Sequence[Outcome]) -> list[int]:
-        """Record *outcomes*: a statement each for rows that go, that stay, and that say more."""
-        if any(outcome.run for outcome in outcomes):
-            return await self._finish_runs(worker, outcomes)
-        return await self._finish(self._lanes.finish, worker, outcomes)
-
-    async def finish_within(self, connection: object, worker: int, outcome: Outcome) -> Completion:
-        """Write a success into the transaction of *connection*."""
-        driver = await driver_connection(connection)
-        if not driver.is_in_transaction():
-            raise TransactionError("the job has ended it inside its block")
-        with translated(self._schema):
-            found = await driver.fetch(self._sql.fence_job, worker, outcome.id, outcome.attempt)
-            if not found:
-                return Completion.LOST
-            if found[0]["interrupt"]:
-                return Completion.CANCELLED
-            recorded = await self._finish(driver, worker, [outcome])
-            if outcome.run:
-                await self._note_runs(driver, [outcome], recorded)
-            return Completion.RECORDED
-
-    async def completion(self, worker: int, outcome: Outcome) -> Completion:
-        """Return what became of a success that was written by `finish_within`."""
-        rows = await self._lanes.admin.fetch(
-            self._sql.find_completion, worker, outcome.id, outcome.attempt, timeout=LOOK_TIMEOUT
-        )
-        if not rows or rows[0]["succeeded"]:
-            return Completion.RECORDED
-        return Completion.HELD if rows[0]["held"] else Completion.LOST
-
-    async def _finish(self, lane: Fetching, worker: int, outcomes: Sequence[Outcome]) -> list[int]:
-        outcomes = sorted(outcomes, key=BY_ID)  # as the statements look into their arrays
-        gone = [outcome for outcome in outcomes if outcome.delete and outcome.kept is None]
-        recorded: list[int] = []
-        if gone:
-            recorded += await self._delete(lane, worker, gone)
-        if len(gone) < len(outcomes):
-            stay = [out for out in outcomes if not out.delete and out.kept is None]
-            if stay:
-                recorded += await self._update(lane, worker, stay)
-            if len(gone) + len(stay) < len(outcomes):
-                kept = [outcome for outcome in outcomes if outcome.kept is not None]
-                recorded += await self._keep(lane, worker, kept)
-        return recorded
-
-    async def _finish_runs(self, worker: int, outcomes: Sequence[Outcome]) -> list[int]:
-        # With what their schedules are told, or not at all.
-        async with self._lanes.finish.transaction() as connection:
-            recorded = await self._finish(connection, worker, outcomes)
-            await self._note_runs(connection, outcomes, recorded)
-            return recorded
-
-    async def _note_runs(
-        self, within: Fetching, outcomes: Sequence[Outcome], recorded: list[int]
-    ) -> None:
-        told = set(recorded)
-        notes = notes_of(outcome for outcome in outcomes if outcome.id in told)
-        if notes:
-            columns = [list(column) for column in zip(*notes, strict=True)]
-            await within.fetch(self._sql.note_runs, *columns)
-
-    async def _delete(self, lane: Fetching, worker: int, outcomes: list[Outcome]) -> list[int]:
-        rows = await lane.fetch(
-            self._sql.finish_by_delete,
-            worker,
-            _array_text([outcome.id for outcome in outcomes]),
-            _array_text([outcome.attempt for outcome in outcomes]),
-        )
-        return [row[0] for row in rows]
-
-    async def _update(self, lane: Fetching, worker: int, outcomes: list[Outcome]) -> list[int]:
-        arguments = [*self._told(worker, outcomes), self._channel]
-        return await self._record(lane, self._sql.finish_by_update, arguments, outcomes)
-
-    async def _keep(self, lane: Fetching, worker: int, outcomes: list[Outcome]) -> list[int]:
-        arguments = [
-            *self._told(worker, outcomes),
-            [outcome.kept and outcome.kept.result for outcome in outcomes],
-            [outcome.kept and outcome.kept.progress for outcome in outcomes],
-            [outcome.delete for outcome in outcomes],
-            self._channel,
-        ]
-        return await self._record(lane, self._sql.finish_kept, arguments, outcomes)
-
-    def _told(self, worker: int, outcomes: list[Outcome]) -> list[Any]:
-        return [
-            worker,
-            [outcome.id for outcome in outcomes],
-            [outcome.attempt for outcome in outcomes],
-            [outcome.state for outcome in outcomes],
-            [outcome.delay for outcome in outcomes],
-            [outcome.refund for outcome in outcomes],
-            [outcome.error for outcome in outcomes],
-        ]
-
-    async def _record(
-        self, lane: Fetching, statement: str, arguments: list[Any], outcomes: list[Outcome]
-    ) -> list[int]:
-        strict = [outcome.id for outcome in outcomes if outcome.keeps_lane]
-        if not strict:
-            rows = await lane.fetch(statement, *arguments)
-        elif lane is self._lanes.finish:
-            # In one transaction: nobody may take the lane of a retry in between.
-            async with self._lanes.finish.connection() as connection, transaction(connection):
-                rows = await self._record_and_keep_lanes(connection, statement, arguments, strict)
-        else:
-            rows = await self._record_and_keep_lanes(lane, statement, arguments, strict)
-        return [row[0] for row in rows]
-
-    async def _record_and_keep_lanes(
-        self, within: Any, statement: str, arguments: list[Any], strict: list[int]
-    ) -> Sequence[Any]:
-        rows: Sequence[Any] = await within.fetch(statement, *arguments, timeout=HOT_TIMEOUT)
-        recorded = {row[0] for row in rows}
-        kept = [job for job in strict if job in recorded]
-        await within.fetch(self._sql.keep_lanes, kept, timeout=HOT_TIMEOUT)
-        return rows
 
     async def promote(self, limit: int) -> Promotion:
         """Make due jobs available."""

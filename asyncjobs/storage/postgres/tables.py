@@ -10,6 +10,7 @@ from asyncjobs.storage.postgres.fleet import Fleet
 from asyncjobs.storage.postgres.jobs import JobsTable
 from asyncjobs.storage.postgres.limits import LimitTables
 from asyncjobs.storage.postgres.maintenance import PostgresMaintenance
+from asyncjobs.storage.postgres.outcomes import Outcomes
 from asyncjobs.storage.postgres.overview import PostgresOverview
 from asyncjobs.storage.postgres.results import Results
 from asyncjobs.storage.postgres.schedules import SchedulesTable
@@ -34,6 +35,7 @@ class Tables(NamedTuple):
     found: Capabilities
     """What the server can do."""
     jobs: JobsTable
+    outcomes: Outcomes
     fleet: Fleet
     claims: Claims
     statistics: PostgresStatistics
@@ -66,6 +68,7 @@ class Tables(NamedTuple):
             statements,
             found,
             jobs=jobs,
+            outcomes=Outcomes(lanes, statements, schema, channel),
             fleet=Fleet(lanes, statements, version, channel),
             claims=Claims(lanes.claim, statements, tell, take_turns=not found.skip_locked),
             statistics=PostgresStatistics(lanes, statements, version),
