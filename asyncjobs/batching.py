@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
 Item = TypeVar("Item")
 
@@ -65,3 +65,19 @@ class Batcher(Generic[Item]):
             if self._pending:
                 self._sending = asyncio.get_running_loop().create_task(self._send_all())
             raise
+
+
+def portions(items: list[Item], sizes: list[int], most: int) -> Iterator[list[Item]]:
+    """Return *items*, of *sizes* each, in parts of up to *most*; larger ones stand alone."""
+    if sum(sizes) <= most:
+        yield items
+        return
+    part: list[Item] = []
+    filled = 0
+    for item, size in zip(items, sizes, strict=True):
+        if part and filled + size > most:
+            yield part
+            part, filled = [], 0
+        part.append(item)
+        filled += size
+    yield part

@@ -7,7 +7,7 @@ from itertools import chain, repeat
 from threading import get_ident
 from typing import TYPE_CHECKING, TypeAlias
 
-from asyncjobs.batching import Batcher
+from asyncjobs.batching import Batcher, portions
 from asyncjobs.errors import ArgumentError, KeyInDoubtError, RowRefusedError
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 GATHERED = 1_000
 """Rows in one gathered insert."""
+LARGE = 16_000_000
+"""Characters of arguments in one: a message holds 1 GB, and a statement has some 10 s."""
 PAUSES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """Seconds between two looks whether the transaction that holds a unique key has ended."""
 
@@ -34,7 +36,7 @@ class Gatherer:
         self, put: Callable[[list[NewJob]], Awaitable[list[StoredJob]]], home: Home
     ) -> None:
         self._put, self._home = put, home
-        self._batcher: Batcher[Waiting] = Batcher(self._store, GATHERED)
+        self._batcher: Batcher[Waiting] = Batcher(self._store_all, GATHERED)
         self._doubtful: set[asyncio.Task[None]] = set()
 
     def add(self, row: NewJob) -> asyncio.Future[StoredJob]:
@@ -58,16 +60,21 @@ class Gatherer:
         while self._doubtful:
             await asyncio.wait(self._doubtful)
 
+    async def _store_all(self, batch: list[Waiting]) -> None:
+        try:
+            for some in portions(batch, [len(row.args) for row, _ in batch], LARGE):
+                await self._store(some)
+        except asyncio.CancelledError:  # the event loop is being ended
+            for _, future in batch:
+                future.cancel()
+            raise
+
     async def _store(self, batch: list[Waiting]) -> None:
         wanted = [pair for pair in batch if not pair[1].cancelled()]
         try:
             stored = await self._put([row for row, _ in wanted])
         except (RowRefusedError, KeyInDoubtError) as error:
             await self._store_in_halves(wanted, error)
-        except asyncio.CancelledError:  # the event loop is being ended
-            for _, future in wanted:
-                future.cancel()
-            raise
         except Exception as error:  # noqa: BLE001 - every caller gets it
             for _, future in wanted:
                 _settle(future, error)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncjobs.batching import Batcher
+from asyncjobs.batching import Batcher, portions
 
 
 class Sink:
@@ -214,3 +215,13 @@ async def test_everything_is_sent_once_in_order_in_batches_of_up_to_the_limit(
     assert sink.received == list(range(added))
     assert all(1 <= len(batch) <= limit for batch in sink.batches)
     assert sink.most_at_once == min(added, 1)
+
+
+@given(st.lists(st.integers(0, 20)), st.integers(1, 30))
+def test_portions_are_as_large_as_they_may_be_and_only_single_items_larger(
+    sizes: list[int], most: int
+) -> None:
+    parts = list(portions(sizes, sizes, most))
+    assert [size for part in parts for size in part] == sizes
+    assert all(sum(part) <= most or len(part) == 1 for part in parts)
+    assert all(sum(one) + other[0] > most for one, other in pairwise(parts))

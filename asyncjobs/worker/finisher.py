@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import json
 import time
+from collections import deque
 from datetime import UTC, datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from asyncjobs.batching import Batcher
+from asyncjobs.batching import Batcher, portions
 from asyncjobs.errors import RowRefusedError, StorageError
 from asyncjobs.types import Kept, Outcome
 from asyncjobs.worker.delays import growing_delays
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from asyncjobs.worker.workload import Meters
 
 BATCH = 1_000
+LARGE = 16_000_000
+"""Characters of results in one statement: a message holds 1 GB, and a statement has 10 s."""
 
 
 class Finisher:
@@ -39,7 +43,7 @@ class Finisher:
         self.storage, self._log = storage, log
         self._on_doubt, self._on_recorded = on_doubt, on_recorded
         self._on_freed, self._meters = on_freed, meters
-        self._outcomes: Batcher[Outcome] = Batcher(self._record, BATCH)
+        self._outcomes: Batcher[Outcome] = Batcher(self._record_all, BATCH)
         self.worker = 0
         """The registration whose outcomes these are."""
         self.unsent = self._outcomes.unsent
@@ -64,14 +68,32 @@ class Finisher:
             return False
         return True
 
-    async def _record(self, outcomes: list[Outcome]) -> None:
+    async def _record_all(self, outcomes: list[Outcome]) -> None:
         worker = self.worker
+        sizes = [len(out.kept.result or "") if out.kept else 0 for out in outcomes]
+        parts = deque(portions(outcomes, sizes, LARGE))
+        while parts and worker == self.worker:
+            try:
+                left = await self._record(worker, parts[0])
+            except asyncio.CancelledError:  # the event loop is being ended: say it once more
+                for outcome in chain.from_iterable(parts):
+                    if not outcome.refund:
+                        self.add(outcome)
+                raise
+            parts.popleft()
+            parts.extendleft(reversed(left))
+
+    async def _record(self, worker: int, outcomes: list[Outcome]) -> list[list[Outcome]]:
+        # Returns what is to be recorded by itself, because together it was refused.
         for delay in growing_delays():
             began = time.monotonic()
             try:
                 recorded = await self.storage.finish(worker, outcomes)
             except RowRefusedError as error:
-                await self._record_in_halves(worker, outcomes, error)
+                if len(outcomes) > 1:
+                    middle = len(outcomes) // 2
+                    return [outcomes[:middle], outcomes[middle:]]
+                await self._record_failure(worker, outcomes[0], error)
                 break
             except StorageError as error:
                 self._log.warning("finish.delayed", error=str(error), jobs=len(outcomes))
@@ -80,18 +102,14 @@ class Finisher:
                 outcomes = [outcome for outcome in outcomes if not outcome.refund]
                 await asyncio.sleep(delay)
                 if worker != self.worker:
-                    return
-            except asyncio.CancelledError:  # the event loop is being ended: say it once more
-                for outcome in outcomes:
-                    if not outcome.refund:
-                        self.add(outcome)
-                raise
+                    return []
             else:
                 self._meters.finish_seconds.add(time.monotonic() - began)
                 self._meters.finishes.add(len(outcomes))
                 self._learn(outcomes, recorded)
                 break
         self._on_recorded()
+        return []
 
     def _learn(self, outcomes: list[Outcome], recorded: list[int]) -> None:
         if len(recorded) < len(outcomes):
@@ -103,16 +121,8 @@ class Finisher:
         if freed := {lane for outcome in outcomes for lane in outcome.lanes}:
             self._on_freed(freed)
 
-    async def _record_in_halves(
-        self, worker: int, outcomes: list[Outcome], error: RowRefusedError
-    ) -> None:
+    async def _record_failure(self, worker: int, outcome: Outcome, error: RowRefusedError) -> None:
         # One that the database refuses costs no other: it fails, with what can be stored.
-        if len(outcomes) > 1:
-            middle = len(outcomes) // 2
-            await self._record(outcomes[:middle])
-            await self._record(outcomes[middle:])
-            return
-        [outcome] = outcomes
         self._log.error("finish.refused", id=outcome.id, error=error.problem)
         record = json.dumps({
             "attempt": outcome.attempt, "at": datetime.now(UTC).isoformat(),

@@ -15,6 +15,7 @@ from asyncjobs import (
     NotOpenError,
     PostgresAdapter,
     StorageUnavailableError,
+    gathering,
 )
 from asyncjobs.errors import RowRefusedError
 from asyncjobs.options import chosen
@@ -105,6 +106,35 @@ async def test_a_refused_row_is_looked_for_in_halves_and_fails_its_own_caller(jo
     assert kinds == ["ScheduledJob", "ScheduledJob", "ArgumentError", "ScheduledJob"]
     with pytest.raises(ArgumentError, match=r"job 'note'.*too large"):
         raise results[2]
+
+
+async def test_rows_with_large_arguments_leave_in_smaller_batches(
+    jobs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gathering, "LARGE", 2 * len(args(1)[0]))
+    async with jobs, asyncio.timeout(20):
+        calls = await call(jobs, 1, 2, 3, 4, 5)
+        for answer in (None, StorageUnavailableError("cut"), None):
+            jobs.adapter.gate.put_nowait(answer)
+        results = await asyncio.gather(*calls, return_exceptions=True)
+    assert jobs.adapter.batches == [args(1, 2), args(3, 4), args(5)]
+    lost = [type(result).__name__ == "StorageUnavailableError" for result in results]
+    assert lost == [False, False, True, True, False]
+
+
+async def test_the_end_of_the_event_loop_ends_the_wait_for_all_smaller_batches(
+    jobs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gathering, "LARGE", 1)
+    async with jobs, asyncio.timeout(20):
+        ours = asyncio.all_tasks()
+        calls = await call(jobs, 1, 2, 3)
+        await jobs.adapter.arrived.acquire()
+        for task in asyncio.all_tasks() - ours - set(calls):
+            task.cancel()
+        results = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(result).__name__ for result in results] == ["CancelledError"] * 3
+    assert jobs.adapter.batches == [args(1)]
 
 
 @pytest.mark.parametrize("answer", [None, StorageUnavailableError("cut")])

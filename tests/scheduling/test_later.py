@@ -154,6 +154,27 @@ async def test_too_many_at_once_are_refused_with_the_bound(
         await jobs.later.many([jobs.note("x") for _ in range(4)])
 
 
+@pytest.mark.parametrize("options", [{}, {"wait": 9}, {"unique": True}])
+async def test_arguments_that_no_statement_holds_are_refused_with_the_bound(
+    dsn: str, monkeypatch: pytest.MonkeyPatch, options: Any
+) -> None:
+    monkeypatch.setattr("asyncjobs.storage.postgres.jobs.LARGEST", 100)
+    jobs = JobManager(adapters={"main": PostgresAdapter(dsn)})
+    later = jobs.create_scheduler(adapter="main")
+
+    @jobs.job
+    async def note(name: str) -> None: ...
+
+    async with jobs:
+        told = "arguments of .* characters of JSON are more than the 100"
+        with pytest.raises(ArgumentError, match=told):
+            await later(note("x" * 100), **options)
+        with pytest.raises(ArgumentError, match=told):
+            await later.many([note(f"{number}" * 40) for number in range(3)], **options)
+        assert not await jobs.adapters["main"].counts()
+        assert (await later(note("x" * 80), **options)).name == "note"
+
+
 async def test_concurrent_callers_each_get_their_own_job(jobs: Any) -> None:
     stored = await asyncio.gather(*[jobs.later(jobs.note(str(n))) for n in range(300)])
     for number, one in enumerate(stored):

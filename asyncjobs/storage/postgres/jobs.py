@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from asyncjobs.errors import NotMigratedError
+from asyncjobs.errors import NotMigratedError, RowRefusedError
 from asyncjobs.storage.postgres.external import driver_connection
 from asyncjobs.storage.postgres.failures import translated
 from asyncjobs.storage.postgres.records import as_record
-from asyncjobs.storage.postgres.transactions import HOT_TIMEOUT
+from asyncjobs.storage.postgres.transactions import CHARACTER_TIME, HOT_TIMEOUT
 from asyncjobs.storage.postgres.unique import UniqueJobs
 from asyncjobs.types import JobRecord, NewJob, Promotion, StoredJob, tuple_of
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 ARGS = NewJob._fields.index("args")
 ROW_TIME = 0.001
 """Seconds more for each row of an insert until a server that is silent counts as gone."""
+LARGEST = 250_000_000
+"""Characters of arguments in one statement: PostgreSQL takes 1 GB, and a character may be 4."""
 SEPARATOR = "\x1e"
 """Between JSON texts in one text: no JSON text contains it. Source: RFC 7464. To asyncpg one
 text is less work than an array of texts."""
@@ -32,6 +34,17 @@ CANCEL_BATCH = 300
 def is_plain(job: NewJob) -> bool:
     """Whether *job* may run at once, and asks for nothing else."""
     return job.wait is None and job.wait_until is None and job.extras is None
+
+
+def time_for(jobs: Sequence[NewJob]) -> float:
+    """Return the seconds that an insert of *jobs* may take. Raises RowRefusedError."""
+    size = sum([len(job.args) for job in jobs])
+    if size > LARGEST:
+        raise RowRefusedError(
+            f"arguments of {size} characters of JSON are more than the {LARGEST} that are sent "
+            "at once"
+        )
+    return HOT_TIMEOUT + len(jobs) * ROW_TIME + size * CHARACTER_TIME
 
 
 class JobsTable:
@@ -54,48 +67,50 @@ class JobsTable:
         """Store *jobs* by the gathering lane, or by the user's own connection.
 
         There a unique one waits for a transaction that has its key, or raises KeyInDoubtError
-        if not *is_patient*.
+        if not *is_patient*. Raises RowRefusedError for arguments that no statement holds.
         """
         if not jobs:
             return []
+        timeout = time_for(jobs)
         if len(jobs) == 1 and is_plain(jobs[0]):
-            return [await self._enqueue_one(jobs[0], connection)]
+            return [await self._enqueue_one(jobs[0], timeout, connection)]
         *columns, extras, parents = zip(*jobs, strict=True)
         if any(one is not None and one.unique is not None for one in extras):
             return await self._unique.enqueue(jobs, connection, is_patient=is_patient)
         if any(extras):
-            return await self._enqueue_special(jobs, connection)
+            return await self._enqueue_special(jobs, timeout, connection)
         args = columns.pop(ARGS)
         columns.append(parents)
         if all(column.count(column[0]) == len(jobs) for column in columns):
             common = [column[0] for column in columns]
             common.insert(ARGS, SEPARATOR.join(args))
-            [row] = await self._insert(self._sql.enqueue_alike, common, len(jobs), connection)
+            [row] = await self._insert(self._sql.enqueue_alike, common, timeout, connection)
             ids, state, run_at = row
             return [tuple_of(StoredJob, (job, state, run_at, True, None, None)) for job in ids]
         columns.insert(ARGS, args)
-        rows = await self._insert(self._sql.enqueue_jobs, columns, len(jobs), connection)
+        rows = await self._insert(self._sql.enqueue_jobs, columns, timeout, connection)
         return [StoredJob(*row) for row in rows]
 
-    async def _enqueue_one(self, job: NewJob, connection: object | None) -> StoredJob:
+    async def _enqueue_one(
+        self, job: NewJob, timeout: float, connection: object | None
+    ) -> StoredJob:
         values = [job.name, job.queue, job.priority, job.args, job.parent_id]
-        [row] = await self._insert(self._sql.enqueue_one, values, 1, connection)
+        [row] = await self._insert(self._sql.enqueue_one, values, timeout, connection)
         return tuple_of(StoredJob, (row[0], "available", row[1], True, None, None))
 
     async def _enqueue_special(
-        self, jobs: Sequence[NewJob], connection: object | None
+        self, jobs: Sequence[NewJob], timeout: float, connection: object | None
     ) -> list[StoredJob]:
         if not self._keeps and any(j.extras and j.extras.retain for j in jobs):
             raise NotMigratedError(self._schema)
         records = json.dumps([as_record(job) for job in jobs])
-        rows = await self._insert(self._sql.enqueue_special, [records], len(jobs), connection)
+        rows = await self._insert(self._sql.enqueue_special, [records], timeout, connection)
         return [StoredJob(*row) for row in rows]
 
     async def _insert(
-        self, statement: str, arguments: list[Any], count: int, connection: object | None
+        self, statement: str, arguments: list[Any], timeout: float, connection: object | None
     ) -> Sequence[Any]:
         if connection is None:
-            timeout = HOT_TIMEOUT + count * ROW_TIME
             return await self._lanes.enqueue.fetch(
                 statement, *arguments, self._channel, timeout=timeout
             )

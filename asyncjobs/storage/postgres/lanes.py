@@ -129,11 +129,11 @@ class Lane:
             self._drop()
 
     @contextlib.asynccontextmanager
-    async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
+    async def transaction(self, timeout: float | None = None) -> AsyncIterator[asyncpg.Connection]:
         """Give the connection for statements that take effect together."""
         async with (
             self.connection() as connection,
-            asyncio.timeout(self._timeout),
+            asyncio.timeout(self._timeout if timeout is None else timeout),
             transaction(connection),
         ):
             yield connection

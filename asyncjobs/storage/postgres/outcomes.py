@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from asyncjobs.errors import TransactionError
 from asyncjobs.storage.postgres.external import driver_connection
 from asyncjobs.storage.postgres.failures import translated
-from asyncjobs.storage.postgres.transactions import HOT_TIMEOUT, transaction
+from asyncjobs.storage.postgres.transactions import CHARACTER_TIME, HOT_TIMEOUT, transaction
 from asyncjobs.storage.schedule_records import notes_of
 from asyncjobs.types import Completion
 
@@ -31,9 +31,17 @@ def _array_text(numbers: list[int]) -> str:
 class Fetching(Protocol):
     """A lane, or a connection in a transaction."""
 
-    async def fetch(self, statement: str, /, *args: Any) -> Sequence[Any]:
+    async def fetch(
+        self, statement: str, /, *args: Any, timeout: float | None = None
+    ) -> Sequence[Any]:
         """Run *statement* and return its rows."""
         ...
+
+
+def time_for(outcomes: Sequence[Outcome]) -> float:
+    """Return the seconds that a statement for *outcomes* may take."""
+    kept = [outcome.kept for outcome in outcomes if outcome.kept is not None]
+    return HOT_TIMEOUT + sum([len(one.result or "") for one in kept]) * CHARACTER_TIME
 
 
 class Outcomes:
@@ -91,7 +99,7 @@ class Outcomes:
 
     async def _finish_runs(self, worker: int, outcomes: Sequence[Outcome]) -> list[int]:
         # With what their schedules are told, or not at all.
-        async with self._lanes.finish.transaction() as connection:
+        async with self._lanes.finish.transaction(time_for(outcomes)) as connection:
             recorded = await self._finish(connection, worker, outcomes)
             await self._note_runs(connection, outcomes, recorded)
             return recorded
@@ -143,20 +151,28 @@ class Outcomes:
         self, lane: Fetching, statement: str, arguments: list[Any], outcomes: list[Outcome]
     ) -> list[int]:
         strict = [outcome.id for outcome in outcomes if outcome.keeps_lane]
+        timeout = time_for(outcomes)
         if not strict:
-            rows = await lane.fetch(statement, *arguments)
+            # In the user's own transaction it waits as long as its other statements do.
+            limit = timeout if lane is self._lanes.finish else None
+            rows = await lane.fetch(statement, *arguments, timeout=limit)
         elif lane is self._lanes.finish:
             # In one transaction: nobody may take the lane of a retry in between.
             async with self._lanes.finish.connection() as connection, transaction(connection):
-                rows = await self._record_and_keep_lanes(connection, statement, arguments, strict)
+                rows = await self._keep_lanes(connection, statement, arguments, strict, timeout)
         else:
-            rows = await self._record_and_keep_lanes(lane, statement, arguments, strict)
+            rows = await self._keep_lanes(lane, statement, arguments, strict, timeout)
         return [row[0] for row in rows]
 
-    async def _record_and_keep_lanes(
-        self, within: Any, statement: str, arguments: list[Any], strict: list[int]
+    async def _keep_lanes(
+        self,
+        within: Any,
+        statement: str,
+        arguments: list[Any],
+        strict: list[int],
+        timeout: float,
     ) -> Sequence[Any]:
-        rows: Sequence[Any] = await within.fetch(statement, *arguments, timeout=HOT_TIMEOUT)
+        rows: Sequence[Any] = await within.fetch(statement, *arguments, timeout=timeout)
         recorded = {row[0] for row in rows}
         kept = [job for job in strict if job in recorded]
         await within.fetch(self._sql.keep_lanes, kept, timeout=HOT_TIMEOUT)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 HOT_TIMEOUT = 10.0
 """Seconds after which a silent server counts as gone, for what runs all the time: well below
 the lease, so that a new connection is made in time."""
+CHARACTER_TIME = 1e-6
+"""Seconds more for each character of what a statement stores."""
 
 BEGIN = f"""
 begin isolation level read committed;
