@@ -115,6 +115,8 @@ class Child(asyncio.SubprocessProtocol):
         self._loop = asyncio.get_running_loop()
         self._received = bytearray()
         self._exited = asyncio.Event()
+        self._is_mute = False
+        """Whether it can answer no more; that it has ended may be heard of later."""
 
     @classmethod
     async def start(cls) -> Child:
@@ -135,7 +137,7 @@ class Child(asyncio.SubprocessProtocol):
     @property
     def is_alive(self) -> bool:
         """Whether it can be given work, as far as is known."""
-        return not (self._exited.is_set() or self._transport.is_closing())
+        return not (self._is_mute or self._exited.is_set() or self._transport.is_closing())
 
     async def perform(self, work: Work, on_word: Callable[[Word], None]) -> Answer:
         """Return what becomes of *work*; tell *on_word* what the job says meanwhile.
@@ -143,6 +145,8 @@ class Child(asyncio.SubprocessProtocol):
         Raises ProcessDiedError.
         """
         self._on_word, self._answer = on_word, self._loop.create_future()
+        if self._is_mute:  # it died before it was given anything
+            raise ProcessDiedError
         self._send(work)
         return await self._answer
 
@@ -184,8 +188,11 @@ class Child(asyncio.SubprocessProtocol):
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         """Note that no answer comes any more."""
+        if fd != 1:
+            return
+        self._is_mute = True
         answer = getattr(self, "_answer", None)
-        if fd == 1 and answer is not None and not answer.done():
+        if answer is not None and not answer.done():
             answer.set_exception(ProcessDiedError())
 
     def process_exited(self) -> None:

@@ -310,6 +310,32 @@ async def test_a_process_is_used_again_and_ends_when_it_is_idle(
         assert await job.result(PATIENCE) != pids[0]
 
 
+async def test_a_process_that_died_idle_is_given_no_job_though_its_end_was_not_heard_of(
+    make_process_bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = await make_process_bench(processes=1)
+    mute, child = asyncio.Event(), processes.Child
+    lose, end = child.pipe_connection_lost, child.process_exited
+
+    def lose_and_note(self: processes.Child, fd: int, error: Exception | None) -> None:
+        lose(self, fd, error)
+        if fd == 1:
+            mute.set()
+
+    def end_later(self: processes.Child) -> None:
+        asyncio.get_running_loop().call_later(0.5, end, self)
+
+    async with bench.working():
+        job = await bench.later(process_jobs.own_pid(), retain=HOUR)
+        first = await job.result(PATIENCE)
+        monkeypatch.setattr(child, "pipe_connection_lost", lose_and_note)
+        monkeypatch.setattr(child, "process_exited", end_later)
+        psutil.Process(first).kill()
+        await mute.wait()
+        job = await bench.later(process_jobs.own_pid(), retain=HOUR)
+        assert await job.result(PATIENCE) != first
+
+
 async def test_processes_end_with_their_worker(make_process_bench: Any) -> None:
     bench = await make_process_bench()
     job = await bench.later(process_jobs.own_pid(), retain=HOUR)
