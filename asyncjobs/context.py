@@ -42,7 +42,8 @@ class JobContext:
     run_at: datetime
     """When this attempt was due, by the database's clock."""
     max_runtime: float
-    """Seconds from the start of this attempt until it is cancelled."""
+    """Seconds from the start of its function until it is cancelled; hooks and dependencies
+    before it have as many for themselves."""
     began: float
     """When this attempt began: seconds since 1970, by this machine's clock."""
     logger: Any = None
@@ -56,6 +57,8 @@ class JobContext:
     """The name of the worker that runs it."""
     begin: Callable[[Any], AbstractAsyncContextManager[Any]] | None = None
     """Opens the attempt's own transaction; None where there can be none."""
+    called: float = 0.0
+    """When its function was called, if hooks or dependencies came before; 0.0 until then."""
 
     @property
     def state(self) -> Mapping[str, Any]:
@@ -114,10 +117,10 @@ class JobContext:
         """
         return self.shield(timeout)
 
-    @cached_property
+    @property
     def deadline(self) -> datetime:
         """When max_runtime ends, by this machine's clock."""
-        return datetime.fromtimestamp(self.began + self.max_runtime, UTC)
+        return datetime.fromtimestamp((self.called or self.began) + self.max_runtime, UTC)
 
     @cached_property
     def log(self) -> Any:

@@ -107,6 +107,8 @@ class Performer:
     async def _call_by_kind(self, attempt: Attempt, arguments: dict[str, Any]) -> Any:
         job = attempt.job
         self._begin(attempt)
+        if attempt.around is not None or job.dependencies is not None:
+            attempt.context().called = time.time()
         if job.options.process:
             return await self._processes.perform(job, attempt)
         if job.runs_in_thread:

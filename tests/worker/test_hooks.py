@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from contextvars import ContextVar
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -220,6 +221,32 @@ async def test_the_managers_hooks_run_before_the_jobs_own_and_middleware_nests(b
     await bench.jobs.workoff()
     assert calls[:2] == ["one in", "two in"]
     assert "own in" not in calls
+
+
+async def test_the_deadline_of_a_job_counts_from_its_function_and_not_from_its_hooks(
+    bench: Any,
+) -> None:
+    told: dict[str, list[datetime]] = {"hook": [], "work": [], "threaded": []}
+
+    @bench.jobs.job(max_runtime=60)
+    async def work() -> None:
+        told["work"].append(current_job().deadline)
+
+    @bench.jobs.job(max_runtime=60)
+    def threaded() -> None:
+        told["threaded"].append(current_job().deadline)
+
+    @bench.jobs.hooks.before_perform
+    async def wait(job: JobContext) -> None:
+        told["hook"].append(job.deadline)
+        await asyncio.sleep(0.05)
+
+    for job in (work, threaded):
+        await bench.later(job())
+        await bench.jobs.workoff()
+    spent = timedelta(seconds=0.04)  # a timer may be early by a tick of its clock
+    assert told["work"][0] - told["hook"][0] >= spent
+    assert told["threaded"][0] - told["hook"][1] >= spent
 
 
 async def test_what_is_raised_before_or_around_a_job_fails_the_attempt(bench: Any) -> None:
