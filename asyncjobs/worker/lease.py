@@ -72,26 +72,32 @@ class Lease:
         if twin is None:
             await self._beat_here()
             return
-        ended = self._loop.create_future()
-        thread = threading.Thread(
-            target=self._run_thread, args=(twin, ended), name="asyncjobs heartbeat", daemon=True
-        )
-        thread.start()
+        failed, ended = self._loop.create_future(), asyncio.Event()
+        threading.Thread(
+            target=self._run_thread,
+            args=(twin, failed, ended),
+            name="asyncjobs heartbeat",
+            daemon=True,
+        ).start()
         try:
-            await ended
+            await failed
         finally:
             if self._lingers is None:
                 self._stop.set()
-                with anyio.CancelScope(shield=True):
-                    await asyncio.to_thread(thread.join, JOIN_TIMEOUT)
+                # Not by joining it in a thread of the loop's executor: jobs may have them all.
+                with anyio.CancelScope(shield=True), anyio.move_on_after(JOIN_TIMEOUT):
+                    await ended.wait()
 
-    def _run_thread(self, twin: Storage, ended: asyncio.Future[None]) -> None:
+    def _run_thread(
+        self, twin: Storage, failed: asyncio.Future[None], ended: asyncio.Event
+    ) -> None:
         try:
             asyncio.run(self._beat_there(twin))
         except BaseException as error:
-            with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits
-                self._loop.call_soon_threadsafe(_fail, ended, error)
+            self._call_there(_fail, failed, error)
             raise
+        finally:
+            self._call_there(ended.set)
 
     async def _beat_here(self) -> None:
         while True:
@@ -156,8 +162,11 @@ class Lease:
             self._log.warning("heartbeat.failed", error=str(error))
 
     def _tell(self, worker: int, answer: Heartbeat, asked_at: float) -> None:
-        with contextlib.suppress(RuntimeError):  # as above; or we linger
-            self._loop.call_soon_threadsafe(self._on_answer, worker, answer, asked_at)
+        self._call_there(self._on_answer, worker, answer, asked_at)
+
+    def _call_there(self, function: Callable[..., object], *args: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits; or we linger
+            self._loop.call_soon_threadsafe(function, *args)
 
 
 def _fail(future: asyncio.Future[None], error: BaseException) -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import anyio
@@ -207,6 +208,22 @@ async def test_a_worker_whose_heartbeats_end_ends_too(
     with anyio.fail_after(20), pytest.raises(ExceptionGroup) as raised:
         await bench.jobs.work()
     assert raised.group_contains(MemoryError)
+
+
+async def test_a_worker_ends_though_jobs_have_all_threads_of_the_event_loop(
+    make_bench: Any,
+) -> None:
+    bench = await make_bench()
+    loop, go_on = asyncio.get_running_loop(), threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+        loop.set_default_executor(threads)
+        try:
+            async with bench.working():
+                held = loop.run_in_executor(None, go_on.wait)
+            assert not held.done()
+        finally:
+            go_on.set()
+        await held
 
 
 async def test_who_has_had_trouble_with_the_storage_gives_others_time(make_bench: Any) -> None:
