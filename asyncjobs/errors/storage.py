@@ -32,9 +32,10 @@ class RowRefusedError(StorageError):
 
 
 class KeyInDoubtError(StorageError):
-    """A transaction that has not ended stores a job with the same unique key, or the same limit.
+    """A transaction that has not ended stores a job with the same unique key, or the same limit
+    or schedule.
 
-    What holds is not known before; `later` waits for it.
+    What holds is not known before; `later`, and a worker that ends a run, wait for it.
     """
 
     def __init__(self, key: str = "a job with the same unique key") -> None:

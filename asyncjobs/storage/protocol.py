@@ -183,7 +183,8 @@ class Storage(Protocol):
         An outcome is recorded only if *worker* holds the job at that attempt. A job whose
         cancellation was asked for becomes `cancelled` instead of going back to the queue.
         The schedule of a run is told in the same step; with `RunOf.most` failed attempts since
-        a run succeeded it gives up.
+        a run succeeded it gives up. Raises KeyInDoubtError, and records nothing that belongs to
+        a run, while somebody's open transaction changes its schedule.
         """
         ...
 

@@ -12,12 +12,12 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs.batching import Batcher, portions
-from asyncjobs.errors import RowRefusedError, StorageError
+from asyncjobs.errors import KeyInDoubtError, RowRefusedError, StorageError
 from asyncjobs.types import Kept, Outcome
 from asyncjobs.worker.delays import growing_delays
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from asyncjobs.storage.protocol import Storage
     from asyncjobs.worker.workload import Meters
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 BATCH = 1_000
 LARGE = 16_000_000
 """Characters of results in one statement: a message holds 1 GB, and a statement has 10 s."""
+LOOK, PAUSE = 0.05, 0.5
+"""Seconds between two looks at the end; and until runs are tried again whose schedule somebody's
+open transaction changes."""
 
 
 class Finisher:
@@ -44,18 +47,24 @@ class Finisher:
         self._on_doubt, self._on_recorded = on_doubt, on_recorded
         self._on_freed, self._meters = on_freed, meters
         self._outcomes: Batcher[Outcome] = Batcher(self._record_all, BATCH)
+        self._put_off: list[Outcome] = []
+        self._has_told = False
         self.worker = 0
         """The registration whose outcomes these are."""
-        self.unsent = self._outcomes.unsent
         self.add = self._outcomes.add
 
     def __len__(self) -> int:
         """Return how many outcomes wait."""
-        return len(self._outcomes)
+        return len(self._outcomes) + len(self._put_off)
+
+    def unsent(self) -> list[Outcome]:
+        """Return what waits or is under way."""
+        return [*self._outcomes.unsent(), *self._put_off]
 
     def begin(self, worker: int) -> None:
         """Record for *worker* from now on; what an earlier one left unsent is void."""
-        for outcome in self._outcomes.discard():
+        put_off, self._put_off = self._put_off, []
+        for outcome in (*self._outcomes.discard(), *put_off):
             self._log.warning("finish.dropped", id=outcome.id, attempt=outcome.attempt)
         self.worker = worker
 
@@ -64,14 +73,16 @@ class Finisher:
         try:
             async with asyncio.timeout(timeout):
                 await self._outcomes.drain()
+                while self._put_off:
+                    await asyncio.sleep(LOOK)
+                    await self._outcomes.drain()
         except TimeoutError:
             return False
         return True
 
     async def _record_all(self, outcomes: list[Outcome]) -> None:
         worker = self.worker
-        sizes = [len(out.kept.result or "") if out.kept else 0 for out in outcomes]
-        parts = deque(portions(outcomes, sizes, LARGE))
+        parts = deque(parts_of(outcomes))
         while parts and worker == self.worker:
             try:
                 left = await self._record(worker, parts[0])
@@ -95,6 +106,9 @@ class Finisher:
                     return [outcomes[:middle], outcomes[middle:]]
                 await self._record_failure(worker, outcomes[0], error)
                 break
+            except KeyInDoubtError as error:
+                self._try_later(worker, outcomes, error)
+                break
             except StorageError as error:
                 self._log.warning("finish.delayed", error=str(error), jobs=len(outcomes))
                 self._on_doubt()
@@ -107,9 +121,24 @@ class Finisher:
                 self._meters.finish_seconds.add(time.monotonic() - began)
                 self._meters.finishes.add(len(outcomes))
                 self._learn(outcomes, recorded)
+                self._has_told = self._has_told and bool(self._put_off)
                 break
         self._on_recorded()
         return []
+
+    def _try_later(self, worker: int, runs: list[Outcome], error: KeyInDoubtError) -> None:
+        # Nothing of them was recorded, so that all may be said again; others go on meanwhile.
+        if not self._has_told:
+            self._has_told = True
+            self._log.warning("finish.delayed", error=str(error), jobs=len(runs))
+        self._put_off += runs
+        asyncio.get_running_loop().call_later(PAUSE, self._add_again, worker, runs)
+
+    def _add_again(self, worker: int, runs: list[Outcome]) -> None:
+        if worker == self.worker:
+            self._put_off = [outcome for outcome in self._put_off if outcome not in runs]
+            for outcome in runs:
+                self.add(outcome)
 
     def _learn(self, outcomes: list[Outcome], recorded: list[int]) -> None:
         if len(recorded) < len(outcomes):
@@ -144,3 +173,13 @@ class Finisher:
         for outcome in outcomes:
             if outcome.id not in recorded:
                 self._log.warning("finish.superseded", id=outcome.id, attempt=outcome.attempt)
+
+
+def parts_of(outcomes: list[Outcome]) -> Iterator[list[Outcome]]:
+    """Return *outcomes* as they are recorded: what is large in parts, and runs by themselves."""
+    runs = [outcome for outcome in outcomes if outcome.run]
+    others = [outcome for outcome in outcomes if not outcome.run] if runs else outcomes
+    for some in (others, runs):
+        if some:
+            sizes = [len(each.kept.result or "") if each.kept else 0 for each in some]
+            yield from portions(some, sizes, LARGE)

@@ -8,9 +8,17 @@
 -- $3 cleared boolean[]   (one of its runs succeeded: what failed before does not count)
 -- $4 failures integer[]  (failed attempts of runs that failed, after that)
 -- $5 most integer[]      (with so many the schedule gives up)   (same length)
-with told as materialized (
+-- $6 patience text        (how long another's open transaction is waited for; null: as it is set)
+with setting as materialized (
+    select case
+        when $6::text is not null then set_config('lock_timeout', $6::text, true)
+    end as patience
+),
+
+told as materialized (
     select report.*
-    from unnest(
+    from setting
+    cross join unnest(
         $1::text[], $2::text[], $3::boolean[], $4::integer[], $5::integer[]
     ) as report (name, result, cleared, failures, most)
 ),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import asyncpg
 import pytest
+import structlog
 
 from asyncjobs import (
     JobManager,
@@ -576,6 +577,44 @@ async def test_a_program_that_is_stopped_at_a_tick_holds_up_no_schedule(
         [first, *_] = await on_postgres.ran.until(1)
     assert first >= stored.next_at
     stopped.terminate()
+
+
+async def test_a_transaction_that_changes_a_schedule_holds_up_its_runs_alone(
+    on_postgres: Any,
+) -> None:
+    later, go_on = on_postgres.later, asyncio.Event()
+
+    @on_postgres.job
+    async def slow() -> None:
+        on_postgres.ran.add(None)
+        await go_on.wait()
+
+    await later(slow(), cron="@yearly", name="slow")
+    other = await asyncpg.connect(on_postgres.adapters["main"]._dsn)
+    with structlog.testing.capture_logs() as lines:
+        async with working(on_postgres):
+            run = await later.schedules.run_now("slow")
+            await on_postgres.ran.until(1)
+            transaction = other.transaction()
+            await transaction.start()
+            await later(slow(), cron="@monthly", name="slow", connection=other)
+            go_on.set()
+            with anyio.fail_after(PATIENCE):
+                while not lines or lines[-1]["event"] != "finish.delayed":
+                    await asyncio.sleep(0.01)
+                for _ in range(3):  # others are recorded, before and after it is tried again
+                    job = await later(on_postgres.note())
+                    while (await later.get(job.id)).state != "succeeded":
+                        await asyncio.sleep(0.01)
+                    await asyncio.sleep(0.3)
+            assert (await later.get(run.id)).state == "running"
+            await transaction.rollback()
+            with anyio.fail_after(PATIENCE):
+                while (await later.get(run.id)).state != "succeeded":
+                    await asyncio.sleep(0.01)
+    assert (await later.schedules.get("slow")).last_result == "succeeded"
+    assert [line["event"] for line in lines].count("finish.delayed") == 1
+    await other.close()
 
 
 async def test_workers_run_before_the_migration(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
-from asyncjobs.errors import TransactionError
+import asyncpg
+
+from asyncjobs.errors import KeyInDoubtError, TransactionError
 from asyncjobs.storage.postgres.external import driver_connection
 from asyncjobs.storage.postgres.failures import translated
 from asyncjobs.storage.postgres.transactions import CHARACTER_TIME, HOT_TIMEOUT, transaction
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 BY_ID = attrgetter("id", "attempt")
 LOOK_TIMEOUT = 5.0
 """Seconds to wait for a transaction that has not ended; whoever asks may ask again."""
+PATIENCE = "100ms"
+"""How long the ends of runs wait for a transaction that changes their schedule."""
 
 
 def _array_text(numbers: list[int]) -> str:
@@ -70,7 +74,7 @@ class Outcomes:
                 return Completion.CANCELLED
             recorded = await self._finish(driver, worker, [outcome])
             if outcome.run:
-                await self._note_runs(driver, [outcome], recorded)
+                await self._note_runs(driver, [outcome], recorded, patience=None)
             return Completion.RECORDED
 
     async def completion(self, worker: int, outcome: Outcome) -> Completion:
@@ -101,17 +105,25 @@ class Outcomes:
         # With what their schedules are told, or not at all.
         async with self._lanes.finish.transaction(time_for(outcomes)) as connection:
             recorded = await self._finish(connection, worker, outcomes)
-            await self._note_runs(connection, outcomes, recorded)
+            try:
+                await self._note_runs(connection, outcomes, recorded, patience=PATIENCE)
+            except asyncpg.LockNotAvailableError as error:
+                raise KeyInDoubtError("the same schedule") from error
             return recorded
 
     async def _note_runs(
-        self, within: Fetching, outcomes: Sequence[Outcome], recorded: list[int]
+        self,
+        within: Fetching,
+        outcomes: Sequence[Outcome],
+        recorded: list[int],
+        *,
+        patience: str | None,
     ) -> None:
         told = set(recorded)
         notes = notes_of(outcome for outcome in outcomes if outcome.id in told)
         if notes:
             columns = [list(column) for column in zip(*notes, strict=True)]
-            await within.fetch(self._sql.note_runs, *columns)
+            await within.fetch(self._sql.note_runs, *columns, patience)
 
     async def _delete(self, lane: Fetching, worker: int, outcomes: list[Outcome]) -> list[int]:
         rows = await lane.fetch(
