@@ -113,14 +113,15 @@ class LoopWatch:
 
     async def _give_up(self, attempt: Attempt, storage: Storage, worker: int) -> None:
         row = attempt.row
-        self._log.error(
-            "job.stuck",
-            job=row.name,
-            id=row.id,
-            attempt=row.attempt,
-            seconds=round(self._silence(), 1),
-            stack=stack_of_thread(self._thread),
-        )
+        with contextlib.suppress(Exception):  # a log that fails leaves no job as it is
+            self._log.error(
+                "job.stuck",
+                job=row.name,
+                id=row.id,
+                attempt=row.attempt,
+                seconds=round(self._silence(), 1),
+                stack=stack_of_thread(self._thread),
+            )
         decision = self._last_word(attempt)
         outcomes = [] if decision is None else self._outcomes(decision)
         for delay in growing_delays():

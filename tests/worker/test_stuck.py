@@ -138,6 +138,7 @@ async def test_a_job_that_blocks_the_loop_for_too_long_is_recorded_like_any_that
 
     if not is_loggable:
         monkeypatch.setattr("asyncjobs.worker.job_log.JobLog.ended", refuse)
+        monkeypatch.setattr("asyncjobs.worker.watch.stack_of_thread", refuse)
 
     @bench.jobs.job(max_runtime=0.1, retain=600)
     async def rude() -> None:
