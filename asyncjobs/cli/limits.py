@@ -72,7 +72,10 @@ def limits(
         if name is not None:
             if name not in {each.limit.name for each in known}:
                 names = ", ".join(each.limit.name for each in known) or "none"
-                raise ConfigError(f"there is no limit {name!r}: the code declares them ({names})")
+                raise ConfigError(
+                    f"there is no limit {name!r}: the code declares them, and the first job that "
+                    f"is stored under one makes it known ({names})"
+                )
             if wanted is not None:
                 await opened.storage.limits.change(wanted)
             known = [
