@@ -177,8 +177,11 @@ class Finisher:
 
 def parts_of(outcomes: list[Outcome]) -> Iterator[list[Outcome]]:
     """Return *outcomes* as they are recorded: what is large in parts, and runs by themselves."""
+    if not any(each.run or each.kept for each in outcomes):  # as is usual
+        yield outcomes
+        return
     runs = [outcome for outcome in outcomes if outcome.run]
-    others = [outcome for outcome in outcomes if not outcome.run] if runs else outcomes
+    others = [outcome for outcome in outcomes if not outcome.run]
     for some in (others, runs):
         if some:
             sizes = [len(each.kept.result or "") if each.kept else 0 for each in some]
