@@ -124,6 +124,25 @@ async def test_who_listens_in_another_database_is_told_and_polls(
     await adapter.close()
 
 
+async def test_who_listens_elsewhere_waits_for_a_lane_that_is_busy_and_is_not_deaf(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "PROBE_TIMEOUT", 1.0)
+    adapter = PostgresAdapter(dsn, listen_dsn=dsn)
+    await adapter.open()
+    lane = adapter._opened_tables.lanes.fleet
+    busy = asyncio.create_task(lane.fetch("select pg_sleep(1.5)"))
+    while not lane.is_busy:
+        await asyncio.sleep(0)
+    with structlog.testing.capture_logs() as lines:
+        async with hearing(adapter) as heard:
+            while not (await heard.get()).proven:
+                pass
+    assert lines == []
+    await busy
+    await adapter.close()
+
+
 async def test_a_notification_of_somebody_elses_making_is_refused_and_said(
     dsn: str,
 ) -> None:

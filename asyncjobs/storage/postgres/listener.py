@@ -144,9 +144,8 @@ class Listener:
         if self._pid == connection.get_server_pid() and not self._is_direct:
             return True
         self._heard.clear()
-        deadline = asyncio.get_running_loop().time() + PROBE_TIMEOUT
         await self._lanes.fleet.fetch(self._call, self._own_channel, timeout=PROBE_TIMEOUT)
-        return await self._hears_until(deadline)
+        return await self._hears_until(asyncio.get_running_loop().time() + PROBE_TIMEOUT)
 
     async def _hears_until(self, deadline: float) -> bool:
         with suppress(TimeoutError):
