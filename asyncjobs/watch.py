@@ -138,8 +138,7 @@ class Watch:
                 unused = 0.0 if self._followers else unused + time.monotonic() - began
         finally:
             listening.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait({listening})
+            await asyncio.wait({listening})
 
     async def _listen(self) -> None:
         try:

@@ -550,3 +550,37 @@ async def test_a_claim_that_meets_the_mark_of_a_watcher_is_made_again(dsn: str) 
                 assert await job.result() == n + 1
         stop.set()
         await working
+
+
+async def test_leaving_ends_who_began_to_wait_while_the_listener_ended(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asyncjobs.watch.LINGER", 0.1)
+    monkeypatch.setattr("asyncjobs.watch.POLL", 0.05)
+    storage = PostgresAdapter(dsn)
+    jobs = JobManager(adapters={"main": storage})
+    later, listen, ending = jobs.create_scheduler(adapter="main"), storage.listen, asyncio.Event()
+
+    async def listen_and_end_slowly(on_signal: Any) -> None:
+        try:
+            await listen(on_signal)
+        finally:
+            ending.set()
+            await asyncio.sleep(0.5)
+
+    monkeypatch.setattr(storage, "listen", listen_and_end_slowly)
+
+    @jobs.job(retain=HOUR)
+    async def one() -> int:
+        return 1
+
+    with anyio.fail_after(PATIENCE):
+        async with jobs:
+            job = await later(one(), wait=HOUR)
+            with pytest.raises(TimeoutError):
+                await job.result(0.1)
+            await ending.wait()  # nobody has followed for so long
+            result = asyncio.create_task(job.result())
+            await asyncio.sleep(0)
+        with pytest.raises(NotOpenError):
+            await result
