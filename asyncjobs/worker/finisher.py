@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 BATCH = 1_000
 LARGE = 16_000_000
 """Characters of results in one statement: a message holds 1 GB, and a statement has 10 s."""
-LOOK, PAUSE = 0.05, 0.5
-"""Seconds between two looks at the end; and until runs are tried again whose schedule somebody's
-open transaction changes."""
+LOOK, LEAST = 0.05, 0.5
+"""Seconds between two looks at the end; and at least until runs are tried again whose schedule
+somebody's open transaction changes: each try holds up others for a moment."""
 
 
 class Finisher:
@@ -48,7 +48,8 @@ class Finisher:
         self._on_freed, self._meters = on_freed, meters
         self._outcomes: Batcher[Outcome] = Batcher(self._record_all, BATCH)
         self._put_off: list[Outcome] = []
-        self._has_told = False
+        self._pauses: Iterator[float] | None = None
+        """Between the tries of those; None if there are none."""
         self.worker = 0
         """The registration whose outcomes these are."""
         self.add = self._outcomes.add
@@ -93,6 +94,8 @@ class Finisher:
                 raise
             parts.popleft()
             parts.extendleft(reversed(left))
+        if self._pauses is not None and not self._put_off:
+            self._pauses = None
 
     async def _record(self, worker: int, outcomes: list[Outcome]) -> list[list[Outcome]]:
         # Returns what is to be recorded by itself, because together it was refused.
@@ -107,6 +110,8 @@ class Finisher:
                 await self._record_failure(worker, outcomes[0], error)
                 break
             except KeyInDoubtError as error:
+                if parts := halves_by_schedule(outcomes):
+                    return parts
                 self._try_later(worker, outcomes, error)
                 break
             except StorageError as error:
@@ -121,22 +126,23 @@ class Finisher:
                 self._meters.finish_seconds.add(time.monotonic() - began)
                 self._meters.finishes.add(len(outcomes))
                 self._learn(outcomes, recorded)
-                self._has_told = self._has_told and bool(self._put_off)
                 break
         self._on_recorded()
         return []
 
     def _try_later(self, worker: int, runs: list[Outcome], error: KeyInDoubtError) -> None:
         # Nothing of them was recorded, so that all may be said again; others go on meanwhile.
-        if not self._has_told:
-            self._has_told = True
+        if self._pauses is None:
+            self._pauses = growing_delays()
             self._log.warning("finish.delayed", error=str(error), jobs=len(runs))
+        if not self._put_off:
+            pause = LEAST + next(self._pauses)
+            asyncio.get_running_loop().call_later(pause, self._add_again, worker)
         self._put_off += runs
-        asyncio.get_running_loop().call_later(PAUSE, self._add_again, worker, runs)
 
-    def _add_again(self, worker: int, runs: list[Outcome]) -> None:
+    def _add_again(self, worker: int) -> None:
         if worker == self.worker:
-            self._put_off = [outcome for outcome in self._put_off if outcome not in runs]
+            runs, self._put_off = self._put_off, []
             for outcome in runs:
                 self.add(outcome)
 
@@ -153,15 +159,7 @@ class Finisher:
     async def _record_failure(self, worker: int, outcome: Outcome, error: RowRefusedError) -> None:
         # One that the database refuses costs no other: it fails, with what can be stored.
         self._log.error("finish.refused", id=outcome.id, error=error.problem)
-        record = json.dumps({
-            "attempt": outcome.attempt, "at": datetime.now(UTC).isoformat(),
-            "error": "RowRefusedError", "message": "its outcome could not be stored",
-            "traceback": None, "worker": None,
-        })  # fmt: skip
-        for told in (record, None):
-            plain = Outcome(
-                outcome.id, outcome.attempt, "failed", error=told, kept=outcome.kept and Kept()
-            )
+        for plain in plain_failures(outcome):
             with contextlib.suppress(StorageError):  # then its lease decides, when this one ends
                 await self.storage.finish(worker, [plain])
                 return
@@ -186,3 +184,26 @@ def parts_of(outcomes: list[Outcome]) -> Iterator[list[Outcome]]:
         if some:
             sizes = [len(each.kept.result or "") if each.kept else 0 for each in some]
             yield from portions(some, sizes, LARGE)
+
+
+def halves_by_schedule(runs: list[Outcome]) -> list[list[Outcome]]:
+    """Return *runs* in two parts that share no schedule; nothing if they are of one only."""
+    names = sorted({each.run.schedule for each in runs if each.run})
+    some = set(names[: len(names) // 2])
+    parts: tuple[list[Outcome], list[Outcome]] = ([], [])
+    for each in runs:
+        parts[each.run is not None and each.run.schedule in some].append(each)
+    return list(parts) if some else []
+
+
+def plain_failures(outcome: Outcome) -> Iterator[Outcome]:
+    """Return what to record of *outcome* if the database refuses what it says, the best first."""
+    record = json.dumps({
+        "attempt": outcome.attempt, "at": datetime.now(UTC).isoformat(),
+        "error": "RowRefusedError", "message": "its outcome could not be stored",
+        "traceback": None, "worker": None,
+    })  # fmt: skip
+    for told in (record, None):
+        yield Outcome(
+            outcome.id, outcome.attempt, "failed", error=told, kept=outcome.kept and Kept()
+        )

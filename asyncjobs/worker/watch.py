@@ -19,9 +19,10 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from asyncjobs.errors import StorageError
+from asyncjobs.errors import RowRefusedError, StorageError
 from asyncjobs.worker.deadlines import STUCK_GRACE
 from asyncjobs.worker.delays import growing_delays
+from asyncjobs.worker.finisher import parts_of, plain_failures
 from asyncjobs.worker.process import end_stuck_process
 from asyncjobs.worker.reporter import LAST_WORD_DELAY
 from asyncjobs.worker.stacks import stack_of_thread
@@ -123,18 +124,10 @@ class LoopWatch:
                 stack=stack_of_thread(self._thread),
             )
         decision = self._last_word(attempt)
-        outcomes = [] if decision is None else self._outcomes(decision)
-        for delay in growing_delays():
-            try:
-                if outcomes:
-                    await storage.finish(worker, outcomes)
-                if self._kill_stuck:
-                    await storage.leave(worker)
-            except StorageError as error:
-                self._log.warning("finish.delayed", error=str(error), jobs=len(outcomes))
-                await asyncio.sleep(delay)
-            else:
-                break
+        if decision is not None:
+            await self._record(decision.outcome, storage, worker)
+        if self._kill_stuck:
+            await self._leave(storage, worker)
         if decision is not None:
             self._executor.reporter.say(attempt, decision)
             with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
@@ -143,17 +136,42 @@ class LoopWatch:
             self._log.error("worker.killed", job=row.name, id=row.id)
             end_stuck_process()
 
+    async def _record(self, outcome: Outcome, storage: Storage, worker: int) -> None:
+        plain = plain_failures(outcome)
+        for delay in growing_delays():
+            try:
+                await storage.finish(worker, [outcome])
+            except RowRefusedError as error:
+                self._log.error("finish.refused", id=outcome.id, error=error.problem)
+                if (simpler := next(plain, None)) is None:
+                    return
+                outcome = simpler
+            except StorageError as error:
+                self._log.warning("finish.delayed", error=str(error), jobs=1)
+                await asyncio.sleep(delay)
+            else:
+                return
+
+    async def _leave(self, storage: Storage, worker: int) -> None:
+        # What else had ended is recorded if the database takes it now, and runs again if not.
+        # What goes back is given back by our end: it must not start elsewhere before that.
+        for some in parts_of([each for each in self._finisher.unsent() if not each.refund]):
+            with contextlib.suppress(StorageError):
+                await storage.finish(worker, some)
+        for delay in growing_delays():
+            try:
+                await storage.leave(worker)
+            except StorageError as error:
+                self._log.warning("heartbeat.failed", error=str(error))
+                await asyncio.sleep(delay)
+            else:
+                return
+
     def _last_word(self, attempt: Attempt) -> Decision | None:
         if not self._kill_stuck and not attempt.times_out_for_good:
             return None
         least_delay = LAST_WORD_DELAY if self._kill_stuck else 0.0
         return self._executor.reporter.take_over(attempt, least_delay=least_delay)
-
-    def _outcomes(self, decision: Decision) -> list[Outcome]:
-        if not self._kill_stuck:
-            return [decision.outcome]
-        # What goes back is given back by our end: it must not start elsewhere before that.
-        return [decision.outcome, *(each for each in self._finisher.unsent() if not each.refund)]
 
     def _tell(self, attempt: Attempt, decision: Decision) -> None:
         self._finisher.note_freed([decision.outcome])

@@ -15,6 +15,7 @@ from asyncjobs import (
     JobContext,
     JobManager,
     MemoryAdapter,
+    PostgresAdapter,
     WorkerGroup,
     current_job,
 )
@@ -163,6 +164,42 @@ async def test_a_job_that_blocks_the_loop_for_too_long_is_recorded_like_any_that
     [error] = json.loads(record.errors)
     assert error["error"] == "JobTimeoutError"
     assert json.loads(record.progress)["message"] == "half"
+
+
+async def test_a_stuck_process_is_killed_though_what_else_ended_cannot_be_recorded(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asyncjobs.worker.watch.STUCK_GRACE", 0.1)
+    killed, ended = threading.Event(), threading.Event()
+    monkeypatch.setattr("asyncjobs.worker.watch.end_stuck_process", killed.set)
+    storage = PostgresAdapter(dsn)
+    group = WorkerGroup(adapter="main", kill_stuck=True, heartbeat_interval=0.1, lease=5)
+    jobs = JobManager(adapters={"main": storage}, workers=[group])
+    later = jobs.create_scheduler(adapter="main")
+
+    @jobs.job(retain=600)
+    async def refused() -> str:
+        ended.set()
+        return "as no database takes it"
+
+    @jobs.job(max_runtime=0.1, max_attempts=1, retain=600)
+    async def rude() -> None:
+        while not ended.is_set():
+            await asyncio.sleep(0)
+        killed.wait(20)
+
+    monkeypatch.setattr("asyncjobs.worker.keeper.Keeper.encoded", lambda *_: "1e200000")
+    async with jobs:
+        stuck, _ = await later(rude()), await later(refused())
+        stop = asyncio.Event()
+        working = asyncio.create_task(jobs.work(stop))
+        while not killed.is_set():
+            await asyncio.sleep(0.01)
+        found = await later.get(stuck.id)
+        assert found is not None
+        assert found.state == "failed"
+        stop.set()
+        await working
 
 
 async def test_kill_stuck_is_refused_where_it_would_end_a_web_process() -> None:
