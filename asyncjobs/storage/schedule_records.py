@@ -66,7 +66,8 @@ def run_of(schedule: str, tick: datetime | None, template: Template) -> NewJob:
     if unique is not None and tick is not None and unique.on_conflict == "raise":
         given["unique"] = unique._replace(on_conflict="ignore")
     extra["schedule"] = {"name": schedule, "tick": tick and tick.isoformat()}
-    extras = Extras(**given, extra=json.dumps(extra), schedule=schedule, tick=tick)
+    given |= {"extra": json.dumps(extra), "schedule": schedule, "tick": tick}
+    extras = Extras(**given)
     return NewJob(template.job, template.queue, template.priority, template.args, extras=extras)
 
 

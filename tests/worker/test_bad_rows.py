@@ -21,6 +21,14 @@ def adapter(dsn: str) -> Storage:
     return PostgresAdapter(dsn)
 
 
+ODD = [
+    {"lanes": 5}, {"lanes": None}, {"lanes": [5]}, {"lanes": [[1]]}, {"lanes": {"a": 1}},
+    {"schedule": "x"}, {"schedule": {}}, {"schedule": {"name": 5}},
+    {"before": "x"}, {"before": None}, {"before": 1e300},
+    {"context": 5}, {"meta": 5}, {"watched": "x"}, {"retain": "x"}, [1],
+]  # fmt: skip
+
+
 class Edited:
     """Good jobs with a bad one in their middle."""
 
@@ -207,3 +215,15 @@ async def test_a_running_job_that_was_edited_goes_back_to_the_queue(
     async with bench.working():
         record = await bench.until(stored.id, "succeeded")
     assert record.attempt == 8
+
+
+@pytest.mark.parametrize("extra", ODD, ids=json.dumps)
+async def test_a_job_whose_extra_makes_no_sense_ends_like_any(
+    make_bench: Any, database: Any, extra: Any
+) -> None:
+    bench = await make_bench(delete_successful_jobs=False)
+    edited = Edited(bench, database)
+    await edited.store(f"extra = '{json.dumps(extra)}'")
+    record = await edited.work_off()
+    assert (record.state, record.attempt) == ("succeeded", 1)
+    assert not {line["event"] for line in bench.log} & {"job.unloggable", "worker.failed"}
