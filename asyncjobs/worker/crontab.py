@@ -99,7 +99,12 @@ class Crontab:
             return 0
         try:
             if time.monotonic() >= self._review_at:
-                await self._review()
+                try:
+                    await self._review()
+                except KeyInDoubtError as error:  # what holds already ticks meanwhile
+                    self._log.warning("schedules.delayed", error=str(error))
+                    self._review_at = time.monotonic() + AT_MOST
+                    self.expect(AT_MOST)
             runs = await self._fire()
             if self._suspects:
                 await self._tell_who_gave_up()
@@ -142,7 +147,8 @@ class Crontab:
         for schedule in due.due:
             try:
                 plans.append(plan(schedule, due.now))
-            except ConfigError as error:  # somebody wrote it into the row
+            except (ConfigError, TypeError, ValueError, OverflowError) as error:
+                # Somebody wrote it into the row.
                 await self._report(schedule.name, str(error))
         return plans
 

@@ -4,13 +4,20 @@
 -- transaction: then declare_schedules and retire_schedules.
 --
 -- $1 worker bigint   $2 names text[]   $3 definitions text[]   (same length)
+-- $4 patience text   (how long the three wait for another's open transaction)
 --
 -- Returns the worker, or nothing if it was declared dead: then it declares nothing, and must
 -- retire nothing. What a worker declares goes with its row.
-with me as materialized (
+with setting as materialized (
+    select set_config('lock_timeout', $4::text, true) as patience
+),
+
+me as materialized (
     select workers.id
     from :"schema".workers
-    where workers.id = $1
+    where
+        workers.id = $1
+        and (select setting.patience is not null from setting)
     for key share
 ),
 

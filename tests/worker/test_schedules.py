@@ -589,32 +589,103 @@ async def test_a_transaction_that_changes_a_schedule_holds_up_its_runs_alone(
         on_postgres.ran.add(None)
         await go_on.wait()
 
-    await later(slow(), cron="@yearly", name="slow")
+    for name in ("changed", "left alone"):
+        await later(slow(), cron="@yearly", name=name)
     other = await asyncpg.connect(on_postgres.adapters["main"]._dsn)
     with structlog.testing.capture_logs() as lines:
         async with working(on_postgres):
-            run = await later.schedules.run_now("slow")
-            await on_postgres.ran.until(1)
+            held = await later.schedules.run_now("changed")
+            free = await later.schedules.run_now("left alone")
+            await on_postgres.ran.until(2)
             transaction = other.transaction()
             await transaction.start()
-            await later(slow(), cron="@monthly", name="slow", connection=other)
-            go_on.set()
-            with anyio.fail_after(PATIENCE):
-                while not lines or lines[-1]["event"] != "finish.delayed":
-                    await asyncio.sleep(0.01)
-                for _ in range(3):  # others are recorded, before and after it is tried again
-                    job = await later(on_postgres.note())
-                    while (await later.get(job.id)).state != "succeeded":
-                        await asyncio.sleep(0.01)
-                    await asyncio.sleep(0.3)
-            assert (await later.get(run.id)).state == "running"
+            await later(slow(), cron="@monthly", name="changed", connection=other)
+            go_on.set()  # both end together
+            await until_succeeded(later, free.id)
+            for _ in range(3):  # before and after it is tried again
+                await until_succeeded(later, (await later(on_postgres.note())).id)
+                await asyncio.sleep(0.3)
+            assert (await later.get(held.id)).state == "running"
             await transaction.rollback()
-            with anyio.fail_after(PATIENCE):
-                while (await later.get(run.id)).state != "succeeded":
-                    await asyncio.sleep(0.01)
-    assert (await later.schedules.get("slow")).last_result == "succeeded"
+            await until_succeeded(later, held.id)
+    found = {one.name: one.last_result for one in await later.schedules.list()}
+    assert found == {"changed": "succeeded", "left alone": "succeeded"}
     assert [line["event"] for line in lines].count("finish.delayed") == 1
     await other.close()
+
+
+async def until_succeeded(later: Any, job: int) -> None:
+    with anyio.fail_after(PATIENCE):
+        while (await later.get(job)).state != "succeeded":
+            await asyncio.sleep(0.01)
+
+
+def declaring(dsn: str, ran: Ran, **options: Any) -> Any:
+    """An app of which one schedule is declared, with a limit, and another one ticks."""
+    jobs: Any = JobManager(
+        adapters={"main": PostgresAdapter(dsn)}, workers=[WorkerGroup(adapter="main")]
+    )
+
+    @jobs.job(**{"cron": "@yearly", "concurrency": 1} | options)
+    async def declared() -> None: ...
+
+    @jobs.job
+    async def note() -> None:
+        ran.add(None)
+
+    jobs.note, jobs.later = note, jobs.create_scheduler(adapter="main")
+    return jobs
+
+
+@pytest.mark.parametrize(
+    ("held", "change"),
+    [
+        ("select from asyncjobs.limits for update", {"concurrency": 2}),
+        (
+            "select from asyncjobs.schedules where name = 'declared' for update",
+            {"cron": "@monthly"},
+        ),
+    ],
+)
+async def test_a_transaction_that_changes_what_code_declares_holds_up_nothing_else(
+    dsn: str, held: str, change: dict[str, Any]
+) -> None:
+    ran = Ran()
+    async with (jobs := declaring(dsn, ran)), working(jobs):
+        await jobs.later(jobs.note(), every=1)
+        await ran.until(1)
+    other = await asyncpg.connect(dsn)
+    await other.execute(f"begin; {held}")
+    began = len(ran.ticks)
+    with structlog.testing.capture_logs() as lines:
+        async with (jobs := declaring(dsn, ran, **change)), working(jobs):
+            await ran.until(began + 2)
+            await jobs.later(jobs.note(), wait=0.2)
+            await ran.until(began + 5)
+    assert "schedules.delayed" in {line["event"] for line in lines}
+    assert not {line["event"] for line in lines} & {"heartbeat.failed", "promote.failed"}
+    await other.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "after_at = 'infinity', next_at = null",
+        "after_at = '-infinity', next_at = null",
+        "cron = null, every = interval '1 day', starting_at = '-infinity', next_at = null",
+        """extras = '{"schedule": "x"}', next_at = now()""",
+        """extras = '{"extra": "{\\"lanes\\": 5, \\"context\\": 5}"}', next_at = now()""",
+    ],
+)
+async def test_a_row_that_makes_no_sense_ends_no_worker(
+    on_postgres: Any, database: Any, change: str
+) -> None:
+    await on_postgres.later(on_postgres.note(), cron="@yearly", name="bad")
+    await on_postgres.later(on_postgres.note(), every=1, name="good")
+    await database.execute(f"update asyncjobs.schedules set {change} where name = 'bad'")
+    async with working(on_postgres):
+        await on_postgres.ran.until(3)
+        await until_succeeded(on_postgres.later, (await on_postgres.later(on_postgres.note())).id)
 
 
 async def test_workers_run_before_the_migration(

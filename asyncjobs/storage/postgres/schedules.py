@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
+
+from asyncjobs.errors import KeyInDoubtError
 from asyncjobs.recurrence import timing_of
 from asyncjobs.schedule_types import LATE, DueSchedules, Fired, Lateness, Schedule
 from asyncjobs.storage.postgres.external import driver_connection
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
 LIMIT = 1_000
 """Schedules in one look."""
+PATIENCE = "1s"
+"""How long declarations wait for a transaction that changes a schedule: others of a deploy do."""
 
 
 class SchedulesTable:
@@ -71,15 +76,18 @@ class SchedulesTable:
         records = {schedule.name: as_record(schedule) for schedule in schedules}
         definitions = [record["definition"] for record in records.values()]
         async with self._lanes.fleet.transaction() as connection:
-            living = await connection.fetch(
-                self._sql.record_declarations, worker, list(records), definitions
-            )
-            if not living:
-                return [], []
-            changed = await connection.fetch(
-                self._sql.declare_schedules, json.dumps(list(records.values()))
-            )
-            retired = await connection.fetch(self._sql.retire_schedules, list(queues))
+            try:
+                living = await connection.fetch(
+                    self._sql.record_declarations, worker, list(records), definitions, PATIENCE
+                )
+                if not living:
+                    return [], []
+                changed = await connection.fetch(
+                    self._sql.declare_schedules, json.dumps(list(records.values()))
+                )
+                retired = await connection.fetch(self._sql.retire_schedules, list(queues))
+            except asyncpg.LockNotAvailableError as error:
+                raise KeyInDoubtError("the same schedule") from error
         return [row[0] for row in changed], [row[0] for row in retired]
 
     async def due(self, jobs: Sequence[str]) -> DueSchedules:
