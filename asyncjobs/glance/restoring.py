@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from asyncjobs.redaction import HIDDEN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ABSENT = object()
 """Stands for what is stored and not shown at all."""
@@ -24,11 +24,35 @@ def restore(edited: dict[str, Any], shown: dict[str, Any], stored: dict[str, Any
     HiddenError where something hidden is meant and it cannot be told what: in a list that was
     changed in more than what is hidden of it, and where nothing is hidden.
     """
-    return edited if shown == stored else _restore(edited, shown, stored, ())
+    return edited if is_same(shown, stored) else _restore(edited, shown, stored, ())
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """Return whether both are the same JSON. To Python's ``==`` true is 1, and NaN not NaN."""
+    return _is_same(one, other, type)
+
+
+def _is_same(one: Any, other: Any, kind_of: Callable[[Any], type]) -> bool:
+    if (kind := kind_of(one)) is not kind_of(other):
+        return False
+    if kind is dict:
+        return one.keys() == other.keys() and all(
+            _is_same(value, other[name], kind_of) for name, value in one.items()
+        )
+    if kind is list:
+        return len(one) == len(other) and all(
+            _is_same(*pair, kind_of) for pair in zip(one, other, strict=True)
+        )
+    return bool(one == other or (one != one and other != other))  # noqa: PLR0124 - NaN
+
+
+def _kind_in_scripts(value: Any) -> type:
+    # A program in JavaScript sends 1 back where it was told 1.0.
+    return float if type(value) is int else type(value)
 
 
 def _restore(edited: Any, shown: Any, stored: Any, path: tuple[str, ...]) -> Any:
-    if edited == shown:
+    if is_same(edited, shown):
         return stored
     kinds = {type(edited), type(shown), type(stored)}
     if kinds == {dict}:
@@ -38,9 +62,9 @@ def _restore(edited: Any, shown: Any, stored: Any, path: tuple[str, ...]) -> Any
             if name in shown and name in stored
             else _given(value, (*path, name))
             for name, value in edited.items()
-            if name in stored or name not in shown or value != shown[name]
+            if name in stored or name not in shown or not is_same(value, shown[name])
         }
-    if kinds == {list} and shown != stored:
+    if kinds == {list} and not is_same(shown, stored):
         if _is_same_but_for_hidden(edited, shown, stored):
             together = enumerate(zip(edited, shown, stored, strict=True))
             return [_restore(*parts, (*path, str(place))) for place, parts in together]
@@ -63,8 +87,10 @@ def _refuse_marks(edited: list[Any], marks: list[Any], path: tuple[str, ...]) ->
 
 
 def _is_same_but_for_hidden(edited: Any, shown: Any, stored: Any) -> bool:
-    if shown in (edited, stored):
-        return bool(edited == shown)
+    if _is_same(edited, shown, _kind_in_scripts):
+        return True
+    if is_same(shown, stored):
+        return False
     kinds = {type(edited), type(shown), type(stored)}
     if kinds == {dict}:
         return edited.keys() == shown.keys() and all(
@@ -80,7 +106,7 @@ def _is_same_but_for_hidden(edited: Any, shown: Any, stored: Any) -> bool:
 
 def _marks(shown: Any, stored: Any) -> Iterator[Any]:
     """Return what is shown in place of something else."""
-    if shown == stored:
+    if is_same(shown, stored):
         return
     if isinstance(shown, dict) and isinstance(stored, dict):
         for name, value in stored.items():

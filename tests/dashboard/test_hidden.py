@@ -281,6 +281,41 @@ async def test_a_program_may_send_back_what_it_was_told(site: Site) -> None:
         assert "argument 'login' at password2: '[hidden]' is there" in answer.json()["error"]
 
 
+async def test_an_edit_that_python_would_call_equal_is_made(site: Site) -> None:
+    @site.jobs.job
+    async def log_in(password: str, flag: Any, more: Any) -> None: ...
+
+    job = await site.later(log_in("swordfish", 1, {"a": 1, "b": [0], "password": "trout"}))
+    edits: list[tuple[Any, dict[str, Any]]] = [
+        (True, {"a": 1.0, "b": [False]}),
+        (1.0, {"a": True, "b": [0]}),
+        (1, {"a": 1, "b": [0.0]}),
+    ]
+    async with site.asking(redact=["password"]) as browser:
+        for flag, more in edits * 2:
+            edited = {"password": HIDDEN, "flag": flag, "more": {**more, "password": HIDDEN}}
+            await retry(browser, job.id, json.dumps(edited))
+            kept = {"password": "swordfish", "flag": flag, "more": {**more, "password": "trout"}}
+            found = await args_of(site, job.id)
+            assert json.dumps(found, sort_keys=True) == json.dumps(kept, sort_keys=True)
+
+
+async def test_a_program_that_writes_whole_numbers_without_a_point_may_send_back_a_list(
+    site: Site,
+) -> None:
+    @site.jobs.job
+    async def pay(cards: list[Any]) -> None: ...
+
+    card = {"amount": 1.0, "pin": "4711"}
+    job = await site.later(pay([card]))
+    async with site.asking(redact=["pin"]) as api:
+        answer = await send(api, job.id, {"cards": [{"amount": 1, "pin": HIDDEN}]})
+        assert answer.json() == {"jobs": 1}
+        assert await args_of(site, job.id) == {"cards": [card]}
+        answer = await send(api, job.id, {"cards": [{"amount": True, "pin": HIDDEN}]})
+        assert answer.status_code == 400
+
+
 async def test_arguments_that_are_nested_too_deep_are_refused(site: Site) -> None:
     @site.jobs.job
     async def keep(password: str, more: Any = None) -> None: ...
