@@ -16,10 +16,12 @@ your own named ``jobs_kit_manager`` returns another one, and one named ``jobs_ki
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 
 MAX_MOVES = 1_000
 """Times that a drain moves the clock: a job that always schedules itself never ends."""
+DRAIN: ContextVar[object] = ContextVar("asyncjobs.testing.drain", default=None)
+"""The drain that this task, or the job that it runs, is part of."""
 
 
 class JobsKit:
@@ -51,6 +55,8 @@ class JobsKit:
         self.jobs, self.clock = jobs, clock
         self.storages = {name: TestStorage(clock) for name in jobs.adapters}
         """The storages by the names of the manager's adapters."""
+        self._lock = asyncio.Lock()
+        self._drain: object = None
 
     async def enqueued(self, job: Job[..., Any] | None = None) -> list[JobRecord]:
         """Return the jobs that wait to be run, of *job* or all, in the order of storing."""
@@ -111,10 +117,11 @@ class JobsKit:
         """
         ends: Counter[OutcomeWord] = Counter()
         errors: list[BaseException] = []
-        with self._watching(ends, errors):
-            await self._work_off()
-            if scheduled:
-                await self._go_on(lambda: bool(errors) and raises)
+        async with self._draining():
+            with self._watching(ends, errors):
+                await self._work_off()
+                if scheduled:
+                    await self._go_on(lambda: bool(errors) and raises)
         if errors and raises:
             raise errors[0]
         return ends
@@ -127,8 +134,10 @@ class JobsKit:
         """
 
         async def inline(rows: Sequence[NewJob], store: Store) -> list[ScheduledJob[Any]]:
-            stored = await store(rows)
-            if not self._draining:
+            if self._is_draining():
+                return await store(rows)
+            async with self._draining():
+                stored = await store(rows)
                 await self.drain()
             return stored
 
@@ -138,7 +147,23 @@ class JobsKit:
         finally:
             self.jobs.hooks.of["enqueue_middleware"].remove(inline)
 
-    _draining = False
+    def _is_draining(self) -> bool:
+        return self._drain is not None and DRAIN.get() is self._drain
+
+    @contextlib.asynccontextmanager
+    async def _draining(self) -> AsyncIterator[None]:
+        """Let no other task drain meanwhile, as it would run, or miss, the jobs of this one."""
+        if self._is_draining():
+            yield
+            return
+        async with self._lock:
+            self._drain = object()
+            token = DRAIN.set(self._drain)
+            try:
+                yield
+            finally:
+                DRAIN.reset(token)
+                self._drain = None
 
     @contextlib.contextmanager
     def _watching(self, ends: Counter[OutcomeWord], errors: list[BaseException]) -> Iterator[None]:
@@ -147,13 +172,11 @@ class JobsKit:
             if end.error is not None:
                 errors.append(end.error)
 
-        hooks, before = self.jobs.hooks, self._draining
+        hooks = self.jobs.hooks
         hooks.on_outcome(note)
-        self._draining = True
         try:
             yield
         finally:
-            self._draining = before
             hooks.of["on_outcome"].remove(note)
 
     async def _go_on(self, is_enough: Callable[[], bool]) -> None:

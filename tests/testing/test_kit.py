@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from collections import Counter
@@ -198,6 +199,58 @@ async def test_jobs_run_inline_where_that_is_asked_for(app: App, jobs_kit: JobsK
             await app.later(app.fragile())
     await app.later(app.send(8))
     assert app.sent == [(99, None)]
+
+
+async def test_each_of_several_tasks_waits_for_its_own_job_that_runs_inline(
+    app: App, jobs_kit: JobsKit
+) -> None:
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    @app.jobs.job
+    async def slow() -> None:
+        begun.set()
+        await may_end.wait()
+        await app.later(app.first())
+        assert app.sent == []  # what a job schedules is run by the drain that runs the job
+
+    async def second() -> list[Any]:
+        await begun.wait()
+        asyncio.get_running_loop().call_soon(may_end.set)
+        await app.later(app.send(7))
+        return list(app.sent)
+
+    async def third() -> None:
+        await begun.wait()
+        with pytest.raises(OSError, match="attempt 1"):
+            await app.later(app.fragile())
+
+    with jobs_kit.perform_inline():
+        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            group.create_task(app.later(slow()))
+            seen = group.create_task(second())
+            group.create_task(third())
+        assert seen.result() == [(99, None), (7, None)]
+    assert [record.name for record in await jobs_kit.enqueued()] == [app.fragile.name]
+
+
+async def test_what_a_job_leaves_running_is_no_part_of_the_drain(
+    app: App, jobs_kit: JobsKit
+) -> None:
+    is_over, left = asyncio.Event(), []
+
+    async def go_on() -> list[Any]:
+        await is_over.wait()
+        await app.later(app.send(7))
+        return list(app.sent)
+
+    @app.jobs.job
+    async def leave() -> None:
+        left.append(asyncio.create_task(go_on()))
+
+    with jobs_kit.perform_inline():
+        await app.later(leave())
+        is_over.set()
+        assert await left[0] == [(7, None)]
 
 
 async def test_the_clock_says_what_is_due(app: App, jobs_kit: JobsKit) -> None:
