@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING, Any
 from asyncjobs.clock import check_duration
 from asyncjobs.config import WorkerGroup
 from asyncjobs.errors import UnknownQueueError
-from asyncjobs.job import Job, JobCall
+from asyncjobs.job import JobCall
+from asyncjobs.testing.arguments import expected_arguments, fits
 from asyncjobs.testing.clock import MovableClock
 from asyncjobs.testing.storage import TestStorage
 
@@ -38,12 +39,15 @@ if TYPE_CHECKING:
 
     from asyncjobs.context import JobContext
     from asyncjobs.hooks import AttemptEnd, OutcomeWord, Store
+    from asyncjobs.job import Job
     from asyncjobs.manager import JobManager
     from asyncjobs.scheduled import ScheduledJob
     from asyncjobs.types import JobRecord, NewJob
 
 MAX_MOVES = 1_000
 """Times that a drain moves the clock: a job that always schedules itself never ends."""
+MAX_ATTEMPTS = 100_000
+"""Attempts of one drain: a job that schedules itself at once never ends either."""
 DRAIN: ContextVar[object] = ContextVar("asyncjobs.testing.drain", default=None)
 """The drain that this task, or the job that it runs, is part of."""
 
@@ -57,6 +61,7 @@ class JobsKit:
         """The storages by the names of the manager's adapters."""
         self._lock = asyncio.Lock()
         self._drain: object = None
+        self._limit: asyncio.Timeout | None = None
 
     async def enqueued(self, job: Job[..., Any] | None = None) -> list[JobRecord]:
         """Return the jobs that wait to be run, of *job* or all, in the order of storing."""
@@ -113,7 +118,7 @@ class JobsKit:
 
         Raises the first error of an attempt that ``failed``, is ``retried`` or ``expired``,
         after the others were run, unless *raises* is false; AssertionError if jobs are left
-        after the clock was moved `MAX_MOVES` times.
+        after the clock was moved `MAX_MOVES` times, or after `MAX_ATTEMPTS` attempts.
         """
         ends: Counter[OutcomeWord] = Counter()
         errors: list[BaseException] = []
@@ -169,6 +174,8 @@ class JobsKit:
     def _watching(self, ends: Counter[OutcomeWord], errors: list[BaseException]) -> Iterator[None]:
         def note(_: JobContext, end: AttemptEnd) -> None:
             ends[end.word] += 1
+            if ends.total() > MAX_ATTEMPTS and self._limit and not self._limit.expired():
+                self._limit.reschedule(0)  # a moment that is over
             if end.error is not None:
                 errors.append(end.error)
 
@@ -198,7 +205,18 @@ class JobsKit:
         return min((moment for moment in moments if moment is not None), default=None)
 
     async def _work_off(self) -> None:
-        await self.jobs.workoff()
+        try:
+            async with asyncio.timeout(None) as limit:
+                self._limit = limit
+                await self.jobs.workoff()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            left = await self._shown()
+            raise AssertionError(
+                f"the drain was ended after {MAX_ATTEMPTS} attempts, as of a job that always "
+                f"schedules itself; {left}"
+            ) from None
 
     async def _fitting(
         self,
@@ -210,7 +228,7 @@ class JobsKit:
         if queue is not None and queue not in self.jobs.queues:
             raise UnknownQueueError(queue, self.jobs.queues)
         own = job.take().job if isinstance(job, JobCall) else job
-        expected = _expected(job, args)
+        expected = expected_arguments(job, args)
         wanted = f"{own.name}({'…' if expected is None else json.dumps(expected)})"
         if queue is not None:
             wanted += f" in {queue}"
@@ -223,7 +241,7 @@ class JobsKit:
         fitting = [
             record
             for record in await self.enqueued(own)
-            if _fits(json.loads(record.args), expected, is_whole=is_whole)
+            if fits(json.loads(record.args), expected, is_whole=is_whole)
             and (queue is None or record.queue == queue)
             and (limit is None or record.run_at <= limit)
         ]
@@ -258,41 +276,6 @@ def replaced(jobs: JobManager, clock: MovableClock) -> Iterator[JobsKit]:
         jobs.adapters, jobs.workers = adapters, workers
         for scheduler, storage in storages.items():
             scheduler.use_storage(storage)
-
-
-def _expected(
-    job: Job[..., Any] | JobCall[Any], args: Sequence[Any] | Mapping[str, Any] | None
-) -> dict[str, Any] | None:
-    # As they would be stored, so that a date compares with a date.
-    if isinstance(job, JobCall):
-        if args is not None:
-            raise TypeError("give args with a job, or a call that has them, not both")
-        return _decoded(job.encode())
-    if args is None:
-        return None
-    if isinstance(args, Mapping):
-        return {name: _part(job, name, value) for name, value in args.items()}
-    return _decoded(JobCall(job, tuple(args), {}).take().encode())
-
-
-def _part(job: Job[..., Any], name: str, value: Any) -> Any:
-    if name not in job.codec.signature.parameters:
-        known = ", ".join(job.codec.signature.parameters)
-        raise TypeError(f"job {job.name!r} has no argument {name!r} (it has: {known or 'none'})")
-    return job.codec.encode_part(name, value)
-
-
-def _decoded(text: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(text)
-    return found
-
-
-def _fits(stored: dict[str, Any], expected: dict[str, Any] | None, *, is_whole: bool) -> bool:
-    if expected is None:
-        return True
-    if is_whole:
-        return stored == expected
-    return all(name in stored and stored[name] == value for name, value in expected.items())
 
 
 def _show(record: JobRecord) -> str:

@@ -150,6 +150,30 @@ async def test_a_drain_that_never_ends_is_told(
         await jobs_kit.drain(scheduled=True)
 
 
+async def test_a_drain_of_a_job_that_schedules_itself_at_once_is_told(
+    app: App, jobs_kit: JobsKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[int] = []
+
+    @app.jobs.job
+    async def again(most: int) -> None:
+        ran.append(most)
+        if len(ran) < most:
+            await app.later(again(most))
+
+    monkeypatch.setattr("asyncjobs.testing.kit.MAX_ATTEMPTS", 30)
+    async with asyncio.timeout(20):
+        await app.later(again(30))
+        assert await jobs_kit.drain() == {"succeeded": 30}
+        with jobs_kit.perform_inline():
+            for most in (10**9, 10**9):
+                with pytest.raises(AssertionError, match=r"after 30 attempts.*\n +again"):
+                    await app.later(again(most))
+        ran.extend(range(100))
+        with pytest.raises(AssertionError, match="after 30 attempts"):
+            await jobs_kit.drain(scheduled=True)
+
+
 async def test_draining_counts_every_attempt_by_the_word_for_its_end(jobs_kit: JobsKit) -> None:
     jobs = jobs_kit.jobs
     [later] = jobs.schedulers
