@@ -52,6 +52,17 @@ def check_duration(name: str, wait: float | timedelta) -> float:
     return duration
 
 
+def parse_moment(text: str) -> datetime:
+    """Return the moment, with or without a time zone, or the start of the day that *text* is.
+
+    Raises ValueError, also for a date with a zone and no time: to `datetime.fromisoformat` any
+    character divides them, and the zone in 2030-01-01+02:00 would be the time.
+    """
+    if text[10:11] not in ("", "T", "t", " "):
+        raise ValueError(f"no date and time: {text!r}")
+    return datetime.fromisoformat(text)
+
+
 def check_moment(name: str, moment: datetime) -> datetime:
     """Return *moment*. Raises WaitError that calls it *name*, also if it has no time zone."""
     if not isinstance(moment, datetime):

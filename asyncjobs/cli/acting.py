@@ -24,7 +24,7 @@ from asyncjobs.cli.opened import (
     run_opened,
 )
 from asyncjobs.cli.progress import progress_of
-from asyncjobs.clock import check_wait
+from asyncjobs.clock import check_wait, parse_moment
 from asyncjobs.errors import ConfigError
 from asyncjobs.filters import JobFilter
 
@@ -134,13 +134,14 @@ def time_of(wait: float | None, at: str | None) -> tuple[float | None, datetime 
 
 def _moment_of(text: str) -> datetime:
     try:
-        found = datetime.fromisoformat(text)
+        found = parse_moment(text)
     except ValueError as error:
         raise ConfigError(
             f"--at must be a moment as 2031-01-31T09:00+01:00, got {text!r}"
         ) from error
     if found.tzinfo is None:
-        raise ConfigError(f"--at needs a zone, as in {text}+00:00")
+        whole = text if len(text) > 10 else f"{found.date()}T00:00"
+        raise ConfigError(f"--at needs a zone, as in {whole}+00:00")
     if not datetime.min.year < found.year < datetime.max.year:
         raise ConfigError(f"--at must be in a year from 2 to 9998, got {text}")
     return found

@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from asyncjobs.clock import parse_moment
 from asyncjobs.errors import ConfigError
 from asyncjobs.filters import JobFilter
 from asyncjobs.types import JobState
@@ -213,7 +214,7 @@ class Reader:
             except OverflowError:
                 raise SearchError(f"{value!r} is too long ago.") from None
         try:
-            moment = datetime.fromisoformat(_unquoted(value))
+            moment = parse_moment(_unquoted(value))
         except ValueError:
             raise SearchError(
                 f"{value!r} is no time: write 2h for two hours ago (s, min, h, d, w), or "

@@ -199,11 +199,14 @@ def test_a_time_needs_to_be_one(shell: Shell, app: dict[str, Any]) -> None:
     assert "give either --wait or --at" in shell.run("reschedule", "1").err
     assert "--at must be a moment" in shell.run("reschedule", "1", "--at", "soon").err
     assert "--at needs a zone" in shell.run("reschedule", "1", "--at", "2031-01-31T09:00").err
+    done = shell.run("reschedule", "1", "--at", "2031-01-31")
+    assert "--at needs a zone, as in 2031-01-31T00:00+00:00" in done.err
     at = "2031-01-31T09:00+01:00"
     for verb in (["reschedule", "1"], ["enqueue", "send", "[1]"]):
         for words, problem in {
             ("--at", at, "--wait", "3"): f"give either --wait or --at, not both: got 3 and {at}",
             ("--wait", "1e12"): "--wait must be from 0 to 31536000000 s, got 1e+12 s",
+            ("--at", "2031-01-31+01:00"): "--at must be a moment as 2031-01-31T09:00+01:00, got",
             ("--at", "9999-12-31T23:00+00:00"): "--at must be in a year from 2 to 9998, got 9999",
         }.items():
             done = shell.run(*verb, *words)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from asyncjobs.clock import parse_moment
 from asyncjobs.dashboard.actions import KINDS, Actions
 from asyncjobs.dashboard.guard import identity_of
 from asyncjobs.dashboard.pages.forms import (
@@ -175,7 +176,7 @@ def _when(form: Fields) -> dict[str, Any]:
     try:
         if not at:
             return {"wait": float(amount) * UNITS.get(unit, 60)}
-        moment = datetime.fromisoformat(at)
+        moment = parse_moment(at)
         zone = ZoneInfo(field(form, "zone") or "UTC")
         moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
         return {"wait_until": moment.astimezone(UTC)}
