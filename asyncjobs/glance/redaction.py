@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from asyncjobs import redaction
 from asyncjobs.errors import ArgumentError
-from asyncjobs.glance.restoring import HiddenError, restore
+from asyncjobs.glance.restoring import HiddenError, is_same, restore
 from asyncjobs.glance.stored import arguments_of, has_readable_arguments
 from asyncjobs.redaction import HIDDEN, Redact
 
@@ -55,7 +55,9 @@ def without_hidden(
     error: ArgumentError, edited: dict[str, Any], restored: dict[str, Any]
 ) -> ArgumentError:
     """Return *error* about the arguments *restored*, or one that tells no value but of *edited*."""
-    put_back = {name for name, value in restored.items() if edited.get(name, HIDDEN) != value}
+    put_back = {
+        name for name, value in restored.items() if not is_same(edited.get(name, HIDDEN), value)
+    }
     meant = put_back if error.tells_of is None else put_back.intersection(error.tells_of)
     if not meant:
         return error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from html import unescape
 from typing import TYPE_CHECKING, Any
@@ -177,6 +178,22 @@ async def test_an_error_tells_no_hidden_value_that_was_put_back(site: Site) -> N
         assert "argument 'note': input should be a valid string, got 7" in unescape(page.text)
         page = await retry(browser, typed.id, edited.replace(HIDDEN, "x7").replace("7\n", '""\n'))
         assert "x7 has other letters" in unescape(page.text)
+
+
+async def test_an_error_about_what_is_no_number_is_told_where_nothing_of_it_is_hidden(
+    site: Site,
+) -> None:
+    @site.jobs.job
+    async def log_in(user: Any, password: str) -> None: ...
+
+    job = await site.later(log_in("ada", "swordfish"))
+    for redact in ([], ["password"]):
+        async with site.asking(redact=redact) as browser:
+            args = json.loads(await form_of(browser, job.id))
+            page = await retry(browser, job.id, json.dumps({**args, "user": math.nan}))
+            assert page.status_code == 422
+            assert "hidden here of" not in page.text
+            assert "argument 'user'" in unescape(page.text)
 
 
 async def test_an_argument_that_a_function_leaves_out_stays(site: Site) -> None:
