@@ -248,6 +248,27 @@ async def test_whoever_tries_what_they_may_not_is_in_the_log(site: Site) -> None
             assert why in line["error"]
 
 
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("http://localhost", 303), ("https://localhost", 303), ("http://localhost:81", 403),
+        ("http://evil.example", 403), ("http://evil@localhost", 403), ("null", 403), ("", 403),
+        ("http://[", 403), ("http://[evil]", 403), ("http://localhost:x", 403), ("\xff", 403),
+    ],
+)  # fmt: skip
+async def test_an_older_browser_says_by_its_origin_where_a_form_comes_from(
+    site: Site, origin: str, status: int
+) -> None:
+    job = await site.later(site.jobs.registry["weigh"](1), wait=3600)
+    async with site.asking() as browser:
+        page = await browser.get(f"/jobs/{job.id}/edit")
+        token = re.findall(r'name="token" value="([^"]+)"', page.text)[0]
+        fields = {"token": token, "action": "cancel", "id": job.id}
+        headers = {"Origin": origin.encode("latin-1")}
+        answer = await browser.post("/jobs/act", data=fields, headers=headers)
+        assert answer.status_code == status
+
+
 async def test_a_form_too_old_and_a_wrong_password_are_in_the_log(site: Site) -> None:
     ada = ("ada", "open sesame")
     async with site.asking(auth=password(*ada)) as browser:
