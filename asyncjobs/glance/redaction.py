@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs import redaction
 from asyncjobs.errors import ArgumentError
 from asyncjobs.glance.restoring import HiddenError, is_same, restore
 from asyncjobs.glance.stored import arguments_of, has_readable_arguments
-from asyncjobs.redaction import HIDDEN, Redact
+from asyncjobs.redaction import HIDDEN, Redact, readable
 
 if TYPE_CHECKING:
     from asyncjobs.types import JobRecord
@@ -18,6 +19,19 @@ __all__ = ["HIDDEN", "Redact", "Redaction", "without_hidden"]
 
 class Redaction(redaction.Redaction):
     """Hides what *redact* says of stored jobs. Raises ConfigError for a name without a list."""
+
+    def arguments(self, job: str, args: dict[str, Any]) -> dict[str, Any]:
+        """Return what may be shown of *args*, as JSON: a function may return anything."""
+        shown = super().arguments(job, args)
+        if self._shown is None:
+            return shown
+        try:
+            text = json.dumps(shown, ensure_ascii=False)
+            text.encode()
+        except (TypeError, ValueError, RecursionError):
+            return {"args": "[hidden: redact returned what is no JSON]"}
+        found: dict[str, Any] = readable(text)
+        return found
 
     def arguments_of(self, record: JobRecord) -> dict[str, Any]:
         """Return what may be shown of the arguments of a stored job."""

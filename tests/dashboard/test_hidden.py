@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 API = {"X-Asyncjobs": "api"}
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
+LOOP: list[Any] = []
+LOOP.append(LOOP)
 
 
 async def retry(browser: httpx.AsyncClient, number: int, edited: str) -> httpx.Response:
@@ -230,6 +232,39 @@ async def test_a_function_may_change_what_it_is_given(site: Site) -> None:
         edited = (await form_of(browser, job.id)).replace("5", "6")
         assert (await retry(browser, job.id, edited)).status_code == 303
     assert await args_of(site, job.id) == {"account": {"iban": "CH93"}, "amount": 6}
+
+
+@pytest.mark.parametrize(
+    "found",
+    [object(), b"x", "\ud800", {"\ud800": 1}, {(1, 2): 3}, 10**5_000, LOOP],
+    ids=["object", "bytes", "text", "name", "tuple", "integer", "loop"],
+)
+async def test_what_a_function_returns_is_shown_only_if_it_is_json(site: Site, found: Any) -> None:
+    job = await site.later(site.jobs.registry["weigh"](4711))
+    async with site.asking(redact=lambda _, args: {**args, "more": [found]}) as browser:
+        for path in (f"/jobs/{job.id}", f"/jobs/{job.id}/edit", f"/api/jobs/{job.id}"):
+            answer = await browser.get(path)
+            assert answer.status_code == 200, path
+            assert "[hidden: redact returned what is no JSON]" in answer.text
+            assert "4711" not in answer.text
+        for path in ("/jobs", "/api/jobs"):
+            assert (await browser.get(path)).status_code == 200, path
+
+
+async def test_what_a_function_returns_is_json_afterwards(site: Site) -> None:
+    @site.jobs.job
+    async def pay(amount: int, card: list[int]) -> None: ...
+
+    job = await site.later(pay(5, [4, 7]))
+
+    def redact(job: str, args: dict[str, Any]) -> dict[Any, Any]:
+        return {1: {None: True}, "amount": args["amount"], "card": (4, "*")}
+
+    async with site.asking(redact=redact) as browser:
+        shown = (await browser.get(f"/api/jobs/{job.id}")).json()["args"]
+        assert shown == {"1": {"null": True}, "amount": 5, "card": [4, "*"]}
+        assert (await retry(browser, job.id, json.dumps({**shown, "amount": 6}))).status_code == 303
+    assert await args_of(site, job.id) == {"amount": 6, "card": [4, 7]}
 
 
 ANN, BOB = {"user": "ann", "password": "a"}, {"user": "bob", "password": "b"}
