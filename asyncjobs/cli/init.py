@@ -28,7 +28,7 @@ def init(
     """Write a module with a JobManager and a first job, and name it in pyproject.toml."""
     project = Project.find()
     module = _default_path(project) if path is None else path.absolute()
-    app = f"{module_name(module, project.folder)}:jobs"
+    app = f"{_own_name(module, project.folder)}:jobs"
     write_new(module, APP.substitute(), force=force)
     print(f"wrote {_shown(module)}")
     print(_configure(project, app))
@@ -38,6 +38,22 @@ def init(
 def _default_path(project: Project) -> Path:
     package = project.folder / "app"
     return (package if any(package.glob("*.py")) else project.folder) / "jobs.py"
+
+
+def _own_name(module: Path, folder: Path) -> str:
+    """Return by which name *module* is imported. Raises ConfigError if another is, in its place."""
+    name = module_name(module, folder)
+    if name.partition(".")[0] == "asyncjobs":
+        raise ConfigError(
+            f"{module} cannot be imported beside this package, which is named asyncjobs too; "
+            "give another path"
+        )
+    if (module.with_suffix("") / "__init__.py").exists():
+        raise ConfigError(
+            f"{module} cannot be imported: the package {module.stem} beside it is, by that name; "
+            "give another path"
+        )
+    return name
 
 
 def _configure(project: Project, app: str) -> str:

@@ -115,6 +115,23 @@ def test_a_pyproject_that_no_line_can_be_added_to_is_left_alone(shell: Shell) ->
     assert shell.read("pyproject.toml") == text
 
 
+def test_a_module_in_whose_place_a_package_would_be_imported_is_refused(shell: Shell) -> None:
+    shell.write("jobs/__init__.py", "")
+    shell.write("app/work/__init__.py", "")
+    for words in ((), ("jobs.py",), ("app/work.py",), ("jobs.py", "--force")):
+        done = shell.run("init", *words)
+        assert done.code == 2, words
+        assert "beside it is, by that name; give another path" in done.err
+    for path in ("asyncjobs.py", "src/asyncjobs.py", "asyncjobs/jobs.py"):
+        done = shell.run("init", path)
+        assert done.code == 2, path
+        assert "which is named asyncjobs too; give another path" in done.err
+    assert {file.name for file in shell.folder.iterdir()} == {"jobs", "app"}
+    shell.write("tasks/readme.txt", "no package: a module beside it is found first")
+    for path in ("jobs/first.py", "app/asyncjobs.py", "tasks.py"):
+        assert shell.run("init", path).code == 0, path
+
+
 @pytest.mark.parametrize(
     ("path", "problem"),
     [
