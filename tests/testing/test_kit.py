@@ -257,6 +257,20 @@ async def test_each_of_several_tasks_waits_for_its_own_job_that_runs_inline(
     assert [record.name for record in await jobs_kit.enqueued()] == [app.fragile.name]
 
 
+async def test_a_job_that_runs_inline_schedules_from_a_thread_of_its_own(
+    app: App, jobs_kit: JobsKit
+) -> None:
+    @app.jobs.job
+    async def apart() -> None:
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, lambda: app.later.from_thread(app.send(7)))
+
+    with jobs_kit.perform_inline():
+        async with asyncio.timeout(10):
+            await app.later(apart())
+    assert app.sent == [(7, None)]
+
+
 async def test_what_a_job_leaves_running_is_no_part_of_the_drain(
     app: App, jobs_kit: JobsKit
 ) -> None:
