@@ -10,6 +10,7 @@ import asyncpg
 
 from asyncjobs.errors import (
     AsyncJobsError,
+    KeyInDoubtError,
     NotMigratedError,
     NotPermittedError,
     RowRefusedError,
@@ -80,6 +81,15 @@ def translated(schema: str) -> Iterator[None]:
         if (known := translate(error, schema)) is None:
             raise
         raise known from error
+
+
+@contextmanager
+def in_doubt(key: str) -> Iterator[None]:
+    """Raise KeyInDoubtError about *key* where the patience with another's transaction is over."""
+    try:
+        yield
+    except asyncpg.LockNotAvailableError as error:
+        raise KeyInDoubtError(key) from error
 
 
 def raise_cancellation(error: BaseException) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import asyncpg
-
-from asyncjobs.errors import KeyInDoubtError, NotMigratedError
+from asyncjobs.errors import NotMigratedError
+from asyncjobs.storage.postgres.failures import in_doubt
 from asyncjobs.storage.postgres.transactions import HOT_TIMEOUT
 from asyncjobs.storage.postgres.unique import PATIENCE
 from asyncjobs.types import Admission, KnownLimit, Limit, Pause, as_pause
@@ -53,12 +52,10 @@ class LimitTables:
             return
         columns = [list(column) for column in zip(*limits, strict=True)]
         async with self._lanes.unique.connection() as connection:
-            try:
+            with in_doubt("the same limit"):
                 await connection.fetch(
                     self._sql.declare_limits, *columns, by_hand, PATIENCE, timeout=HOT_TIMEOUT
                 )
-            except asyncpg.LockNotAvailableError as error:
-                raise KeyInDoubtError("the same limit") from error
 
     async def known(self, limit: int = 1_000) -> list[KnownLimit]:
         """Return the limits that hold."""

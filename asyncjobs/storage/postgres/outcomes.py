@@ -5,12 +5,11 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
-import asyncpg
-
-from asyncjobs.errors import KeyInDoubtError, TransactionError
+from asyncjobs.errors import TransactionError
 from asyncjobs.storage.postgres.external import driver_connection
-from asyncjobs.storage.postgres.failures import translated
+from asyncjobs.storage.postgres.failures import in_doubt, translated
 from asyncjobs.storage.postgres.transactions import CHARACTER_TIME, HOT_TIMEOUT, transaction
+from asyncjobs.storage.postgres.unique import PATIENCE
 from asyncjobs.storage.schedule_records import notes_of
 from asyncjobs.types import Completion
 
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 BY_ID = attrgetter("id", "attempt")
 LOOK_TIMEOUT = 5.0
 """Seconds to wait for a transaction that has not ended; whoever asks may ask again."""
-PATIENCE = "100ms"
-"""How long the ends of runs wait for a transaction that changes their schedule."""
 
 
 def _array_text(numbers: list[int]) -> str:
@@ -105,10 +102,8 @@ class Outcomes:
         # With what their schedules are told, or not at all.
         async with self._lanes.finish.transaction(time_for(outcomes)) as connection:
             recorded = await self._finish(connection, worker, outcomes)
-            try:
+            with in_doubt("the same schedule"):
                 await self._note_runs(connection, outcomes, recorded, patience=PATIENCE)
-            except asyncpg.LockNotAvailableError as error:
-                raise KeyInDoubtError("the same schedule") from error
             return recorded
 
     async def _note_runs(

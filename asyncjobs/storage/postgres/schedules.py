@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
-
-from asyncjobs.errors import KeyInDoubtError
 from asyncjobs.recurrence import timing_of
 from asyncjobs.schedule_types import LATE, DueSchedules, Fired, Lateness, Schedule
 from asyncjobs.storage.postgres.external import driver_connection
-from asyncjobs.storage.postgres.failures import translated
+from asyncjobs.storage.postgres.failures import in_doubt, translated
 from asyncjobs.storage.schedule_records import Template, as_record, extras_as_json, run_of
 
 if TYPE_CHECKING:
@@ -76,7 +73,7 @@ class SchedulesTable:
         records = {schedule.name: as_record(schedule) for schedule in schedules}
         definitions = [record["definition"] for record in records.values()]
         async with self._lanes.fleet.transaction() as connection:
-            try:
+            with in_doubt("the same schedule"):
                 living = await connection.fetch(
                     self._sql.record_declarations, worker, list(records), definitions, PATIENCE
                 )
@@ -86,8 +83,6 @@ class SchedulesTable:
                     self._sql.declare_schedules, json.dumps(list(records.values()))
                 )
                 retired = await connection.fetch(self._sql.retire_schedules, list(queues))
-            except asyncpg.LockNotAvailableError as error:
-                raise KeyInDoubtError("the same schedule") from error
         return [row[0] for row in changed], [row[0] for row in retired]
 
     async def due(self, jobs: Sequence[str]) -> DueSchedules:
