@@ -14,7 +14,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs.errors import (
-    ConfigError,
     KeyInDoubtError,
     NotMigratedError,
     RowRefusedError,
@@ -99,12 +98,7 @@ class Crontab:
             return 0
         try:
             if time.monotonic() >= self._review_at:
-                try:
-                    await self._review()
-                except KeyInDoubtError as error:  # what holds already ticks meanwhile
-                    self._log.warning("schedules.delayed", error=str(error))
-                    self._review_at = time.monotonic() + AT_MOST
-                    self.expect(AT_MOST)
+                await self._review()
             runs = await self._fire()
             if self._suspects:
                 await self._tell_who_gave_up()
@@ -115,6 +109,18 @@ class Crontab:
         return runs
 
     async def _review(self) -> None:
+        try:
+            await self._declare()
+        except KeyInDoubtError as error:  # what holds already ticks meanwhile
+            self._log.warning("schedules.delayed", error=str(error))
+            self._review_at = time.monotonic() + AT_MOST
+            self.expect(AT_MOST)
+            return
+        for name, job in await self._storage.schedules.report_orphans(self._jobs(), self._queues):
+            self._log.error("schedule.orphaned", schedule=name, job=job)
+        self._review_at = time.monotonic() + REVIEW
+
+    async def _declare(self) -> None:
         schedules = self._storage.schedules
         if self._declares:
             declared = declarations(self._registry, self._declares)
@@ -126,9 +132,6 @@ class Crontab:
                 self._log.info("schedule.declared", schedule=name)
             for name in retired:
                 self._log.info("schedule.retired", schedule=name)
-        for name, job in await schedules.report_orphans(self._jobs(), self._queues):
-            self._log.error("schedule.orphaned", schedule=name, job=job)
-        self._review_at = time.monotonic() + REVIEW
 
     async def _fire(self) -> int:
         due = await self._storage.schedules.due(self._jobs())
@@ -147,7 +150,7 @@ class Crontab:
         for schedule in due.due:
             try:
                 plans.append(plan(schedule, due.now))
-            except (ConfigError, TypeError, ValueError, OverflowError) as error:
+            except (TypeError, ValueError, OverflowError) as error:
                 # Somebody wrote it into the row.
                 await self._report(schedule.name, str(error))
         return plans

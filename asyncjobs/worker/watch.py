@@ -17,6 +17,8 @@ import asyncio
 import contextlib
 import threading
 import time
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs.errors import RowRefusedError, StorageError
@@ -28,6 +30,8 @@ from asyncjobs.worker.reporter import LAST_WORD_DELAY
 from asyncjobs.worker.stacks import stack_of_thread
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from asyncjobs.metering import Meter
     from asyncjobs.storage.protocol import Storage
     from asyncjobs.types import Outcome
@@ -137,18 +141,11 @@ class LoopWatch:
             end_stuck_process()
 
     async def _record(self, outcome: Outcome, storage: Storage, worker: int) -> None:
-        plain = plain_failures(outcome)
-        for delay in growing_delays():
+        for told in chain([outcome], plain_failures(outcome)):
             try:
-                await storage.finish(worker, [outcome])
+                await self._insist(partial(storage.finish, worker, [told]), 1)
             except RowRefusedError as error:
                 self._log.error("finish.refused", id=outcome.id, error=error.problem)
-                if (simpler := next(plain, None)) is None:
-                    return
-                outcome = simpler
-            except StorageError as error:
-                self._log.warning("finish.delayed", error=str(error), jobs=1)
-                await asyncio.sleep(delay)
             else:
                 return
 
@@ -158,11 +155,16 @@ class LoopWatch:
         for some in parts_of([each for each in self._finisher.unsent() if not each.refund]):
             with contextlib.suppress(StorageError):
                 await storage.finish(worker, some)
+        await self._insist(partial(storage.leave, worker), 0)
+
+    async def _insist(self, ask: Callable[[], Awaitable[object]], jobs: int) -> None:
         for delay in growing_delays():
             try:
-                await storage.leave(worker)
+                await ask()
+            except RowRefusedError:
+                raise
             except StorageError as error:
-                self._log.warning("heartbeat.failed", error=str(error))
+                self._log.warning("finish.delayed", error=str(error), jobs=jobs)
                 await asyncio.sleep(delay)
             else:
                 return
