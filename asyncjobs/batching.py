@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
 Item = TypeVar("Item")
+LARGE = 16_000_000
+"""Characters of arguments, or of results, in one statement: a message holds 1 GB, and a
+statement has some 10 s."""
 
 
 class Batcher(Generic[Item]):

@@ -7,7 +7,7 @@ from itertools import chain, repeat
 from threading import get_ident
 from typing import TYPE_CHECKING, TypeAlias
 
-from asyncjobs.batching import Batcher, portions
+from asyncjobs.batching import LARGE, Batcher, portions
 from asyncjobs.errors import ArgumentError, KeyInDoubtError, RowRefusedError
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 GATHERED = 1_000
 """Rows in one gathered insert."""
-LARGE = 16_000_000
-"""Characters of arguments in one: a message holds 1 GB, and a statement has some 10 s."""
 PAUSES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """Seconds between two looks whether the transaction that holds a unique key has ended."""
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from asyncjobs.batching import Batcher, portions
+from asyncjobs.batching import LARGE, Batcher, portions
 from asyncjobs.errors import KeyInDoubtError, RowRefusedError, StorageError
 from asyncjobs.types import Kept, Outcome
 from asyncjobs.worker.delays import growing_delays
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from asyncjobs.worker.workload import Meters
 
 BATCH = 1_000
-LARGE = 16_000_000
-"""Characters of results in one statement: a message holds 1 GB, and a statement has 10 s."""
 LOOK, LEAST = 0.05, 0.5
 """Seconds between two looks at the end; and at least until runs are tried again whose schedule
 somebody's open transaction changes: each try holds up others for a moment."""
@@ -94,7 +92,7 @@ class Finisher:
                 raise
             parts.popleft()
             parts.extendleft(reversed(left))
-        if self._pauses is not None and not self._put_off:
+        if self._pauses is not None and not self._put_off and any(out.run for out in outcomes):
             self._pauses = None
 
     async def _record(self, worker: int, outcomes: list[Outcome]) -> list[list[Outcome]]:
