@@ -181,5 +181,4 @@ class JobRecord(NamedTuple):
     def schedule(self) -> str | None:
         """The schedule whose run this is."""
         found = told_in(self.extra).get("schedule")
-        name = found.get("name") if isinstance(found, dict) else None
-        return name if isinstance(name, str) else None
+        return None if found is None else str(found["name"])
