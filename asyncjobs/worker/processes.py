@@ -100,7 +100,7 @@ class Processes:
     def _retire(self, child: Child) -> None:
         self._idle.remove(child)
         child.dismiss()
-        self._dismissed = [one for one in self._dismissed if one.is_alive] + [child]
+        self._dismissed = [one for one in self._dismissed if not one.is_closed] + [child]
 
 
 class Child(asyncio.SubprocessProtocol):
@@ -137,7 +137,12 @@ class Child(asyncio.SubprocessProtocol):
     @property
     def is_alive(self) -> bool:
         """Whether it can be given work, as far as is known."""
-        return not (self._is_mute or self._exited.is_set() or self._transport.is_closing())
+        return not (self._is_mute or self._exited.is_set() or self.is_closed)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing of it is left here: some time after its end, or once it is killed."""
+        return self._transport.is_closing()
 
     async def perform(self, work: Work, on_word: Callable[[Word], None]) -> Answer:
         """Return what becomes of *work*; tell *on_word* what the job says meanwhile.

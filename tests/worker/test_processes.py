@@ -310,6 +310,26 @@ async def test_a_process_is_used_again_and_ends_when_it_is_idle(
         assert await job.result(PATIENCE) != pids[0]
 
 
+async def test_of_processes_that_ended_idle_nothing_is_left_open(
+    make_process_bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = await make_process_bench(processes=1)
+    monkeypatch.setattr(processes, "IDLE", 0.01)
+    made: list[processes.Child] = []
+    begin = processes.Child.connection_made
+
+    def begin_and_note(self: processes.Child, transport: Any) -> None:
+        made.append(self)
+        begin(self, transport)
+
+    monkeypatch.setattr(processes.Child, "connection_made", begin_and_note)
+    async with bench.working():
+        for _ in range(2):
+            job = await bench.later(process_jobs.own_pid(), retain=HOUR)
+            await until_dead(await job.result(PATIENCE))
+    assert [child.is_closed for child in made] == [True, True]
+
+
 async def test_a_process_that_died_idle_is_given_no_job_though_its_end_was_not_heard_of(
     make_process_bench: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
