@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from asyncjobs.clock import check_wait
 from asyncjobs.config import check_flag, check_whole
-from asyncjobs.errors import ArgumentError, ConfigError, JobExistsError, StoredArgumentsError
+from asyncjobs.errors import (
+    ArgumentError,
+    ConcurrencyKeyError,
+    ConfigError,
+    JobExistsError,
+    StoredArgumentsError,
+)
 from asyncjobs.filters import MAX_ID, FilterOptions, JobFilter
+from asyncjobs.job import lane_of, limit_of
+from asyncjobs.types import NewLane
 from asyncjobs.unique import UniqueRule
 
 if TYPE_CHECKING:
@@ -111,7 +119,8 @@ class Control:
         by name, as Python or JSON has them; then an available one counts too.
 
         A job whose unique key another one has meanwhile is left as it is; with an id that is
-        a JobExistsError. Raises ArgumentError, and UnknownJobError, for *args*.
+        a JobExistsError. Raises ArgumentError, ConcurrencyKeyError and UnknownJobError for
+        *args*.
         """
         if not isinstance(which, int):
             return (await self._storage.admin.retry(_meant(which, fields))).jobs
@@ -123,8 +132,11 @@ class Control:
             found = await self._storage.get([which])
             if not found:
                 return False
-            text, key = self._edited(found[0], args)
-            retried = await self._storage.admin.retry(where, args=text, unique_key=key)
+            text, key, lane = self._edited(found[0], args)
+            if lane is not None and found[0].lane is None:  # else who stored it declared it
+                limit = limit_of(self._registry[found[0].name])
+                await self._storage.limits.declare([limit])
+            retried = await self._storage.admin.retry(where, args=text, unique_key=key, lane=lane)
         if retried.held_by is not None:
             [record] = await self._storage.get([which])
             raise JobExistsError(record.name, retried.held_by)
@@ -184,17 +196,36 @@ class Control:
         count = await self._storage.admin.delete(_one_or_many(which, fields))
         return bool(count) if isinstance(which, int) else count
 
-    def _edited(self, record: JobRecord, args: Mapping[str, Any]) -> tuple[Json, str | None]:
+    def _edited(
+        self, record: JobRecord, args: Mapping[str, Any]
+    ) -> tuple[Json, str | None, NewLane | None]:
+        # What was made of the old arguments is made anew; what somebody chose stays.
         job = self._registry[record.name]
         text = _encoded(job, args)
-        defaults = job.codec.stored_defaults
-        for rule in (UniqueRule(by=True), job.unique):
-            # A key that was made of the old arguments is made anew; any other one stays.
-            if rule is None or not rule.by or isinstance(rule.by, str):
-                continue
-            if rule.key(job.name, record.args, defaults) == record.unique_key:
-                return text, rule.key(job.name, text, defaults)
-        return text, None
+        return text, _unique_key(job, record, text), _lane(job, record, text)
+
+
+def _unique_key(job: Job[..., Any], record: JobRecord, text: Json) -> str | None:
+    defaults = job.codec.stored_defaults
+    for rule in (UniqueRule(by=True), job.unique):
+        if rule is None or not rule.by or isinstance(rule.by, str):
+            continue
+        if rule.key(job.name, record.args, defaults) == record.unique_key:
+            return rule.key(job.name, text, defaults)
+    return None
+
+
+def _lane(job: Job[..., Any], record: JobRecord, text: Json) -> NewLane | None:
+    if job.key is None:
+        return None
+    try:
+        before = lane_of(job, (), job.codec.decode(record.args))
+    except (StoredArgumentsError, ConcurrencyKeyError):
+        return None  # the definition is another one by now
+    lane = lane_of(job, (), job.codec.decode(text))
+    if before != record.lane or lane == before:
+        return None
+    return NewLane(lane, is_strict=lane is not None and job.options.strict_order)
 
 
 def _encoded(job: Job[..., Any], args: Mapping[str, Any]) -> Json:

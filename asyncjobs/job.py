@@ -18,6 +18,7 @@ from asyncjobs.errors import ConfigError, RecurrenceError
 from asyncjobs.hooks import Hooks
 from asyncjobs.limits import KeyMaker
 from asyncjobs.result_codec import ResultCodec
+from asyncjobs.types import Limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Mapping
@@ -226,3 +227,19 @@ class JobCall(Generic[R_co]):
                 stacklevel=2,
                 source=self,
             )
+
+
+def limit_of(job: Job[..., Any]) -> Limit:
+    """Return by what the lanes of *job* let in; with a key of one call alone, one at a time."""
+    return job.limit or Limit(f"job:{job.name}", 1)
+
+
+def lane_of(job: Job[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str | None:
+    """Return the lane of its own that the definition of *job* gives a call; None for none.
+
+    Raises ConcurrencyKeyError.
+    """
+    if job.key is None:
+        return None if job.limit is None else f"job:{job.name}"
+    key = job.key.make(args, kwargs)
+    return None if key is None else f"key:{key}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from asyncjobs.types import Extras, Limit
+from asyncjobs.job import lane_of, limit_of
+from asyncjobs.types import Extras
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from asyncjobs.job import JobCall
     from asyncjobs.storage.limits import LimitStorage
-    from asyncjobs.types import NewJob
+    from asyncjobs.types import Limit, NewJob
 
 
 class Limiter:
@@ -31,16 +32,10 @@ class Limiter:
         Raises ConcurrencyKeyError.
         """
         job = call.job
-        if key is None and job.key is not None:
-            key = job.key.make(call.args, call.kwargs)
-            unlimited = key is None  # the job's own function says so
-        else:
-            unlimited = key is None and job.limit is None
+        lane = lane_of(job, call.args, call.kwargs) if key is None else f"key:{key}"
         queue_limit = self.queue_limits.get(row.queue)
-        lane = None
-        if not unlimited:
-            lane = f"job:{job.name}" if key is None else f"key:{key}"
-            self._note(job.limit or Limit(f"job:{job.name}", 1))
+        if lane is not None:
+            self._note(limit_of(job))
         if queue_limit is not None:
             self._note(queue_limit)
         strict = lane is not None and job.options.strict_order

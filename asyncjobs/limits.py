@@ -89,17 +89,17 @@ def make_limit(name: str, concurrency: int | None, rate: RateLimit | None) -> Li
     return None if concurrency is None else Limit(name, concurrency)
 
 
-def check_key(key: object, job: str | None = None) -> str:
-    """Return *key* if it can be one. Raises ConcurrencyKeyError."""
+def check_key(key: object, job: str | None = None, made_of: Collection[str] | None = None) -> str:
+    """Return *key*, *made_of* these arguments, if it can be one. Raises ConcurrencyKeyError."""
     if not isinstance(key, str):
-        raise ConcurrencyKeyError(job, f"must be a text, got {key!r} ({type(key).__name__})")
-    if not key or not key.isprintable():
-        raise ConcurrencyKeyError(job, f"must be printable and not empty, got {key!r}")
-    if len(key) > MAX_KEY:
-        raise ConcurrencyKeyError(
-            job, f"must have at most {MAX_KEY} characters, got {len(key)}: {key[:40]!r}…"
-        )
-    return key
+        problem = f"must be a text, got {key!r} ({type(key).__name__})"
+    elif not key or not key.isprintable():
+        problem = f"must be printable and not empty, got {key!r}"
+    elif len(key) > MAX_KEY:
+        problem = f"must have at most {MAX_KEY} characters, got {len(key)}: {key[:40]!r}…"
+    else:
+        return key
+    raise ConcurrencyKeyError(job, problem, made_of)
 
 
 class KeyMaker:
@@ -124,8 +124,8 @@ class KeyMaker:
             key = self._key(**values) if callable(self._key) else self._key.format(**values)
         except Exception as error:
             problem = f"could not be made: {type(error).__name__}: {error}"
-            raise ConcurrencyKeyError(self._job, problem) from error
-        return None if key is None else check_key(key, self._job)
+            raise ConcurrencyKeyError(self._job, problem, self._names) from error
+        return None if key is None else check_key(key, self._job, self._names)
 
     def _check_names(self, known: Collection[str]) -> tuple[str, ...]:
         names = _names_of(self._key, self._job)

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from starlette.exceptions import HTTPException
 
-from asyncjobs.errors import ArgumentError, AsyncJobsError, UnknownWorkerError
+from asyncjobs.errors import (
+    ArgumentError,
+    AsyncJobsError,
+    ConcurrencyKeyError,
+    UnknownWorkerError,
+)
 from asyncjobs.glance.redaction import without_hidden
 from asyncjobs.limits import check_limits, make_limit
 from asyncjobs.types import JobState, Limit
@@ -105,14 +110,14 @@ class Actions:
     async def retry_with(self, record: JobRecord, edited: dict[str, Any]) -> bool:
         """Retry a job with other arguments, and return whether it was still there to retry.
 
-        What is hidden stays as it is where *edited* has it as it is shown. Raises ArgumentError,
-        which tells no hidden value.
+        What is hidden stays as it is where *edited* has it as it is shown. Raises ArgumentError
+        and ConcurrencyKeyError, which tell no hidden value.
         """
         with self._logged("edit", {"ids": [record.id]}) as result:
             args = self._desk.redaction.restored(record, edited)
             try:
                 done = await self._desk.later.retry(record.id, args=args)
-            except ArgumentError as error:
+            except (ArgumentError, ConcurrencyKeyError) as error:
                 raise without_hidden(error, edited, args) from None
             result["jobs"] = int(done)
         return done

@@ -37,8 +37,15 @@ class ArgumentError(ScheduleError, TypeError):
 class ConcurrencyKeyError(ScheduleError, ValueError):
     """A concurrency key that cannot be one, or could not be made from the arguments."""
 
-    def __init__(self, job: str | None, problem: str) -> None:
+    tells_of: Collection[str] | None = None
+    """The arguments whose values *problem* may tell, if that is known; otherwise of any."""
+
+    def __init__(
+        self, job: str | None, problem: str, tells_of: Collection[str] | None = None
+    ) -> None:
         self.job, self.problem = job, problem
+        if tells_of is not None:
+            self.tells_of = tells_of
         super().__init__(job, problem)
 
     def __str__(self) -> str:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs import redaction
-from asyncjobs.errors import ArgumentError
+from asyncjobs.errors import ArgumentError, ConcurrencyKeyError
 from asyncjobs.glance.restoring import HiddenError, is_same, restore
 from asyncjobs.glance.stored import arguments_of, has_readable_arguments
 from asyncjobs.redaction import HIDDEN, Redact, readable
@@ -66,8 +66,8 @@ class Redaction(redaction.Redaction):
 
 
 def without_hidden(
-    error: ArgumentError, edited: dict[str, Any], restored: dict[str, Any]
-) -> ArgumentError:
+    error: ArgumentError | ConcurrencyKeyError, edited: dict[str, Any], restored: dict[str, Any]
+) -> ArgumentError | ConcurrencyKeyError:
     """Return *error* about the arguments *restored*, or one that tells no value but of *edited*."""
     put_back = {
         name for name, value in restored.items() if not is_same(edited.get(name, HIDDEN), value)
@@ -76,6 +76,7 @@ def without_hidden(
     if not meant:
         return error
     names = ", ".join(map(repr, sorted(meant)))
-    return ArgumentError(
-        error.job, f"what is wrong is not told, as something is hidden here of argument {names}", ()
-    )
+    problem = f"what is wrong is not told, as something is hidden here of argument {names}"
+    if isinstance(error, ConcurrencyKeyError):
+        return ConcurrencyKeyError(error.job, f"cannot be made of this; {problem}", ())
+    return ArgumentError(error.job, problem, ())

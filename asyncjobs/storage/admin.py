@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from asyncjobs.filters import JobFilter
-    from asyncjobs.types import JobRecord, Json
+    from asyncjobs.types import JobRecord, Json, NewLane
 
 MAX_PAGE = 1_000
 COUNTED = 10_000
@@ -88,12 +88,14 @@ class AdminStorage(Protocol):
         *,
         args: Json | None = None,
         unique_key: str | None = None,
+        lane: NewLane | None = None,
         on_batch: OnBatch = ignore,
     ) -> Retried:
         """Make the jobs that fit available now, unless they are or they run.
 
         One that had ended begins anew: its attempts so far do not count, its errors are kept.
-        With *args* it gets these, and *unique_key* if that is given, even if it is available.
+        With *args* it gets these, and *unique_key* and *lane* if those are given, even if it is
+        available. One that was let in, or waits to be, has to be let in by another lane anew.
         """
         ...
 

@@ -20,7 +20,7 @@ from asyncjobs.storage.admin import (
     text,
     whole,
 )
-from asyncjobs.types import JobState
+from asyncjobs.types import JobState, Signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from asyncjobs.storage.admin import OnBatch
     from asyncjobs.storage.memory_rows import Row
     from asyncjobs.storage.memory_table import Table
-    from asyncjobs.types import Json
+    from asyncjobs.types import Json, NewLane
 
 
 class Cancel(Protocol):
@@ -88,10 +88,11 @@ class MemoryAdmin:
         *,
         args: Json | None = None,
         unique_key: str | None = None,
+        lane: NewLane | None = None,
         on_batch: OnBatch = ignore,
     ) -> Retried:
         """Let jobs run now; see `AdminStorage.retry`."""
-        held_by, touched = None, []
+        held_by, touched, left = None, [], set[str]()
         for row in sorted(self._fitting(where), key=NEWEST.place):
             is_there = row.state in {JobState.WAITING, JobState.AVAILABLE}
             if row.state is JobState.RUNNING or (is_there and args is None):
@@ -100,12 +101,17 @@ class MemoryAdmin:
                 held_by = holder.id
                 continue
             row.renew(args, unique_key, self._table.clock())
+            if lane is not None:
+                left |= {row.lane} if row.lane else set()
+                self._table.change_lane(row, lane)
             if is_there:
                 self._table.keys.take(row)
             else:
                 self._table.place(row, self._table.clock())
             touched.append(row)
         self._table.wake(touched)
+        if left:
+            self._table.tell(Signal(lanes=tuple(left)))
         return Retried(_told(on_batch, len(touched)), held_by)
 
     async def reschedule(

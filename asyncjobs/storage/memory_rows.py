@@ -17,6 +17,7 @@ from asyncjobs.types import (
     JobState,
     Json,
     NewJob,
+    NewLane,
     Unique,
     WorkerInfo,
 )
@@ -145,6 +146,16 @@ class Row:
             self.job = self.job._replace(extras=lasting)
         self.finished_at = None
         self.cancel_requested = self.interrupt = False
+
+    def become_of(self, lane: NewLane) -> None:
+        """Belong to *lane*, and tell so whoever claims it; the caller puts it into its line."""
+        extras = self.job.extras or Extras()
+        told = json.loads(extras.extra) if extras.extra else {}
+        told["lanes"] = [name for name in (lane.name, extras.queue_lane) if name is not None]
+        told.pop("strict", None)
+        if lane.is_strict:
+            told["strict"] = True
+        self.job = self.job._replace(extras=extras._replace(extra=json.dumps(told), lane=lane.name))
 
     def claimed(self) -> ClaimedJob:
         """Return what the worker that holds the job is told."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from asyncjobs.storage.protocol import OnSignal
+    from asyncjobs.types import NewLane
 
 CHANGING = ("replace", "reschedule")
 """What an equal job may do to one that waits."""
@@ -92,6 +93,19 @@ class Table:
         row.waits_in = row.queue_lane if row.lane_kept else row.lane or row.queue_lane
         row.lane_kept = False
         self.put(row, JobState.WAITING if row.waits_in else JobState.AVAILABLE)
+
+    def change_lane(self, row: Row, lane: NewLane) -> None:
+        """Give *row* another lane, which has to let it in even if the one before did already.
+
+        One that is paused goes on to wait where it does.
+        """
+        own_line = row.waits_in is not None and row.waits_in == row.lane
+        is_parked = not own_line and row.waits_in not in {None, row.queue_lane}
+        row.become_of(lane)
+        is_there = row.state in {JobState.WAITING, JobState.AVAILABLE}
+        if is_there and not is_parked and (own_line or lane.name is not None):
+            row.position = next(self.numbers)
+            self.enter(row)
 
     def drop(self, row: Row) -> None:
         """Remove *row*, which nobody holds, also from where it waits."""

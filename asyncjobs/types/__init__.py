@@ -31,6 +31,7 @@ from asyncjobs.types.lanes import (
     Admission,
     KnownLimit,
     Limit,
+    NewLane,
     Pause,
     as_pause,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "LocalWorker",
     "Names",
     "NewJob",
+    "NewLane",
     "Outcome",
     "Pause",
     "Progress",

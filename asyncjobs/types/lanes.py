@@ -47,6 +47,15 @@ class Admission(NamedTuple):
     """Lanes to look at again after so many seconds, when their rate allows another start."""
 
 
+class NewLane(NamedTuple):
+    """The lane of its own that a stored job gets in place of the one it has."""
+
+    name: str | None
+    """None: it has none any more."""
+    is_strict: bool = False
+    """The job holds it while it waits for a retry."""
+
+
 class Pause(NamedTuple):
     """Something that is paused."""
 

@@ -4,13 +4,17 @@
 --
 -- $1 ids bigint[]   $2 states job_state[]   (only those in one of these now; or null)
 -- $3 args text   (JSON that takes the place of their arguments; or null)
--- $4 unique_key text   (hexadecimal, the key that goes with these; or null)   $5 channel text
+-- $4 unique_key text   (hexadecimal, the key that goes with these; or null)
+-- $5 lane text   (JSON: lane, the one of its own that goes with these, or null for none, and
+--     strict; or null, where it stays)   $6 channel text
 --
 -- Returns id of each job that may be retried, and held_by: null if it is available now, else
 -- the job that has its unique key. Of several with one key the newest is retried. One that had
 -- ended begins anew: `before` tells its worker how many attempts do not count. One that is
 -- available, or waits in the line of a lane, is touched only to get other arguments; limited
--- ones go into the line of their lane. One that has expired does not any more.
+-- ones go into the line of their lane. One that gets another lane has to be let in by that, even
+-- if it was let in already; what is paused stays where it waits for the end of that. One that
+-- has expired does not any more.
 -- (There is no join with `placed`, which could be made in a wrong way: by statistics of the empty
 -- table it would read the whole table. The arrays are made once, and are looked into.)
 with wanted as materialized (
@@ -72,22 +76,47 @@ placed as materialized (
 changed as (
     update :"schema".jobs
     set
-        state = cast(case
-            when jobs.state in ('available', 'waiting') then jobs.state::text
-            when coalesce(jobs.lane, jobs.queue_lane) is not null then 'waiting'
-            else 'available'
-        end as :"schema".job_state),
-        waits_in = case
-            when jobs.state in ('available', 'waiting') then jobs.waits_in
-            else coalesce(jobs.lane, jobs.queue_lane)
-        end,
+        (state, waits_in) = (
+            select
+                cast(case
+                    when next.lane is null then 'available'
+                    else 'waiting'
+                end as :"schema".job_state),
+                next.lane
+            from (
+                select case
+                    when jobs.state not in ('available', 'waiting')
+                        then coalesce(own.lane, jobs.queue_lane)
+                    when
+                        $5::text is null
+                        or coalesce(jobs.waits_in not in (
+                            coalesce(jobs.lane, ''), coalesce(jobs.queue_lane, '')
+                        ), false)
+                        then jobs.waits_in
+                    when own.lane is not null then own.lane
+                    when jobs.waits_in = jobs.lane then jobs.queue_lane
+                    else jobs.waits_in
+                end as lane
+                from (
+                    select case
+                        when $5::text is null then jobs.lane
+                        else $5::text::jsonb ->> 'lane'
+                    end as lane
+                ) as own
+                offset 0
+            ) as next
+        ),
+        lane = case when $5::text is null then jobs.lane else $5::text::jsonb ->> 'lane' end,
         lane_kept = null,
         run_at = case
             when jobs.state in ('available', 'waiting') then jobs.run_at
             else clock_timestamp()
         end,
         position = case
-            when jobs.state in ('available', 'waiting') then jobs.position
+            when
+                jobs.state in ('available', 'waiting')
+                and ($5::text is null or jobs.state = 'available')
+                then jobs.position
             else (array(select placed.position from placed order by placed.id))[
                 width_bucket(jobs.id, array(select placed.id from placed order by placed.id))
             ]
@@ -99,9 +128,17 @@ changed as (
         args = coalesce($3::text::jsonb, jobs.args),
         unique_key = coalesce(decode($4::text, 'hex'), jobs.unique_key),
         extra = case
-            when jobs.finished_at is not null and jobs.attempt > 0
+            when $5::text is null and (jobs.finished_at is null or jobs.attempt = 0)
+                then jobs.extra
+            when $5::text is null
                 then coalesce(jobs.extra, '{}') || jsonb_build_object('before', jobs.attempt)
-            else jobs.extra
+            else (coalesce(jobs.extra, '{}') - 'strict') || jsonb_strip_nulls(jsonb_build_object(
+                'lanes', array_remove(array[$5::text::jsonb ->> 'lane', jobs.queue_lane], null),
+                'strict', nullif($5::text::jsonb -> 'strict', 'false'),
+                'before', case
+                    when jobs.finished_at is not null and jobs.attempt > 0 then jobs.attempt
+                end
+            ))
         end
     where jobs.id = any(array(select placed.id from placed))
     returning jobs.queue, jobs.priority, jobs.position, jobs.waits_in
@@ -109,7 +146,7 @@ changed as (
 
 news as (
     select
-        pg_notify($5, json_strip_nulls(json_build_object(
+        pg_notify($6, json_strip_nulls(json_build_object(
             'first', min(position) filter (where waits_in is null),
             'ready', case
                 when octet_length(json_agg(distinct queue) filter (where waits_in is null)::text) > 4000
@@ -117,7 +154,9 @@ news as (
                 else array_agg(distinct queue) filter (where waits_in is null)
             end,
             'priority', min(priority) filter (where waits_in is null),
-            'lanes', case when bool_or(waits_in is not null) then array['*'] end
+            'lanes', case
+                when bool_or(waits_in is not null) or $5::text is not null then array['*']
+            end
         ))::text) as sent
     from changed
     having count(*) > 0

@@ -235,7 +235,7 @@ async def test_a_job_that_becomes_available_late_is_found_where_its_notification
     [late] = await adapter.enqueue([row()._replace(wait=wait, extras=lane)])
     statement, values = {
         "promoted": (sql.promote_jobs, (10,)),
-        "retried": (sql.retry_jobs, ([late.id], None, None, None)),
+        "retried": (sql.retry_jobs, ([late.id], None, None, None, None)),
         "rescheduled": (sql.reschedule_jobs, ([late.id], None, 0.0, None)),
         "let in": (sql.admit_jobs, (["key:late"], 10)),
     }[how]

@@ -227,7 +227,7 @@ async def arguments(connection: Any, name: str) -> list[Any]:
         "prune_retained": [50],
         "count_expired": [["default", "email"], 0.0, 50],
         "prune_ended": [["default", "email"], 0.0, 50],
-        "retry_jobs": [ids, None, "{}", None, "channel"],
+        "retry_jobs": [ids, None, "{}", None, '{"lane": "key:a"}', "channel"],
         "reschedule_jobs": [ids, ["scheduled"], 60.0, None, "channel"],
         "delete_jobs": [ids, None],
         "enqueue_unique": [json.dumps(UNIQUE), "channel", "1s"],

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from asyncjobs.storage.admin import OnBatch
     from asyncjobs.storage.postgres.lanes import Lanes
     from asyncjobs.storage.postgres.statements import Statements
-    from asyncjobs.types import Json
+    from asyncjobs.types import Json, NewLane
 
 LOOKED_AT = 50_000
 """Jobs that one statement looks at."""
@@ -109,12 +109,14 @@ class Admin:
         *,
         args: Json | None = None,
         unique_key: str | None = None,
+        lane: NewLane | None = None,
         on_batch: OnBatch = ignore,
     ) -> Retried:
         """Let jobs run now; see `AdminStorage.retry`."""
         count, held_by = 0, None
+        told = lane and json.dumps({"lane": lane.name, "strict": lane.is_strict})
         async for ids in self._batches(where):
-            for row in await self._retry(ids, where.states, args, unique_key):
+            for row in await self._retry(ids, where.states, args, unique_key, told):
                 if row["held_by"] is None:
                     count += 1
                 else:
@@ -164,13 +166,11 @@ class Admin:
                 return
             after = cursor_after(end_of(rows[-1]))
 
-    async def _retry(
-        self, ids: list[int], states: Any, args: Json | None, key: str | None
-    ) -> Sequence[Any]:
+    async def _retry(self, ids: list[int], states: Any, *asked: Json | None) -> Sequence[Any]:
         for _ in range(TRIES):
             try:
                 return await self._lane.fetch(
-                    self._sql.retry_jobs, ids, states, args, key, self._channel
+                    self._sql.retry_jobs, ids, states, *asked, self._channel
                 )
             except RowRefusedError as error:
                 if not isinstance(error.__cause__, asyncpg.UniqueViolationError):
