@@ -45,6 +45,10 @@ async def refusal(dsn: str | None, **options: Any) -> str:
         ("postgresql://me@h:abc/x", f"{PORT}, got 'abc'"),
         ("postgresql://one:1,two:2x/x?target_session_attrs=any", PORT),
         ("postgresql:///x?host=h&port=abc", f"{PORT}, got 'abc'"),
+        ("postgresql://me@localhost:70000/x", f"{PORT}, got '70000'"),
+        ("postgresql://me@localhost:0/x", f"{PORT}, got '0'"),
+        ("postgresql://me@one:1,two:70000/x", f"{PORT}, got '70000'"),
+        ("postgresql:///x?host=localhost&port=70000", f"{PORT}, got '70000'"),
         ("postgresql://h/x?sslmode=foo", "sslmode must be one of disable, allow, prefer, require, "
          "verify-ca, verify-full, got 'foo'"),
         ("postgresql://h/x?target_session_attrs=q", "target_session_attrs must be one of any"),
@@ -56,6 +60,17 @@ async def test_what_is_wrong_with_an_address_is_said(dsn: str, reason: str) -> N
     told = await refusal(dsn)
     assert told.startswith(f"the database's address cannot be used: {reason}")
     assert ESCAPES not in told
+
+
+@pytest.mark.parametrize("port", [70000, 0, [1, 70000]])
+async def test_a_port_that_cannot_be_one_is_refused_wherever_it_is_said(
+    port: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = port[-1] if isinstance(port, list) else port
+    told = await refusal("postgresql://me@localhost:1/x", host=["localhost"] * 2, port=port)
+    assert told == f"the database's address cannot be used: {PORT}, got {wrong}"
+    monkeypatch.setenv("PGPORT", str(wrong))
+    assert f"{PORT}, got '{wrong}'" in await refusal("postgresql://me@localhost/x")
 
 
 async def test_who_said_the_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,18 +24,29 @@ SESSIONS = ("any", "primary", "standby", "read-write", "read-only", "prefer-stan
 FORM = "postgresql://user:password@host:port/database"
 ESCAPES = "write @ / # ? [ ] in a user or a password as %40 %2F %23 %3F %5B %5D"
 LAST_PORT = 65_535
+PORTS = f"a port must be a whole number from 1 to {LAST_PORT}"
 _PARTS = re.compile(r"(?:(?P<scheme>[^:/?#]*)://)?(?P<authority>[^/?#]*)(?P<rest>.*)", re.DOTALL)
 
 
 def unusable(whose: str, dsn: str, options: Mapping[str, Any]) -> ConfigError:
     """Return the error for the address *dsn*, called *whose*, that asyncpg cannot read."""
     problem = next(_flaws(dsn), None)
+    if problem is None and (wrong := _out_of_bounds(dsn, options)):
+        problem = f"{PORTS}, got {wrong}"
     if problem is None:
         problem = f"it must be of the form {FORM}"
         if options:
             named = ", ".join(sorted(options))
             problem += f", and each option of connect ({named}) one of asyncpg.connect"
     return ConfigError(f"{whose} cannot be used: {problem}")
+
+
+def has_possible_ports(dsn: str, options: Mapping[str, Any]) -> bool:
+    """Return whether each port is within the bounds of one, if it is a number.
+
+    To be asked before connecting: for a name's 70000 the resolver takes 4464.
+    """
+    return _out_of_bounds(dsn, options) is None
 
 
 def unreachable(dsn: str, options: Mapping[str, Any], error: OSError) -> OSError:
@@ -102,7 +113,7 @@ def _flaws(dsn: str) -> Iterator[str]:
         if not _is_port(port):
             # Without an @ it may be a password, whose host was left out.
             got = f", got {port!r}" if at else f"; the form is {FORM}"
-            yield f"a port must be a whole number from 1 to {LAST_PORT}{got}"
+            yield f"{PORTS}{got}"
     yield from _flaws_of_query(parts["rest"].partition("#")[0].partition("?")[2])
 
 
@@ -115,7 +126,7 @@ def _flaws_of_query(text: str) -> Iterator[str]:
         query = {}
     for port in (query.get("port") or os.environ.get("PGPORT") or "1").split(","):
         if not _is_port(port):
-            yield f"a port must be a whole number from 1 to {LAST_PORT}, got {port!r}"
+            yield f"{PORTS}, got {port!r}"
     sslmode = query.get("sslmode") or os.environ.get("PGSSLMODE")
     for name, value, known in (
         ("sslmode", sslmode, SSL_MODES),
@@ -123,6 +134,16 @@ def _flaws_of_query(text: str) -> Iterator[str]:
     ):
         if value is not None and value not in known:
             yield f"{name} must be one of {', '.join(known)}, got {value!r}"
+
+
+def _out_of_bounds(dsn: str, options: Mapping[str, Any]) -> str | None:
+    given = options.get("port")
+    ports = [str(port) for port in (given if isinstance(given, list | tuple) else [given])]
+    if given is None:
+        ports = _ports(_split(dsn)["authority"].rpartition("@")[2])
+    if not ports:
+        ports = (_query(dsn).get("port") or os.environ.get("PGPORT") or "").split(",")
+    return next((port for port in ports if port.isdecimal() and not _is_port(port)), None)
 
 
 def _split(dsn: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import asyncpg
 
 from asyncjobs import settings
 from asyncjobs.errors import ConfigError, DatabaseNotConfiguredError
-from asyncjobs.storage.postgres.address import unreachable, unusable
+from asyncjobs.storage.postgres.address import has_possible_ports, unreachable, unusable
 from asyncjobs.storage.postgres.borrowed import abort
 from asyncjobs.storage.postgres.hosts import Host, Primary, alone, several_hosts
 from asyncjobs.storage.postgres.sockets import keep_alive
@@ -107,6 +107,8 @@ class DsnSource:
         if purpose in UNCACHED:
             options.setdefault("statement_cache_size", 0)
         dsn = find_dsn(self._dsn)
+        if not has_possible_ports(dsn, self._options):
+            raise unusable(self._whose(), dsn, self._options)
         try:
             connection = await self._connect(dsn, options)
         except (ValueError, OverflowError, asyncpg.ClientConfigurationError) as error:
