@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from asyncjobs.doctor.health import Verdict, Whose
 
 UNHEALTHY = 1
-"""Also where the database's address is missing or makes no sense; what else has to be changed
-first ends the command as any other, with 2."""
+"""What has to be changed first, as an address that is missing, ends the command as any other,
+with 2: that a worker was started anew would not help."""
 
 
 def health(

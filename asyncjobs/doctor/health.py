@@ -46,10 +46,15 @@ class Whose(NamedTuple):
 
 
 async def is_ready(storage: Storage, timeout: float) -> Verdict:
-    """Say whether the database answers within *timeout* seconds, with a schema that fits."""
+    """Say whether the database answers within *timeout* seconds, with a schema that fits.
+
+    Raises ConfigError if there is no address of a database, or one that makes no sense.
+    """
     adapter = _postgres(storage)
     try:
         await _asked(adapter, timeout, None)
+    except ConfigError:
+        raise
     except AsyncJobsError as error:
         return Verdict(False, f"not ready: {mask_dsn(str(error))}")
     return Verdict(True, "ready: the database answers, and its schema fits")
@@ -59,14 +64,15 @@ async def is_alive(storage: Storage, timeout: float, whose: Whose) -> Verdict:
     """Say whether the workers of this machine or container sent signs of life lately.
 
     Whose process has ended does not count. While the database does not answer nobody can tell,
-    and the answer is yes: to start workers anew would not help. Without the address of a
-    database, or with one that makes no sense, the answer is no: that does not pass by itself.
+    and the answer is yes: to start workers anew would not help.
+
+    Raises ConfigError if there is no address of a database, or one that makes no sense.
     """
     adapter = _postgres(storage)
     try:
         rows = await _asked(adapter, timeout, host_id())
-    except ConfigError as error:
-        return Verdict(False, f"nobody can tell: {mask_dsn(str(error))}")
+    except ConfigError:
+        raise
     except AsyncJobsError as error:
         return Verdict(True, f"alive, as far as one can tell: {mask_dsn(str(error))}")
     return judged(rows, whose)
