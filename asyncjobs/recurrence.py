@@ -84,6 +84,10 @@ def plan(schedule: Schedule, now: datetime) -> Plan:
 
     Raises RecurrenceError or UnknownTimezoneError for what somebody wrote into the row.
     """
+    for name in ("after_at", "starting_at"):
+        moment = getattr(schedule, name)
+        if moment is not None and moment.tzinfo is None:  # so an infinite one is told
+            raise RecurrenceError(f"{name} must be in a year from 2 to 9998")
     timing = timing_of(schedule)
     after = schedule.after_at
     covered = max(after, now)  # the clock may have been set back

@@ -6,6 +6,8 @@
 --
 -- Returns one row for each, or one row of nulls if there is none, beside now, the database's
 -- clock, and next_in, the seconds until the next tick of all others (null if there is none).
+-- Moments and spans are told as far as every client knows them; of the moments that ticks follow
+-- from, one beyond is infinity: nothing is planned by it, and that is reported.
 with mine as materialized (
     select schedules.name, schedules.next_at
     from :"schema".schedules
@@ -38,23 +40,43 @@ select
     schedules.args::text as args,
     schedules.extras::text as extras,
     schedules.cron,
-    schedules.every,
-    schedules.starting_at,
+    least(schedules.every, interval '400000 days') as every,
+    case
+        when schedules.starting_at between '0002-01-01 00:00Z' and '9998-12-31 00:00Z'
+            then schedules.starting_at
+        when schedules.starting_at is not null then 'infinity'
+    end as starting_at,
     schedules.timezone,
     schedules.catch_up,
     schedules.overlap,
     schedules.enabled,
     schedules.declared,
-    schedules.after_at,
-    schedules.next_at,
-    schedules.last_at,
+    case
+        when schedules.after_at between '0002-01-01 00:00Z' and '9998-12-31 00:00Z'
+            then schedules.after_at
+        else 'infinity'
+    end as after_at,
+    case
+        when schedules.next_at is not null
+            then greatest(least(schedules.next_at, '9998-12-31 00:00Z'), '0002-01-01 00:00Z')
+    end as next_at,
+    case
+        when schedules.last_at is not null
+            then greatest(least(schedules.last_at, '9998-12-31 00:00Z'), '0002-01-01 00:00Z')
+    end as last_at,
     schedules.last_result,
-    schedules.finished_at,
-    schedules.skipped_at,
+    case
+        when schedules.finished_at is not null
+            then greatest(least(schedules.finished_at, '9998-12-31 00:00Z'), '0002-01-01 00:00Z')
+    end as finished_at,
+    case
+        when schedules.skipped_at is not null
+            then greatest(least(schedules.skipped_at, '9998-12-31 00:00Z'), '0002-01-01 00:00Z')
+    end as skipped_at,
     schedules.failures,
     schedules.gave_up_at,
     schedules.retired_at,
     schedules.problem,
-    schedules.created_at
+    greatest(least(schedules.created_at, '9998-12-31 00:00Z'), '0002-01-01 00:00Z') as created_at
 from (select 1) as always
 left join (due inner join :"schema".schedules on due.name = schedules.name) on true;

@@ -7,12 +7,14 @@ from datetime import timedelta
 from html import unescape
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
 import structlog
 
 from asyncjobs.dashboard import Identity
 from asyncjobs.dashboard.pages.schedules import PAGE
 from asyncjobs.glance.standings import paused_lane, told_of
+from asyncjobs.schedule_types import Schedule
 from tests.dashboard.test_timetable import NOW, a_schedule
 
 if TYPE_CHECKING:
@@ -371,3 +373,26 @@ async def test_programs_read_and_act_on_schedules(site: Site, browser: httpx.Asy
     async with site.asking(read_only=True) as looking:
         answer = await looking.post("/api/schedules/run", json={"name": "b"}, headers=HEADERS)
         assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("moment", ["infinity", "-infinity", "4000-01-01 BC", "20000-01-01"])
+async def test_moments_that_python_does_not_know_hide_no_schedule(
+    site: Site, browser: httpx.AsyncClient, dsn: str, moment: str
+) -> None:
+    columns = [name for name in Schedule._fields if name.endswith("_at")]
+    for column in columns:
+        await store(site, column)
+    connection = await asyncpg.connect(dsn)
+    for column in columns:
+        await connection.execute(
+            f"update asyncjobs.schedules set {column} = '{moment}' where name = '{column}'"
+        )
+    await connection.close()
+    page = await browser.get("/schedules")
+    told = await browser.get("/api/schedules", headers=HEADERS)
+    assert (page.status_code, told.status_code) == (200, 200)
+    for column in columns:
+        assert column in page.text
+        for path in ("/schedules/one", "/api/schedules/one"):
+            answer = await browser.get(path, params={"name": column}, headers=HEADERS)
+            assert answer.status_code == 200
