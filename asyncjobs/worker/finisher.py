@@ -48,17 +48,31 @@ class Finisher:
         self._put_off: list[Outcome] = []
         self._pauses: Iterator[float] | None = None
         """Between the tries of those; None if there are none."""
+        self._lent: dict[int, Outcome] = {}
+        """What another thread records while the event loop stands still, by id."""
         self.worker = 0
         """The registration whose outcomes these are."""
         self.add = self._outcomes.add
 
     def __len__(self) -> int:
         """Return how many outcomes wait."""
-        return len(self._outcomes) + len(self._put_off)
+        return len(self._outcomes) + len(self._put_off) + len(self._lent)
 
     def unsent(self) -> list[Outcome]:
         """Return what waits or is under way."""
-        return [*self._outcomes.unsent(), *self._put_off]
+        return [*self._outcomes.unsent(), *self._put_off, *list(self._lent.values())]
+
+    def lend(self, outcome: Outcome) -> None:
+        """Leave it to the thread that calls this to record *outcome*, until it is taken back."""
+        self._lent[outcome.id] = outcome
+
+    def has_lent(self, outcome: Outcome) -> bool:
+        """Return whether *outcome* is another thread's to record."""
+        return outcome.id in self._lent
+
+    def take_back(self, outcome: Outcome) -> bool:
+        """Note that *outcome* is not lent any more; return whether it was. From any thread."""
+        return self._lent.pop(outcome.id, None) is not None
 
     def begin(self, worker: int) -> None:
         """Record for *worker* from now on; what an earlier one left unsent is void."""
@@ -72,7 +86,7 @@ class Finisher:
         try:
             async with asyncio.timeout(timeout):
                 await self._outcomes.drain()
-                while self._put_off:
+                while self._put_off or self._lent:
                     await asyncio.sleep(LOOK)
                     await self._outcomes.drain()
         except TimeoutError:

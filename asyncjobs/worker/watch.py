@@ -6,7 +6,8 @@ other jobs, the shutdown. Python cannot stop it. What this thread can do, it doe
 1. After a second it says which job it is and where it stands, and again as time passes.
 2. When the job is beyond its max_runtime and a grace, it records the job as failed, by its
    own connection, and says so. What is told in the loop, as to hooks, is told when that goes
-   on. A job that may be tried again is left alone: it still runs here.
+   on; if the job is not recorded by then, it is by the loop, as any that ends. A job that may
+   be tried again is left alone: it still runs here.
 3. With `kill_stuck` it records what else had ended, notes that this worker leaves, so that
    the jobs it holds cost no attempt, and ends the process.
 """
@@ -129,13 +130,16 @@ class LoopWatch:
             )
         decision = self._last_word(attempt)
         if decision is not None:
+            self._finisher.lend(decision.outcome)
+            self._call_there(self._go_on_with, attempt, decision)
             await self._record(decision.outcome, storage, worker)
+            if not self._finisher.take_back(decision.outcome):
+                return
         if self._kill_stuck:
             await self._leave(storage, worker)
         if decision is not None:
             self._executor.reporter.say(attempt, decision)
-            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-                self._loop.call_soon_threadsafe(self._tell, attempt, decision)
+            self._call_there(self._tell, attempt, decision)
         if self._kill_stuck and self._silence() > BLOCKED:
             self._log.error("worker.killed", job=row.name, id=row.id)
             end_stuck_process()
@@ -143,7 +147,7 @@ class LoopWatch:
     async def _record(self, outcome: Outcome, storage: Storage, worker: int) -> None:
         for told in chain([outcome], plain_failures(outcome)):
             try:
-                await self._insist(partial(storage.finish, worker, [told]), 1)
+                await self._insist(partial(storage.finish, worker, [told]), outcome)
             except RowRefusedError as error:
                 self._log.error("finish.refused", id=outcome.id, error=error.problem)
             else:
@@ -155,16 +159,20 @@ class LoopWatch:
         for some in parts_of([each for each in self._finisher.unsent() if not each.refund]):
             with contextlib.suppress(StorageError):
                 await storage.finish(worker, some)
-        await self._insist(partial(storage.leave, worker), 0)
+        await self._insist(partial(storage.leave, worker))
 
-    async def _insist(self, ask: Callable[[], Awaitable[object]], jobs: int) -> None:
+    async def _insist(
+        self, ask: Callable[[], Awaitable[object]], lent: Outcome | None = None
+    ) -> None:
         for delay in growing_delays():
             try:
                 await ask()
             except RowRefusedError:
                 raise
             except StorageError as error:
-                self._log.warning("finish.delayed", error=str(error), jobs=jobs)
+                if lent is not None and not self._finisher.has_lent(lent):
+                    return
+                self._log.warning("finish.delayed", error=str(error), jobs=int(lent is not None))
                 await asyncio.sleep(delay)
             else:
                 return
@@ -174,6 +182,16 @@ class LoopWatch:
             return None
         least_delay = LAST_WORD_DELAY if self._kill_stuck else 0.0
         return self._executor.reporter.take_over(attempt, least_delay=least_delay)
+
+    def _call_there(self, function: Callable[..., object], *args: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            self._loop.call_soon_threadsafe(function, *args)
+
+    def _go_on_with(self, attempt: Attempt, decision: Decision) -> None:
+        if self._finisher.take_back(decision.outcome):
+            self._finisher.add(decision.outcome)
+            self._executor.reporter.tell(attempt, decision)
+            self._executor.reporter.say(attempt, decision)
 
     def _tell(self, attempt: Attempt, decision: Decision) -> None:
         self._finisher.note_freed([decision.outcome])

@@ -16,10 +16,12 @@ from asyncjobs import (
     JobManager,
     MemoryAdapter,
     PostgresAdapter,
+    StorageUnavailableError,
     WorkerGroup,
     current_job,
 )
 from asyncjobs.metering import DURATIONS, Meter
+from asyncjobs.storage.postgres.outcomes import Outcomes
 from asyncjobs.worker.unknown import LAST_DELAY, UnknownNames
 from asyncjobs.worker.watch import BLOCKED, LoopWatch
 
@@ -163,6 +165,45 @@ async def test_a_job_that_blocks_the_loop_for_too_long_is_recorded_like_any_that
     assert await bench.record(stored.id) == record
     [error] = json.loads(record.errors)
     assert error["error"] == "JobTimeoutError"
+    assert json.loads(record.progress)["message"] == "half"
+
+
+async def test_what_the_thread_cannot_record_is_recorded_when_the_loop_goes_on(
+    make_bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asyncjobs.worker.watch.STUCK_GRACE", 0.1)
+    bench = await make_bench(heartbeat_interval=0.1, lease=5)
+    if bench.storage.for_thread() is None:
+        return
+    finish, tried = Outcomes.finish, threading.Event()
+    began: list[int] = []
+    told: list[str] = []
+
+    async def finish_from_the_loop(self: Outcomes, *args: Any) -> Any:
+        if threading.current_thread() is not threading.main_thread():
+            tried.set()
+            raise StorageUnavailableError("only the thread's connection is cut off")
+        return await finish(self, *args)
+
+    monkeypatch.setattr(Outcomes, "finish", finish_from_the_loop)
+
+    @bench.jobs.job(max_runtime=0.1, retain=600)
+    async def rude() -> None:
+        began.append(1)
+        current_job().progress(0.5, "half")
+        tried.wait(20)
+
+    @bench.jobs.hooks.on_outcome
+    def tell(job: JobContext, end: AttemptEnd) -> None:
+        told.append(end.word)
+
+    async with bench.working():
+        stored = await bench.later(rude())
+        record = await bench.until(stored.id, "failed")
+    assert (began, told) == ([1], ["failed"])
+    assert [line["event"] for line in bench.log].count("job.failed") == 1
+    assert await bench.record(stored.id) == record
+    assert json.loads(record.errors)[0]["error"] == "JobTimeoutError"
     assert json.loads(record.progress)["message"] == "half"
 
 
