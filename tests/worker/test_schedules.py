@@ -21,13 +21,16 @@ from asyncjobs import (
     current_job,
 )
 from asyncjobs.storage.postgres import migrate
+from asyncjobs.storage.postgres.outcomes import Outcomes
 from asyncjobs.worker import crontab
+from asyncjobs.worker.finisher import Finisher
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from asyncjobs import Schedule
     from asyncjobs.storage.protocol import Storage
+    from asyncjobs.types import Outcome
 
 PATIENCE = 30.0
 NEVER = 3_600.0
@@ -611,6 +614,52 @@ async def test_a_transaction_that_changes_a_schedule_holds_up_its_runs_alone(
     found = {one.name: one.last_result for one in await later.schedules.list()}
     assert found == {"changed": "succeeded", "left alone": "succeeded"}
     assert [line["event"] for line in lines].count("finish.delayed") == 1
+    await other.close()
+
+
+async def test_runs_are_put_off_for_longer_each_time_though_others_end_meanwhile(
+    on_postgres: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later, again, tries = on_postgres.later, asyncio.Event(), Ran()
+    finish, add_again, try_later = Outcomes.finish, Finisher._add_again, Finisher._try_later
+
+    async def finish_late(self: Outcomes, worker: int, outcomes: list[Outcome]) -> list[int]:
+        if not any(outcome.run for outcome in outcomes):
+            await again.wait()
+        return await finish(self, worker, outcomes)
+
+    def note_again(self: Finisher, worker: int) -> None:
+        add_again(self, worker)
+        again.set()
+
+    def note_try(self: Finisher, *args: Any) -> None:
+        try_later(self, *args)
+        tries.add(self._pauses)
+
+    go_on = asyncio.Event()
+
+    @on_postgres.job
+    async def slow() -> None:
+        on_postgres.ran.add(None)
+        await go_on.wait()
+
+    other = await asyncpg.connect(on_postgres.adapters["main"]._dsn)
+    await later(slow(), cron="@yearly", name="changed")
+    async with working(on_postgres):
+        held = await later.schedules.run_now("changed")
+        await on_postgres.ran.until(1)
+        await other.execute("begin; select from asyncjobs.schedules for update")
+        go_on.set()
+        monkeypatch.setattr(Outcomes, "finish", finish_late)
+        monkeypatch.setattr(Finisher, "_add_again", note_again)
+        monkeypatch.setattr(Finisher, "_try_later", note_try)
+        await tries.until(1)
+        await until_succeeded(later, (await later(on_postgres.note())).id)
+        first, *others = await tries.until(3)
+        assert first is not None
+        assert all(pauses is first for pauses in others)
+        await other.execute("rollback")
+        await until_succeeded(later, held.id)
     await other.close()
 
 
