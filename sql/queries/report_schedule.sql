@@ -4,12 +4,17 @@
 --
 -- $1 name text   $2 problem text
 --
--- Returns the name if that is news.
+-- Returns the name if that is news, and nobody's open transaction has locked the schedule.
 update :"schema".schedules
 set problem = $2
 where
-    schedules.name = $1
-    and schedules.problem is distinct from $2
-    and coalesce(schedules.next_at, schedules.after_at)
-    < statement_timestamp() - interval '1 minute'
+    schedules.name = any(array(
+        select one.name
+        from :"schema".schedules as one
+        where
+            one.name = $1
+            and one.problem is distinct from $2
+            and coalesce(one.next_at, one.after_at) < statement_timestamp() - interval '1 minute'
+        for update of one skip locked
+    ))
 returning schedules.name;

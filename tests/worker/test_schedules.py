@@ -741,6 +741,29 @@ async def test_a_row_that_makes_no_sense_ends_no_worker(
         await until_succeeded(on_postgres.later, (await on_postgres.later(on_postgres.note())).id)
 
 
+async def test_a_transaction_that_changes_what_has_to_be_reported_holds_up_nothing(
+    on_postgres: Any, database: Any
+) -> None:
+    other = await asyncpg.connect(on_postgres.adapters["main"]._dsn)
+    for name in ("unknown", "unreadable", "good"):
+        await on_postgres.later(on_postgres.note(), every=1, name=name)
+    await database.execute(
+        "update asyncjobs.schedules set after_at = now() - interval '1 hour', next_at = null, "
+        "job = case name when 'unknown' then 'nobody' else job end, "
+        "starting_at = case name when 'unknown' then starting_at else 'infinity' end "
+        "where name <> 'good'"
+    )
+    await other.execute("begin; select from asyncjobs.schedules where name <> 'good' for update")
+    began = len(on_postgres.ran.ticks)
+    with structlog.testing.capture_logs() as lines:
+        async with working(on_postgres):
+            await on_postgres.ran.until(began + 3)
+    events = {line["event"] for line in lines}
+    assert "schedule.unreadable" in events
+    assert not events & {"schedules.delayed", "heartbeat.failed", "schedule.orphaned"}
+    await other.close()
+
+
 async def test_workers_run_before_the_migration(
     empty_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
