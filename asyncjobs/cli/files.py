@@ -27,6 +27,11 @@ def module_name(path: Path, folder: Path) -> str:
     return ".".join(parts)
 
 
+def line_end(path: Path) -> str:
+    """Return what ends the lines of the file *path*, for what is added to them."""
+    return "\r\n" if b"\r\n" in path.read_bytes() else "\n"
+
+
 def write_new(path: Path, text: str, *, force: bool = False) -> None:
     """Write a file that does not exist yet. Raises ConfigError if it does, or on failure."""
     try:

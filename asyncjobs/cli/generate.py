@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
-from asyncjobs.cli.files import write_new
+from asyncjobs.cli.files import line_end, write_new
 from asyncjobs.cli.templates import CONFTEST, JOB, TEST
 from asyncjobs.errors import ConfigError
 from asyncjobs.manager import JobManager
@@ -147,7 +147,7 @@ class NewJob:
         if line in text.splitlines():
             return []
         gap = "" if text.endswith("\n") or not text else "\n"
-        with self.app_path.open("a", encoding="utf-8") as file:
+        with self.app_path.open("a", encoding="utf-8", newline=line_end(self.app_path)) as file:
             file.write(f"{gap}\n{line}\n")
         return [f"added its import to the end of {self.app_path}, so that workers know it"]
 

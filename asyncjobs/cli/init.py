@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from asyncjobs.cli.files import module_name, write_new
+from asyncjobs.cli.files import line_end, module_name, write_new
 from asyncjobs.cli.templates import APP
 from asyncjobs.errors import AppNotFoundError, ConfigError
 from asyncjobs.project import Project, configured_app, parse_toml
@@ -74,7 +74,8 @@ def _configure(project: Project, app: str) -> str:
         fits = False
     if not fits:  # written in a way that a line of text cannot be added to
         return f'add to {project.pyproject.name}, in the table tool.asyncjobs: app = "{app}"'
-    project.pyproject.write_text(changed, encoding="utf-8")
+    ending = line_end(project.pyproject)
+    project.pyproject.write_text(changed, encoding="utf-8", newline=ending)
     return f'added [tool.asyncjobs] app = "{app}" to {project.pyproject.name}'
 
 

@@ -110,6 +110,15 @@ def test_generating_again_adds_no_second_import(app: Shell, name: str) -> None:
     assert app.read("gen_app/jobs.py") == before
 
 
+def test_an_app_whose_lines_end_as_on_windows_keeps_that(app: Shell) -> None:
+    file = app.folder / "gen_app" / "jobs.py"
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    assert app.run("generate", "job", "send_invoice").code == 0
+    lines = file.read_bytes().splitlines(keepends=True)
+    assert lines[-1].startswith(b"from gen_app import send_invoice_job")
+    assert all(line.endswith(b"\r\n") for line in lines)
+
+
 def test_a_name_that_a_job_of_another_module_has_is_refused(app: Shell) -> None:
     source = APP.format(name="jobs", queue="default")
     app.write("gen_app/jobs.py", source + "\n@jobs.job\nasync def send_invoice() -> None: ...\n")

@@ -100,6 +100,15 @@ def test_the_rest_of_pyproject_is_kept(shell: Shell, text: str) -> None:
     ] == text.splitlines()
 
 
+def test_lines_that_end_as_on_windows_go_on_to(shell: Shell) -> None:
+    file = shell.write("pyproject.toml")
+    file.write_bytes(b'# mine\r\n[project]\r\nname = "shop"\r\n')
+    assert shell.run("init").code == 0
+    assert file.read_bytes() == (
+        b'# mine\r\n[project]\r\nname = "shop"\r\n\r\n[tool.asyncjobs]\r\napp = "jobs:jobs"\r\n'
+    )
+
+
 def test_a_pyproject_that_names_an_app_is_left_alone(shell: Shell) -> None:
     text = '[tool.asyncjobs]\napp = "shop:jobs"\n'
     shell.write("pyproject.toml", text)
