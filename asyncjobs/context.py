@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from asyncjobs.logs import get_logger
 from asyncjobs.types import told_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractAsyncContextManager
 
     import asyncpg
@@ -221,6 +221,12 @@ def job_apart() -> str | None:
     return found.context().name if found is not None and found.storage is None else None
 
 
-def enter_state(state: Mapping[str, Any]) -> None:
+@contextmanager
+def state_for_jobs(state: Mapping[str, Any]) -> Iterator[None]:
     """Make *state* the `JobContext.state` of the jobs that are started from this context."""
+    before = _state.get()
     _state.set(state)
+    try:
+        yield
+    finally:
+        _state.set(before)

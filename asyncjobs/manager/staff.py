@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from asyncjobs.config import check_flag
-from asyncjobs.context import enter_state
+from asyncjobs.context import state_for_jobs
 from asyncjobs.errors import ConfigError
 from asyncjobs.manager.checks import refuse_kill_stuck
 from asyncjobs.placing import Placer
@@ -107,12 +107,10 @@ class Staff:
 
     @contextlib.asynccontextmanager
     async def _working(self) -> AsyncIterator[None]:
-        if self._lifespan is None:
-            yield
-            return
-        async with self._lifespan() as state:
-            enter_state({} if state is None else state)
-            yield
+        lifespan = contextlib.nullcontext() if self._lifespan is None else self._lifespan()
+        async with lifespan as state:
+            with state_for_jobs({} if state is None else state):
+                yield
 
     def _all(self) -> list[Worker]:
         return [self._make(index, 0) for index in self._at_work()]

@@ -139,6 +139,29 @@ def test_scheduling_from_a_thread_needs_an_open_manager() -> None:
         later.from_thread(work())
 
 
+async def test_what_one_manager_opens_is_not_there_for_the_jobs_of_another() -> None:
+    states: list[Any] = []
+
+    @contextlib.asynccontextmanager
+    async def resources() -> AsyncIterator[dict[str, Any]]:
+        yield {"http": "client"}
+
+    for lifespan in (resources, None):
+        group = WorkerGroup(adapter="main")
+        jobs = JobManager(
+            adapters={"main": MemoryAdapter()}, workers=[group], worker_lifespan=lifespan
+        )
+
+        @jobs.job
+        async def look() -> None:
+            states.append(dict(current_job().state))
+
+        async with jobs:
+            await jobs.create_scheduler(adapter="main")(look())
+            await jobs.workoff()
+    assert states == [{"http": "client"}, {}]
+
+
 async def test_what_a_worker_opens_once_is_there_for_all_jobs(adapter: Any) -> None:
     events: list[str] = []
 
