@@ -40,7 +40,9 @@ select
     schedules.args::text as args,
     schedules.extras::text as extras,
     schedules.cron,
-    least(schedules.every, interval '400000 days') as every,
+    case
+        when schedules.every is not null then least(schedules.every, interval '400000 days')
+    end as every,
     case
         when schedules.starting_at between '0002-01-01 00:00Z' and '9998-12-31 00:00Z'
             then schedules.starting_at

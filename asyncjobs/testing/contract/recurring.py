@@ -44,6 +44,11 @@ class Recurring:
         [row] = await storage.schedules.get()
         assert (row.last_result, row.failures) == ("succeeded", 0)
 
+    async def test_one_by_cron_has_no_every(self, storage: Storage) -> None:
+        stored = await a_due_one(storage)
+        [due] = (await storage.schedules.due(["greet"])).due
+        assert (stored.every, due.every, stored.starting_at, due.starting_at) == (None,) * 4
+
     async def test_a_schedule_gives_up_after_enough_failures(self, storage: Storage) -> None:
         worker = await storage.register(a_worker())
         await a_due_one(storage)
