@@ -66,9 +66,9 @@ class Finisher:
         """Leave it to the thread that calls this to record *outcome*, until it is taken back."""
         self._lent[outcome.id] = outcome
 
-    def has_lent(self, outcome: Outcome) -> bool:
-        """Return whether *outcome* is another thread's to record."""
-        return outcome.id in self._lent
+    def still_has(self, outcome: Outcome) -> bool:
+        """Return whether *outcome* is lent, waits or is under way. From any thread."""
+        return any(each is outcome for each in self.unsent())
 
     def take_back(self, outcome: Outcome) -> bool:
         """Note that *outcome* is not lent any more; return whether it was. From any thread."""

@@ -63,6 +63,8 @@ class LoopWatch:
         self._longest = 0.0
         self._say_at = BLOCKED
         self._given_up: Attempt | None = None
+        self._went_on: Attempt | None = None
+        """One that was recorded by the loop in the end, and may block it again."""
         self._acting: asyncio.Task[None] | None = None
 
     def look(self, storage: Storage | None, worker: int) -> None:
@@ -113,7 +115,7 @@ class LoopWatch:
         return None
 
     def _is_overdue(self, attempt: Attempt) -> bool:
-        if attempt is self._given_up or attempt.reported:
+        if attempt is self._given_up or (attempt.reported and attempt is not self._went_on):
             return False
         return time.monotonic() + self._ahead > attempt.deadline + STUCK_GRACE
 
@@ -128,13 +130,16 @@ class LoopWatch:
                 seconds=round(self._silence(), 1),
                 stack=stack_of_thread(self._thread),
             )
-        decision = self._last_word(attempt)
+        decision = None if attempt.reported else self._last_word(attempt)
         if decision is not None:
             self._finisher.lend(decision.outcome)
             self._call_there(self._go_on_with, attempt, decision)
             await self._record(decision.outcome, storage, worker)
-            if not self._finisher.take_back(decision.outcome):
-                return
+            if not self._finisher.take_back(decision.outcome):  # the loop has told it
+                decision = None
+                if self._kill_stuck and self._silence() < BLOCKED:
+                    self._given_up, self._went_on = None, attempt
+                    return
         if self._kill_stuck:
             await self._leave(storage, worker)
         if decision is not None:
@@ -170,7 +175,7 @@ class LoopWatch:
             except RowRefusedError:
                 raise
             except StorageError as error:
-                if lent is not None and not self._finisher.has_lent(lent):
+                if lent is not None and not self._finisher.still_has(lent):
                     return
                 self._log.warning("finish.delayed", error=str(error), jobs=int(lent is not None))
                 await asyncio.sleep(delay)

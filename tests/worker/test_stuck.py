@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
 import time
@@ -205,6 +206,48 @@ async def test_what_the_thread_cannot_record_is_recorded_when_the_loop_goes_on(
     assert await bench.record(stored.id) == record
     assert json.loads(record.errors)[0]["error"] == "JobTimeoutError"
     assert json.loads(record.progress)["message"] == "half"
+
+
+async def test_a_loop_that_took_a_few_steps_and_is_blocked_again_is_acted_for_all_the_same(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asyncjobs.worker.watch.STUCK_GRACE", 0.1)
+    tried, blocked_again, killed = threading.Event(), threading.Event(), threading.Event()
+    monkeypatch.setattr("asyncjobs.worker.watch.end_stuck_process", killed.set)
+    finish, by_thread = Outcomes.finish, []
+    group = WorkerGroup(adapter="main", kill_stuck=True, heartbeat_interval=0.1, lease=30)
+    jobs = JobManager(adapters={"main": PostgresAdapter(dsn)}, workers=[group])
+    later = jobs.create_scheduler(adapter="main")
+
+    async def finish_when_blocked_again(self: Outcomes, worker: int, outcomes: Any) -> Any:
+        if threading.current_thread() is not threading.main_thread():
+            tried.set()
+            if not blocked_again.is_set():
+                raise StorageUnavailableError("only the thread's connection is cut off")
+            by_thread.extend(outcome.id for outcome in outcomes)
+        return await finish(self, worker, outcomes)
+
+    monkeypatch.setattr(Outcomes, "finish", finish_when_blocked_again)
+
+    @jobs.job(max_runtime=0.1, max_attempts=1, retain=600)
+    async def rude() -> None:
+        tried.wait(20)
+        with contextlib.suppress(asyncio.CancelledError):
+            for _ in range(3):  # the loop goes on, and has not recorded anything yet
+                await asyncio.sleep(0)
+        blocked_again.set()
+        killed.wait(20)
+
+    async with jobs:
+        stored, stop = await later(rude()), asyncio.Event()
+        working = asyncio.create_task(jobs.work(stop))
+        record = await stored.refresh()
+        while record is not None and record.state != "failed":
+            await asyncio.sleep(0.01)
+            record = await stored.refresh()
+        assert (by_thread[:1], killed.is_set()) == ([stored.id], True)
+        stop.set()
+        await working
 
 
 async def test_a_stuck_process_is_killed_though_what_else_ended_cannot_be_recorded(
