@@ -6,6 +6,7 @@ import asyncio
 import logging
 import traceback
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 from structlog.testing import capture_logs
@@ -62,7 +63,7 @@ async def test_what_is_wrong_with_an_address_is_said(dsn: str, reason: str) -> N
     assert ESCAPES not in told
 
 
-@pytest.mark.parametrize("port", [70000, 0, [1, 70000]])
+@pytest.mark.parametrize("port", [70000, "70000", [1, 70000]])
 async def test_a_port_that_cannot_be_one_is_refused_wherever_it_is_said(
     port: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,6 +72,19 @@ async def test_a_port_that_cannot_be_one_is_refused_wherever_it_is_said(
     assert told == f"the database's address cannot be used: {PORT}, got {wrong}"
     monkeypatch.setenv("PGPORT", str(wrong))
     assert f"{PORT}, got '{wrong}'" in await refusal("postgresql://me@localhost/x")
+    assert f"{PORT}, got '{wrong}'" in await refusal("postgresql://me@one:1,localhost/x")
+
+
+async def test_a_port_that_another_one_takes_the_place_of_is_not_looked_at(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPORT", "70000")
+    host, port = urlsplit(dsn).hostname, urlsplit(dsn).port
+    elsewhere = dsn.replace(f"{host}:{port}", "localhost:70000")
+    source = DsnSource(elsewhere, {"host": host, "port": port})
+    await source.give_back(await source.take("test"))
+    source = DsnSource(dsn, {})
+    await source.give_back(await source.take("test"))
 
 
 async def test_who_said_the_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

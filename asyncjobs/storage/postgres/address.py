@@ -136,14 +136,16 @@ def _flaws_of_query(text: str) -> Iterator[str]:
             yield f"{name} must be one of {', '.join(known)}, got {value!r}"
 
 
-def _out_of_bounds(dsn: str, options: Mapping[str, Any]) -> str | None:
-    given = options.get("port")
-    ports = [str(port) for port in (given if isinstance(given, list | tuple) else [given])]
-    if given is None:
-        ports = _ports(_split(dsn)["authority"].rpartition("@")[2])
-    if not ports:
-        ports = (_query(dsn).get("port") or os.environ.get("PGPORT") or "").split(",")
-    return next((port for port in ports if port.isdecimal() and not _is_port(port)), None)
+def _out_of_bounds(dsn: str, options: Mapping[str, Any]) -> int | None:
+    by_service = "service" in _query(dsn) or "PGSERVICE" in os.environ
+    try:
+        ports = [host.port for host in hosts_of(dsn, options)]
+    except ValueError:  # whoever connects says what is wrong
+        return None
+    default = os.environ.get("PGPORT") if by_service else None  # the service may say another
+    return next(
+        (port for port in ports if not 0 < port <= LAST_PORT and str(port) != default), None
+    )
 
 
 def _split(dsn: str) -> dict[str, Any]:
