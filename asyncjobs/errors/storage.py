@@ -32,10 +32,11 @@ class RowRefusedError(StorageError):
 
 
 class KeyInDoubtError(StorageError):
-    """A transaction that has not ended stores a job with the same unique key, or the same limit
-    or schedule.
+    """A transaction that has not ended stores a job with the same unique key, or changes the same
+    limit, schedule or job.
 
-    What holds is not known before; `later`, and a worker that ends a run, wait for it.
+    What holds is not known before; `later`, what changes jobs and schedules, and a worker that
+    ends a run, wait for it.
     """
 
     def __init__(self, key: str = "a job with the same unique key") -> None:
@@ -43,7 +44,7 @@ class KeyInDoubtError(StorageError):
         super().__init__(key)
 
     def __str__(self) -> str:
-        return f"another transaction, which has not ended, stores {self.key}"
+        return f"another transaction, which has not ended, stores or changes {self.key}"
 
 
 class NotPermittedError(StorageError, PermissionError):

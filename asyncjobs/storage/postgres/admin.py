@@ -27,6 +27,7 @@ from asyncjobs.storage.admin import (
 )
 from asyncjobs.storage.postgres.borrowed import abort
 from asyncjobs.storage.postgres.cursors import by_id, list_of
+from asyncjobs.storage.postgres.patience import THESE_JOBS, fetch_patiently
 from asyncjobs.storage.postgres.transactions import HOT_TIMEOUT, transaction
 from asyncjobs.types import JobRecord
 
@@ -96,7 +97,7 @@ class Admin:
         async for ids in self._batches(where):
             for start in range(0, len(ids), CANCEL_BATCH):
                 some = ids[start : start + CANCEL_BATCH]
-                rows = await self._lane.fetch(
+                rows = await self._change(
                     self._sql.cancel_jobs, some, interrupt, self._channel, states
                 )
                 count += len(rows)
@@ -136,7 +137,7 @@ class Admin:
         when = (wait, wait_until)
         count = 0
         async for ids in self._batches(where):
-            rows = await self._lane.fetch(
+            rows = await self._change(
                 self._sql.reschedule_jobs, ids, where.states, *when, self._channel
             )
             count += len(rows)
@@ -147,7 +148,7 @@ class Admin:
         """Remove jobs; see `AdminStorage.delete`."""
         count = 0
         async for ids in self._batches(where):
-            count += len(await self._lane.fetch(self._sql.delete_jobs, ids, where.states))
+            count += len(await self._change(self._sql.delete_jobs, ids, where.states))
             on_batch(count)
         return count
 
@@ -169,14 +170,15 @@ class Admin:
     async def _retry(self, ids: list[int], states: Any, *asked: Json | None) -> Sequence[Any]:
         for _ in range(TRIES):
             try:
-                return await self._lane.fetch(
-                    self._sql.retry_jobs, ids, states, *asked, self._channel
-                )
+                return await self._change(self._sql.retry_jobs, ids, states, *asked, self._channel)
             except RowRefusedError as error:
                 if not isinstance(error.__cause__, asyncpg.UniqueViolationError):
                     raise
                 # Somebody took a key meanwhile: the next statement can see that.
         raise StorageUnavailableError("others take the jobs' unique keys all the time")
+
+    async def _change(self, statement: str, *args: Any) -> Sequence[Any]:
+        return await fetch_patiently(self._lane, THESE_JOBS, statement, *args)
 
     async def _count_up_to(self, where: JobFilter, most: int) -> int | None:
         # None if it takes too long.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from asyncjobs.errors import NotMigratedError, RowRefusedError
 from asyncjobs.storage.postgres.external import driver_connection
 from asyncjobs.storage.postgres.failures import translated
+from asyncjobs.storage.postgres.patience import THESE_JOBS, fetch_patiently
 from asyncjobs.storage.postgres.records import as_record
 from asyncjobs.storage.postgres.transactions import CHARACTER_TIME, HOT_TIMEOUT
 from asyncjobs.storage.postgres.unique import UniqueJobs
@@ -135,9 +136,8 @@ class JobsTable:
         cancelled: list[int] = []
         for start in range(0, len(ids), CANCEL_BATCH):
             batch = list(ids[start : start + CANCEL_BATCH])
-            rows = await self._lanes.admin.fetch(
-                self._sql.cancel_jobs, batch, interrupt, self._channel, None
-            )
+            asked = (self._sql.cancel_jobs, batch, interrupt, self._channel, None)
+            rows = await fetch_patiently(self._lanes.admin, THESE_JOBS, *asked)
             cancelled += [row[0] for row in rows]
         return cancelled
 

@@ -129,12 +129,14 @@ class Lane:
             self._drop()
 
     @contextlib.asynccontextmanager
-    async def transaction(self, timeout: float | None = None) -> AsyncIterator[asyncpg.Connection]:
-        """Give the connection for statements that take effect together."""
+    async def transaction(
+        self, timeout: float | None = None, settings: str = ""
+    ) -> AsyncIterator[asyncpg.Connection]:
+        """Give the connection for statements that take effect together, with *settings*."""
         async with (
             self.connection() as connection,
             asyncio.timeout(self._timeout if timeout is None else timeout),
-            transaction(connection),
+            transaction(connection, settings),
         ):
             yield connection
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from asyncjobs.errors import NotMigratedError
 from asyncjobs.storage.postgres.failures import in_doubt
+from asyncjobs.storage.postgres.patience import fetch_patiently
 from asyncjobs.storage.postgres.transactions import HOT_TIMEOUT
 from asyncjobs.storage.postgres.unique import PATIENCE
 from asyncjobs.types import Admission, KnownLimit, Limit, Pause, as_pause
@@ -91,25 +92,28 @@ class LimitTables:
     async def pause(self, lane: str) -> bool:
         """Pause a lane; see `LimitStorage.pause`."""
         self._require()
-        admin = self._lanes.admin
-        [row] = await admin.fetch(self._sql.pause_lane, lane, self._channel)
+        [row] = await self._change(lane, self._sql.pause_lane, lane, self._channel)
         kind, _, name = lane.partition(":")
         if kind == "job":
             parked = PARK_BATCH
             while parked == PARK_BATCH:
-                [put] = await admin.fetch(self._sql.park_jobs, name, PARK_BATCH)
+                [put] = await self._change(lane, self._sql.park_jobs, name, PARK_BATCH)
                 parked = put["jobs"]
         elif kind == "key":
-            await admin.fetch(self._sql.park_key, lane)
+            await self._change(lane, self._sql.park_key, lane)
         changed: bool = row["changed"]
         return changed
 
     async def resume(self, lane: str) -> bool:
         """End a pause."""
         self._require()
-        [row] = await self._lanes.admin.fetch(self._sql.resume_lane, lane, self._channel)
+        [row] = await self._change(lane, self._sql.resume_lane, lane, self._channel)
         changed: bool = row["changed"]
         return changed
+
+    async def _change(self, lane: str, statement: str, *args: Any) -> Any:
+        what = f"the line {lane!r}, or a job in it"
+        return await fetch_patiently(self._lanes.admin, what, statement, *args)
 
     async def pauses(self) -> list[Pause]:
         """Return what is paused."""

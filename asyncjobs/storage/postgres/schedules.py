@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncjobs.recurrence import timing_of
 from asyncjobs.schedule_types import LATE, DueSchedules, Fired, Lateness, Schedule
 from asyncjobs.storage.postgres.external import driver_connection
 from asyncjobs.storage.postgres.failures import in_doubt, translated
+from asyncjobs.storage.postgres.patience import fetch_patiently, patiently
 from asyncjobs.storage.schedule_records import Template, as_record, extras_as_json, run_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from asyncjobs.schedule_types import NewSchedule, Plan, Standing
     from asyncjobs.storage.postgres.jobs import JobsTable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from asyncjobs.storage.postgres.statements import Statements
     from asyncjobs.types import StoredJob
 
+T = TypeVar("T")
 LIMIT = 1_000
 """Schedules in one look."""
 PATIENCE = "1s"
@@ -38,8 +40,14 @@ class SchedulesTable:
             driver = await driver_connection(connection)
             with translated(self._schema):
                 return await self._put(schedule, driver)
-        async with self._lanes.admin.connection() as own:
+
+        async def put(own: Any) -> Schedule:
             return await self._put(schedule, own)
+
+        return await self._patiently(schedule.name, put)
+
+    async def _patiently(self, name: str, ask: Callable[[Any], Awaitable[T]]) -> T:
+        return await patiently(self._lanes.admin, f"the schedule {name!r}", ask)
 
     async def _put(self, schedule: NewSchedule, connection: Any) -> Schedule:
         job, when = schedule.job, schedule.recurrence
@@ -150,15 +158,20 @@ class SchedulesTable:
 
     async def switch(self, name: str, *, enabled: bool) -> bool:
         """Switch a schedule on or off; see `ScheduleStorage.switch`."""
-        return bool(await self._lanes.admin.fetch(self._sql.switch_schedule, name, enabled))
+        return bool(await self._change(self._sql.switch_schedule, name, enabled))
 
     async def remove(self, name: str) -> bool:
         """Remove a schedule and return whether there was one."""
-        return bool(await self._lanes.admin.fetch(self._sql.remove_schedule, name))
+        return bool(await self._change(self._sql.remove_schedule, name))
+
+    async def _change(self, statement: str, name: str, *args: Any) -> Sequence[Any]:
+        what = f"the schedule {name!r}"
+        return await fetch_patiently(self._lanes.admin, what, statement, name, *args)
 
     async def run_now(self, name: str) -> StoredJob | None:
         """Store a run for no tick; see `ScheduleStorage.run_now`."""
-        async with self._lanes.admin.transaction() as connection:
+
+        async def store(connection: Any) -> StoredJob | None:
             rows = await connection.fetch(self._sql.lock_schedule, name)
             if not rows:
                 return None
@@ -166,8 +179,10 @@ class SchedulesTable:
             if overlap == "skip" and await connection.fetchval(self._sql.has_run, name):
                 return None
             run = run_of(name, None, Template(*template))
-            [stored] = await self._jobs.enqueue([run], connection)
+            [stored] = await self._jobs.enqueue([run], connection, is_patient=False)
             return stored
+
+        return await self._patiently(name, store)
 
     async def report(self, name: str, problem: str) -> bool:
         """Note that a schedule cannot be read; see `ScheduleStorage.report`."""
