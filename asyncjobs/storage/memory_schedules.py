@@ -60,10 +60,12 @@ class MemorySchedules:
         self._runs, self._workers = runs, workers
         self._entries: dict[str, Entry] = {}
         self._declared: dict[int, dict[str, str]] = {}
+        self.takes_connections = False
+        """Whether `put` does with a connection as without; otherwise it is refused."""
 
     async def put(self, schedule: NewSchedule, *, connection: object | None = None) -> Schedule:
-        """Store a schedule. There are no transactions, so every *connection* is refused."""
-        if connection is not None:
+        """Store a schedule. There are no transactions, so a *connection* is refused."""
+        if connection is not None and not self.takes_connections:
             kind = type(connection).__name__
             raise ConnectionKindError(f"MemoryAdapter has no transactions: got {kind}")
         entry = self._write(schedule, declared=None)

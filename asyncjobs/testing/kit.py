@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING, Any
 
 from asyncjobs.clock import check_duration
 from asyncjobs.config import WorkerGroup
-from asyncjobs.errors import UnknownQueueError
-from asyncjobs.job import JobCall
+from asyncjobs.errors import NotAJobError, UnknownQueueError
+from asyncjobs.job import Job, JobCall
 from asyncjobs.testing.arguments import expected_arguments, fits
 from asyncjobs.testing.clock import MovableClock
 from asyncjobs.testing.storage import TestStorage
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
     from asyncjobs.context import JobContext
     from asyncjobs.hooks import AttemptEnd, OutcomeWord, Store
-    from asyncjobs.job import Job
     from asyncjobs.manager import JobManager
     from asyncjobs.scheduled import ScheduledJob
     from asyncjobs.types import JobRecord, NewJob
@@ -85,7 +84,7 @@ class JobsKit:
         list, or some by name. *within*, in seconds or a timedelta, is how soon it has to be
         due. With *count* exactly so many have to fit.
 
-        Raises TypeError or ArgumentError for arguments that the job does not take,
+        Raises NotAJobError, TypeError or ArgumentError for arguments that the job does not take,
         UnknownQueueError, WaitError for *within*, and ValueError for a *count* below 1.
         """
         if count is not None and count < 1:
@@ -232,6 +231,8 @@ class JobsKit:
     ) -> tuple[str, list[JobRecord]]:
         if queue is not None and queue not in self.jobs.queues:
             raise UnknownQueueError(queue, self.jobs.queues)
+        if not isinstance(job, Job | JobCall):
+            raise NotAJobError(f"give a job, or a call of one, got {job!r}")
         own = job.take().job if isinstance(job, JobCall) else job
         expected = expected_arguments(job, args)
         wanted = f"{own.name}({'…' if expected is None else json.dumps(expected)})"

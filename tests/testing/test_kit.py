@@ -17,6 +17,7 @@ from asyncjobs import (
     ExpiredError,
     JobManager,
     MemoryAdapter,
+    NotAJobError,
     PostgresAdapter,
     RateLimit,
     Snooze,
@@ -441,3 +442,28 @@ async def test_a_drain_moves_the_clock_on_to_what_a_rate_allows() -> None:
             timedelta(seconds=60), timedelta(seconds=120)
         ]  # fmt: skip
         assert [record.name for record in await kit.enqueued()] == ["mail"]
+
+
+async def test_runs_of_schedules_are_enqueued_and_drained_as_any_job(
+    app: App, jobs_kit: JobsKit
+) -> None:
+    attempts: list[int] = []
+
+    @app.jobs.job(backoff=lambda attempt, error: 600)
+    async def report(year: int) -> None:
+        attempts.append(year)
+        if len(attempts) == 1:
+            raise ValueError("no numbers yet")
+
+    await app.later(report(2027), every=3600, name="yearly", connection=object())
+    await app.later.schedules.run_now("yearly")
+    await jobs_kit.assert_enqueued(report, [2027], count=1)
+    ends = await jobs_kit.drain(scheduled=True, raises=False)
+    assert ends == {"retried": 1, "succeeded": 1}
+    await jobs_kit.refute_enqueued(report)
+
+
+@pytest.mark.parametrize("job", ["send", 5])
+async def test_what_is_no_job_is_said(jobs_kit: JobsKit, job: Any) -> None:
+    with pytest.raises(NotAJobError, match="give a job, or a call of one"):
+        await jobs_kit.assert_enqueued(job)
