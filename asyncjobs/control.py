@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from asyncjobs.clock import check_wait
 from asyncjobs.config import check_flag, check_whole
 from asyncjobs.errors import (
     ArgumentError,
-    ConcurrencyKeyError,
     ConfigError,
     JobExistsError,
     StoredArgumentsError,
@@ -20,7 +20,6 @@ from asyncjobs.types import NewLane
 from asyncjobs.unique import UniqueRule
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime, timedelta
 
     from asyncjobs.job import Job
@@ -133,7 +132,7 @@ class Control:
             if not found:
                 return False
             text, key, lane = self._edited(found[0], args)
-            if lane is not None and found[0].lane is None:  # else who stored it declared it
+            if lane and lane.name and not found[0].lane:  # else who stored it declared it
                 limit = limit_of(self._registry[found[0].name])
                 await self._storage.limits.declare([limit])
             retried = await self._storage.admin.retry(where, args=text, unique_key=key, lane=lane)
@@ -219,16 +218,19 @@ def _lane(job: Job[..., Any], record: JobRecord, text: Json) -> NewLane | None:
     if job.key is None:
         return None
     try:
-        before = lane_of(job, (), job.codec.decode(record.args))
-    except (StoredArgumentsError, ConcurrencyKeyError):
-        return None  # the definition is another one by now
-    lane = lane_of(job, (), job.codec.decode(text))
-    if before != record.lane or lane == before:
+        before = lane_of(job, record.args)
+    except Exception:  # noqa: BLE001 - the user's code checks what is stored, perhaps no more
+        return None
+    lane = lane_of(job, text)
+    # Also if it is the same: somebody else may have edited the job meanwhile.
+    if before != record.lane:
         return None
     return NewLane(lane, is_strict=lane is not None and job.options.strict_order)
 
 
 def _encoded(job: Job[..., Any], args: Mapping[str, Any]) -> Json:
+    if not isinstance(args, Mapping) or not all(isinstance(name, str) for name in args):
+        raise ArgumentError(job.name, f"args must be the arguments by name, got {args!r}")
     try:
         return job.codec.encode((), args)
     except ArgumentError as error:

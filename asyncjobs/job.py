@@ -234,12 +234,13 @@ def limit_of(job: Job[..., Any]) -> Limit:
     return job.limit or Limit(f"job:{job.name}", 1)
 
 
-def lane_of(job: Job[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str | None:
-    """Return the lane of its own that the definition of *job* gives a call; None for none.
+def lane_of(job: Job[..., Any], args: Json) -> str | None:
+    """Return the lane of its own that the definition of *job* gives stored *args*; None for none.
 
-    Raises ConcurrencyKeyError.
+    Raises ConcurrencyKeyError; StoredArgumentsError if they do not fit.
     """
     if job.key is None:
         return None if job.limit is None else f"job:{job.name}"
-    key = job.key.make(args, kwargs)
+    # As the job gets them: of 7 for a float the key is that of 7.0, whoever makes it and when.
+    key = job.key.make(job.codec.decode(args) if job.key.needs_arguments else {})
     return None if key is None else f"key:{key}"

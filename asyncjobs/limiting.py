@@ -32,7 +32,7 @@ class Limiter:
         Raises ConcurrencyKeyError.
         """
         job = call.job
-        lane = lane_of(job, call.args, call.kwargs) if key is None else f"key:{key}"
+        lane = lane_of(job, row.args) if key is None else f"key:{key}"
         queue_limit = self.queue_limits.get(row.queue)
         if lane is not None:
             self._note(limit_of(job))

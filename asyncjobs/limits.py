@@ -112,12 +112,17 @@ class KeyMaker:
         self._job, self._key, self._signature = job, key, signature
         self._names = self._check_names(set(signature.parameters))
 
-    def make(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str | None:
-        """Return the key of a call; None if the function says that it has none.
+    @property
+    def needs_arguments(self) -> bool:
+        """Whether it is another one for other arguments."""
+        return bool(self._names)
+
+    def make(self, arguments: Mapping[str, Any]) -> str | None:
+        """Return the key for *arguments*; None if the function says that they have none.
 
         Raises ConcurrencyKeyError.
         """
-        bound = self._signature.bind(*args, **kwargs)
+        bound = self._signature.bind_partial(**arguments)
         bound.apply_defaults()
         values = {name: bound.arguments[name] for name in self._names}
         try:
@@ -148,7 +153,13 @@ def _names_of(key: object, job: str) -> tuple[str, ...]:
             f"job {job!r}: concurrency_key must be a text or a function of the job's "
             f"arguments, got {key!r}"
         )
-    parameters = inspect.signature(key).parameters.values()
+    try:
+        parameters = inspect.signature(key).parameters.values()
+    except ValueError:  # as of int: it is written in C
+        raise ConfigError(
+            f"job {job!r}: the function that is its concurrency_key must say by which names it "
+            f"takes arguments of the job, got {key!r}"
+        ) from None
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     if not all(parameter.kind in named for parameter in parameters):
         raise ConfigError(

@@ -101,8 +101,8 @@ class MemoryAdmin:
                 held_by = holder.id
                 continue
             row.renew(args, unique_key, self._table.clock())
-            if lane is not None:
-                left |= {row.lane} if row.lane else set()
+            if lane is not None and lane.name != row.lane:
+                left |= {name for name in (row.lane, row.queue_lane) if name}
                 self._table.change_lane(row, lane)
             if is_there:
                 self._table.keys.take(row)

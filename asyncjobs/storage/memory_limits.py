@@ -196,6 +196,7 @@ class MemoryLimits:
 
     def _take(self, lane: str, most: int, held: int) -> list[Row]:
         taken: list[Row] = []
+        ids: set[int] = set()
         while len(taken) < most and (row := self._first(lane)) is not None:
             if taken and self._is_mixed(lane, taken):
                 break
@@ -203,7 +204,9 @@ class MemoryLimits:
             if concurrency is not None and held + len(taken) >= concurrency:
                 break
             heapq.heappop(self._lines[lane])
-            taken.append(row)
+            if row.id not in ids:  # one that left the line and came back stands there twice
+                ids.add(row.id)
+                taken.append(row)
         return taken
 
     def _is_mixed(self, lane: str, taken: Sequence[Row]) -> bool:

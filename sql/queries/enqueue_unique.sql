@@ -256,7 +256,8 @@ aims as materialized (
 changed as (
     insert into :"schema".jobs (
         id, position, name, queue, priority, args, run_at, state, tags, extra, expires_at,
-        retain, lane, queue_lane, waits_in, unique_states
+        retain, lane, queue_lane, lane_kept, waits_in, unique_states
+        , schedule, tick -- since: 9
         , parent_id -- since: 13
     )
     select
@@ -286,12 +287,15 @@ changed as (
         case asked.on_conflict when 'replace' then asked.retain else waiting.retain end,
         aims.lane,
         aims.queue_lane,
+        case when aims.is_future and asked.on_conflict <> 'replace' then waiting.lane_kept end,
         case
             when aims.is_future then null
             when aims.stays then waiting.waits_in
             else coalesce(aims.lane, aims.queue_lane)
         end,
         case asked.on_conflict when 'replace' then asked.states else waiting.unique_states end
+        , case asked.on_conflict when 'replace' then asked.schedule else waiting.schedule end -- since: 9
+        , case asked.on_conflict when 'replace' then asked.tick else waiting.tick end -- since: 9
         , case asked.on_conflict when 'replace' then asked.parent_id else waiting.parent_id end -- since: 13
     from waiting
     inner join aims on waiting.new_id = aims.new_id
@@ -303,13 +307,15 @@ changed as (
         position = excluded.position,
         lane = excluded.lane,
         queue_lane = excluded.queue_lane,
-        lane_kept = null,
+        lane_kept = excluded.lane_kept,
         waits_in = excluded.waits_in,
         retain = excluded.retain,
         queue = excluded.queue,
         priority = excluded.priority,
         args = excluded.args,
         tags = excluded.tags,
+        schedule = excluded.schedule, -- since: 9
+        tick = excluded.tick, -- since: 9
         parent_id = excluded.parent_id, -- since: 13
         extra = excluded.extra,
         expires_at = excluded.expires_at,

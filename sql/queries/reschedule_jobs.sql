@@ -55,7 +55,10 @@ changed as (
             when jobs.state <> 'scheduled' then jobs.waits_in
             else coalesce(jobs.lane, jobs.queue_lane)
         end,
-        lane_kept = null,
+        lane_kept = case
+            when jobs.state = 'scheduled' and moment.run_at > statement_timestamp()
+                then jobs.lane_kept
+        end,
         run_at = moment.run_at,
         position = case
             when jobs.state <> 'scheduled' and moment.run_at <= statement_timestamp()

@@ -6,7 +6,7 @@
 -- $3 args text   (JSON that takes the place of their arguments; or null)
 -- $4 unique_key text   (hexadecimal, the key that goes with these; or null)
 -- $5 lane text   (JSON: lane, the one of its own that goes with these, or null for none, and
---     strict; or null, where it stays)   $6 channel text
+--     strict; or null: it stays, as it does where it is this one)   $6 channel text
 --
 -- Returns id of each job that may be retried, and held_by: null if it is available now, else
 -- the job that has its unique key. Of several with one key the newest is retried. One that had
@@ -88,7 +88,7 @@ changed as (
                     when jobs.state not in ('available', 'waiting')
                         then coalesce(own.lane, jobs.queue_lane)
                     when
-                        $5::text is null
+                        own.lane is not distinct from jobs.lane
                         or coalesce(jobs.waits_in not in (
                             coalesce(jobs.lane, ''), coalesce(jobs.queue_lane, '')
                         ), false)
@@ -114,8 +114,10 @@ changed as (
         end,
         position = case
             when
-                jobs.state in ('available', 'waiting')
-                and ($5::text is null or jobs.state = 'available')
+                jobs.state = 'available'
+                or (jobs.state = 'waiting' and (
+                    $5::text is null or $5::text::jsonb ->> 'lane' is not distinct from jobs.lane
+                ))
                 then jobs.position
             else (array(select placed.position from placed order by placed.id))[
                 width_bucket(jobs.id, array(select placed.id from placed order by placed.id))
@@ -128,10 +130,11 @@ changed as (
         args = coalesce($3::text::jsonb, jobs.args),
         unique_key = coalesce(decode($4::text, 'hex'), jobs.unique_key),
         extra = case
-            when $5::text is null and (jobs.finished_at is null or jobs.attempt = 0)
-                then jobs.extra
-            when $5::text is null
-                then coalesce(jobs.extra, '{}') || jsonb_build_object('before', jobs.attempt)
+            when $5::text is null or $5::text::jsonb ->> 'lane' is not distinct from jobs.lane
+                then case
+                    when jobs.finished_at is null or jobs.attempt = 0 then jobs.extra
+                    else coalesce(jobs.extra, '{}') || jsonb_build_object('before', jobs.attempt)
+                end
             else (coalesce(jobs.extra, '{}') - 'strict') || jsonb_strip_nulls(jsonb_build_object(
                 'lanes', array_remove(array[$5::text::jsonb ->> 'lane', jobs.queue_lane], null),
                 'strict', nullif($5::text::jsonb -> 'strict', 'false'),

@@ -23,6 +23,7 @@ from asyncjobs.testing.contract.claiming import Claiming
 from asyncjobs.testing.contract.controlling import Controlling
 from asyncjobs.testing.contract.counting import Counting
 from asyncjobs.testing.contract.declaring import Declaring
+from asyncjobs.testing.contract.editing import Editing
 from asyncjobs.testing.contract.enqueueing import Enqueueing
 from asyncjobs.testing.contract.finding import Finding
 from asyncjobs.testing.contract.finishing import Finishing
@@ -56,6 +57,7 @@ class QuietStorageContract(
     Cancelling,
     Finding,
     Controlling,
+    Editing,
     Workers,
     Rescuing,
     Counting,

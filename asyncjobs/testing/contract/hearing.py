@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from asyncjobs.filters import JobFilter
 from asyncjobs.testing.contract.limiting import a_limited, let_in, limit, promoted
-from asyncjobs.testing.contract.steps import eventually, listening, store
-from asyncjobs.types import ALL_LANES
+from asyncjobs.testing.contract.steps import eventually, listening, record_of, store
+from asyncjobs.types import ALL_LANES, NewLane
 
 if TYPE_CHECKING:
     from asyncjobs.storage.protocol import Storage
@@ -46,6 +47,25 @@ class HearingOfLanes:
         async with listening(storage) as heard:
             await storage.cancel(ids, interrupt=True)
             await heard.first(lambda signal: ALL_LANES in signal.lanes)
+
+    async def test_who_waits_for_the_queue_hears_of_a_place_that_is_left(
+        self, storage: Storage
+    ) -> None:
+        await limit(storage)
+        await limit(storage, 1, name="queue:default")
+        for old in ("key:a", None):
+            first, second = await store(
+                storage, *[a_limited(lane, limited_queue=True) for lane in (old, "key:c")]
+            )
+            await let_in(storage, "key:a", "queue:default")
+            await let_in(storage, "key:c", "queue:default")
+            assert (await record_of(storage, first)).state == "available"
+            assert (await record_of(storage, second)).waits_in == "queue:default"
+            async with listening(storage) as heard:
+                where = JobFilter(ids=[first])
+                await storage.admin.retry(where, args="{}", lane=NewLane("key:b"))
+                await heard.first(lambda signal: {ALL_LANES, "queue:default"} & set(signal.lanes))
+            await storage.admin.delete(JobFilter(ids=[first, second]))
 
     async def test_workers_hear_of_pauses(self, storage: Storage) -> None:
         async with listening(storage) as heard:
