@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -140,7 +141,8 @@ def check_expires(expires: float | timedelta | None) -> float | None:
 
 def check_tags(tags: Sequence[str]) -> tuple[str, ...]:
     """Return *tags*, each once. Raises ConfigError for what is no list of short texts."""
-    if isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags):
+    is_list = isinstance(tags, Iterable) and not isinstance(tags, str)
+    if not is_list or not all(isinstance(tag, str) for tag in tags):
         raise ConfigError(f"tags must be a list of texts, got {tags!r}")
     if len(tags) > MAX_TAGS:
         raise ConfigError(f"a job has at most {MAX_TAGS} tags, got {len(tags)}")

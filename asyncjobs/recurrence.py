@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, get_args
@@ -165,7 +166,10 @@ def _ticks(timing: Timing, after: datetime, until: datetime) -> list[datetime]:
 def _check_every(every: object) -> timedelta:
     if isinstance(every, bool) or not isinstance(every, int | float | timedelta):
         raise RecurrenceError(f"every must be seconds or a timedelta, got {every!r}")
-    duration = seconds(every)
+    try:
+        duration = seconds(every)
+    except OverflowError:
+        duration = math.inf
     if not SHORTEST <= duration <= LONGEST:
         raise RecurrenceError(
             f"every must be from {SHORTEST:g} to {LONGEST:.0f} s, got {duration:g} s"

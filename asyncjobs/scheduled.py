@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
-from asyncjobs.clock import seconds
+from asyncjobs.clock import MAX_WAIT, check_duration, seconds
 from asyncjobs.errors import (
     DetachedJobError,
     JobCancelledError,
     JobFailedError,
     JobGoneError,
+    NotAJobError,
     ResultNotKeptError,
     ResultTimeoutError,
 )
@@ -20,7 +22,7 @@ from asyncjobs.types import FINAL, Extras, JobState, NewJob, StoredJob, told_in
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
     from contextlib import AbstractContextManager
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from asyncjobs.types import JobRecord, JobStatus, Json
 
@@ -145,12 +147,12 @@ class ScheduledJob(Generic[R_co]):
         At most *timeout*, in seconds or as a timedelta. For jobs with `retain` only. Raises
         ResultNotKeptError at once for others, JobFailedError, JobCancelledError,
         ResultTimeoutError, JobGoneError if its row was removed, StoredResultError,
-        DetachedJobError.
+        DetachedJobError, WaitError for what is no time.
         """
         watch = self._attached()
         if self._row.extras is None or self._row.extras.retain is None:
             raise ResultNotKeptError(self.id, self.name)
-        limit = None if timeout is None else seconds(timeout)
+        limit = None if timeout is None else _bound(timeout)
         try:
             async with asyncio.timeout(limit) as bound:
                 status = await self._ended(watch)
@@ -241,9 +243,22 @@ def from_record(record: JobRecord, watch: Watching, returns: Decoder | None) -> 
     return ScheduledJob(row, StoredJob(record.id, record.state, record.run_at), watch, returns)
 
 
+def _bound(timeout: float | timedelta) -> float:
+    # What is past is now, and what is endless as good as that.
+    if isinstance(timeout, timedelta):
+        timeout = seconds(timeout)
+    if isinstance(timeout, int | float) and not 0 <= timeout <= MAX_WAIT and timeout == timeout:  # noqa: PLR0124 - NaN
+        return 0.0 if timeout < 0 else MAX_WAIT
+    return check_duration("timeout", timeout)
+
+
 async def wait_all(jobs: Iterable[ScheduledJob[R]], timeout: float | timedelta | None) -> list[R]:
     """Return the results of *jobs* in their order, or raise the first error."""
-    waiting = [asyncio.ensure_future(job.result(timeout)) for job in jobs]
+    every = list(jobs)
+    for job in every:
+        if not isinstance(job, ScheduledJob):
+            raise NotAJobError(f"wait_all takes jobs as later returns them, got {job!r}")
+    waiting = [asyncio.ensure_future(job.result(timeout)) for job in every]
     try:
         return list(await asyncio.gather(*waiting))
     finally:

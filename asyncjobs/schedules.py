@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from asyncjobs.errors import ArgumentError, RecurrenceError, RowRefusedError, UnknownScheduleError
@@ -9,7 +10,7 @@ from asyncjobs.options import LaterOptions
 from asyncjobs.recurrence import RecurrenceOptions, recurrence_of
 from asyncjobs.schedule_types import NewSchedule
 from asyncjobs.scheduled import ScheduledJob
-from asyncjobs.types import NewJob
+from asyncjobs.storage.schedule_records import Template, run_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from asyncjobs.schedule_types import Schedule
     from asyncjobs.scheduled import Watching
     from asyncjobs.storage.protocol import Storage
+    from asyncjobs.types import NewJob
 
 MAX_NAME = 200
 """Characters."""
@@ -32,6 +34,8 @@ class RecurringOptions(RecurrenceOptions, LaterOptions, total=False):
 
 
 OWN_OPTIONS = frozenset((*RecurrenceOptions.__annotations__, "name"))
+SURROGATES = re.compile("[\ud800-\udfff]")
+"""What UTF-8 cannot hold."""
 
 
 class Schedules:
@@ -45,8 +49,11 @@ class Schedules:
         return await self._storage.schedules.get()
 
     async def get(self, name: str, /) -> Schedule | None:
-        """Return a schedule; None if there is none of that *name*."""
-        found = await self._storage.schedules.get([name])
+        """Return a schedule; None if there is none of that *name*.
+
+        Raises RecurrenceError for what no database takes for a name, as the others do.
+        """
+        found = await self._storage.schedules.get([_told(name)])
         return found[0] if found else None
 
     async def enable(self, name: str, /) -> Schedule:
@@ -81,13 +88,16 @@ class Schedules:
 
         None if its overlap is "skip" and a run has not ended. Raises UnknownScheduleError.
         """
-        stored = await self._storage.schedules.run_now(name)
+        stored = await self._storage.schedules.run_now(_told(name))
         schedule = await self._known(name)
         if stored is None:
             return None
-        row = NewJob(schedule.job, schedule.queue, schedule.priority, schedule.args)
+        template = Template(
+            schedule.job, schedule.queue, schedule.priority, schedule.args, schedule.extras
+        )
         job = self._registry.get(schedule.job)
-        return ScheduledJob(row, stored, self._watch, None if job is None else job.returns)
+        returns = None if job is None else job.returns
+        return ScheduledJob(run_of(name, None, template), stored, self._watch, returns)
 
     async def put(self, job: Job[..., Any], row: NewJob, options: Mapping[str, Any]) -> Schedule:
         """Store that *row*, a call of *job*, recurs as *options* say; what `later` does."""
@@ -102,7 +112,8 @@ class Schedules:
         if row.extras is not None and row.extras.expires_at is not None:
             raise RecurrenceError("with cron or every, expires is seconds or a timedelta")
         name = _check_name(job.name if options.get("name") is None else options["name"])
-        if name == job.name and job.options.recurrence is not None:
+        declares = self._registry.get(name)
+        if declares is not None and declares.options.recurrence is not None:
             raise RecurrenceError(
                 f"the job {name!r} declares a schedule of that name; give this one another name="
             )
@@ -114,7 +125,7 @@ class Schedules:
             raise ArgumentError(job.name, error.problem) from error
 
     async def _switch(self, name: str, *, enabled: bool) -> Schedule:
-        await self._storage.schedules.switch(name, enabled=enabled)
+        await self._storage.schedules.switch(_told(name), enabled=enabled)
         return await self._known(name)
 
     async def _known(self, name: str) -> Schedule:
@@ -122,6 +133,13 @@ class Schedules:
         if found is None:
             raise UnknownScheduleError(name, [known.name for known in await self.list()])
         return found
+
+
+def _told(name: object) -> str:
+    # Somebody may have written another one into the table than `_check_name` takes.
+    if isinstance(name, str) and "\0" not in name and not SURROGATES.search(name):
+        return name
+    return _check_name(name)
 
 
 def _check_name(name: object) -> str:

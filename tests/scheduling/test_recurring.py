@@ -23,6 +23,7 @@ from asyncjobs import (
     UnknownScheduleError,
     UnknownTimezoneError,
     WaitError,
+    WorkerGroup,
 )
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ if TYPE_CHECKING:
 async def jobs(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
     memory = request.param == "memory"
     adapter = MemoryAdapter() if memory else PostgresAdapter(request.getfixturevalue("dsn"))
-    manager = JobManager(adapters={"main": adapter}, queues=["default", "email"])
+    manager = JobManager(
+        adapters={"main": adapter}, queues=["default", "email"],
+        workers=[WorkerGroup(adapter="main")],
+    )  # fmt: skip
 
     @manager.job(queue="email", priority=7, tags=["letter"])
     async def note(name: str, *, times: int = 1) -> None: ...
@@ -125,6 +129,8 @@ async def test_missing_arguments_are_an_error_of_the_call(jobs: Any) -> None:
 async def test_what_a_job_declares_is_not_stored_by_a_call(jobs: Any) -> None:
     with pytest.raises(RecurrenceError, match="declares a schedule of that name"):
         await jobs.later(jobs.sweep(), cron="@weekly")
+    with pytest.raises(RecurrenceError, match="'sweep' declares a schedule of that name"):
+        await jobs.later(jobs.note("x"), every=60, name="sweep")
     await jobs.later(jobs.sweep(), cron="@weekly", name="weekly")
     await jobs.later(jobs.sweep())
 
@@ -226,3 +232,29 @@ def test_a_declared_job_needs_no_arguments() -> None:
         async def greet(name: str) -> None: ...
 
     assert "greet" not in manager.registry
+
+
+async def test_a_run_that_is_made_now_has_its_result(jobs: Any) -> None:
+    @jobs.job(retain=600)
+    async def add() -> int:
+        return 4
+
+    await jobs.later(add(), cron="@yearly")
+    run = await jobs.later.schedules.run_now("add")
+    await jobs.workoff()
+    assert await run.result(10) == 4
+
+
+@pytest.mark.parametrize("name", [3, None, "a\0", "\ud800"])
+async def test_what_is_no_name_is_said_of_each_that_takes_one(jobs: Any, name: Any) -> None:
+    schedules = jobs.later.schedules
+    for act in (schedules.get, schedules.enable, schedules.disable, schedules.remove,
+                schedules.run_now):  # fmt: skip
+        with pytest.raises(RecurrenceError, match="the name of a schedule has 1 to 200"):
+            await act(name)
+    assert await schedules.get("日本") is None
+
+
+async def test_what_is_no_distance_is_said(jobs: Any) -> None:
+    with pytest.raises(RecurrenceError, match=r"every must be from 1 to .* s, got inf s"):
+        await jobs.later(jobs.note("x"), every=10**400)

@@ -30,6 +30,7 @@ from asyncjobs import (
     ResultNotKeptError,
     ResultTimeoutError,
     StoredResultError,
+    WaitError,
     WorkerGroup,
 )
 
@@ -584,3 +585,21 @@ async def test_leaving_ends_who_began_to_wait_while_the_listener_ended(
             await asyncio.sleep(0)
         with pytest.raises(NotOpenError):
             await result
+
+
+async def test_what_is_no_time_to_wait_is_said(bench: Any) -> None:
+    @bench.jobs.job(retain=600)
+    async def add() -> int:
+        return 4
+
+    job = await bench.later(add(), wait=600)
+    for timeout in ("a", float("nan"), True):
+        with pytest.raises(WaitError, match="timeout must be"):
+            await job.result(timeout)
+    for timeout in (0, -1, timedelta(seconds=-1)):
+        with pytest.raises(ResultTimeoutError):
+            await job.result(timeout)
+    with pytest.raises(NotAJobError, match="wait_all takes jobs"):
+        await bench.later.wait_all([job.id])
+    with pytest.raises(ConfigError, match="tags must be a list of texts, got 5"):
+        await bench.later(add(), tags=5)
