@@ -95,3 +95,29 @@ async def test_it_does_not_wait_for_ever(
     with pytest.raises(KeyInDoubtError, match=r"stores or changes (one of these|.* 'nightly')"):
         await act(app, job.id)
     await other.close()
+
+
+AT_COMMIT = """
+create function asyncjobs.wait_at_commit() returns trigger language plpgsql
+as $$ begin perform pg_advisory_xact_lock(1); return null; end $$;
+create constraint trigger wait_at_commit after update on asyncjobs.jobs
+deferrable initially deferred for each row execute function asyncjobs.wait_at_commit();
+"""
+
+
+async def test_a_commit_that_waits_is_waited_for(app: Any, dsn: str) -> None:
+    job = await app.later(app.note(1), wait=600)
+    other = await asyncpg.connect(dsn)
+    await other.execute(AT_COMMIT)
+    await other.execute("select pg_advisory_lock(1)")
+    cancelling = asyncio.ensure_future(app.later.cancel(job.id))
+    with anyio.fail_after(PATIENCE):
+        while not await other.fetchval(
+            "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+        ):
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.3)  # longer than others' rows are waited for at once
+        assert not cancelling.done()
+        await other.execute("select pg_advisory_unlock(1)")
+        assert await cancelling
+    await other.close()

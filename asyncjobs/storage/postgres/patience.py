@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 PATIENT = "set local lock_timeout = '100ms';"
 """How long the connection is kept for a wait."""
+DONE = "set local lock_timeout to default"
+"""For the commit, which waits for those of all who notify, too: that is a matter of load."""
 THESE_JOBS = "one of these jobs"
 PAUSE = 0.05
 """Seconds between two waits, in which others have it."""
@@ -39,7 +41,9 @@ async def patiently(lane: Lane, what: str, ask: Callable[[asyncpg.Connection], A
         try:
             async with lane.transaction(settings=PATIENT) as connection:
                 with in_doubt(what):
-                    return await ask(connection)
+                    found = await ask(connection)
+                await connection.execute(DONE)
+            return found
         except KeyInDoubtError:
             if time.monotonic() >= give_up_at:
                 raise
