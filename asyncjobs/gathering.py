@@ -7,6 +7,8 @@ from itertools import chain, repeat
 from threading import get_ident
 from typing import TYPE_CHECKING, TypeAlias
 
+import anyio
+
 from asyncjobs.batching import LARGE, Batcher, portions
 from asyncjobs.errors import ArgumentError, KeyInDoubtError, RowRefusedError
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 GATHERED = 1_000
 """Rows in one gathered insert."""
-PAUSES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """Seconds between two looks whether the transaction that holds a unique key has ended."""
 
 
@@ -36,6 +38,8 @@ class Gatherer:
         self._put, self._home = put, home
         self._batcher: Batcher[Waiting] = Batcher(self._store_all, GATHERED)
         self._doubtful: set[asyncio.Task[None]] = set()
+        self._turn = anyio.Lock()
+        """Of those in doubt: one try at a time stands before the next batch."""
 
     def add(self, row: NewJob) -> asyncio.Future[StoredJob]:
         """Store *row* with the next batch; await what is returned.
@@ -104,7 +108,8 @@ class Gatherer:
             if future.cancelled():
                 return
             try:
-                [stored] = await self._put([row])
+                async with self._turn:
+                    [stored] = await self._put([row])
             except KeyInDoubtError:
                 continue
             except RowRefusedError as error:

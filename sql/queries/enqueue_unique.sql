@@ -18,9 +18,11 @@
 -- their keys, and waiting ones are changed after that in the order of their ids, so that two
 -- batches cannot wait for each other.
 with setting as materialized (
-    select case
-        when $3::text is not null then set_config('lock_timeout', $3::text, true)
-    end as patience
+    select
+        current_setting('lock_timeout') as usual,
+        case
+            when $3::text is not null then set_config('lock_timeout', $3::text, true)
+        end as patience
 ),
 
 asked as materialized (
@@ -333,6 +335,7 @@ corrected as (
         and asked.period is not null
         and known.key = held.key
         and known.job <> held.id
+    returning known.key
 ),
 
 answers as materialized (
@@ -373,6 +376,17 @@ news as (
     from answers
     where is_news
     having count(*) > 0
+),
+
+-- The commit waits for those of all who notify, as long as that takes.
+patient as materialized (
+    select set_config('lock_timeout', setting.usual, true) as done
+    from setting
+    where
+        setting.patience is not null
+        and (select count(*) from answers) >= 0
+        and (select count(*) from corrected) >= 0
+        and (select count(*) from news) >= 0
 )
 
 select
@@ -384,4 +398,5 @@ select
     answers.priority
 from answers
 left join news on true
+left join patient on true
 order by answers.place;

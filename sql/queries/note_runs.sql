@@ -10,9 +10,11 @@
 -- $5 most integer[]      (with so many the schedule gives up)   (same length)
 -- $6 patience text        (how long another's open transaction is waited for; null: as it is set)
 with setting as materialized (
-    select case
-        when $6::text is not null then set_config('lock_timeout', $6::text, true)
-    end as patience
+    select
+        current_setting('lock_timeout') as usual,
+        case
+            when $6::text is not null then set_config('lock_timeout', $6::text, true)
+        end as patience
 ),
 
 told as materialized (
@@ -31,18 +33,28 @@ mine as materialized (
     inner join told on schedules.name = told.name
     order by schedules.name
     for update of schedules
+),
+
+noted as (
+    update :"schema".schedules
+    set
+        last_result = told.result,
+        finished_at = clock_timestamp(),
+        failures = mine.failures,
+        gave_up_at = case
+            when told.result = 'failed' and mine.failures >= told.most
+                then coalesce(schedules.gave_up_at, clock_timestamp())
+            else schedules.gave_up_at
+        end
+    from told
+    inner join mine on told.name = mine.name
+    where schedules.name = told.name
+    returning schedules.name
 )
 
-update :"schema".schedules
-set
-    last_result = told.result,
-    finished_at = clock_timestamp(),
-    failures = mine.failures,
-    gave_up_at = case
-        when told.result = 'failed' and mine.failures >= told.most
-            then coalesce(schedules.gave_up_at, clock_timestamp())
-        else schedules.gave_up_at
-    end
-from told
-inner join mine on told.name = mine.name
-where schedules.name = told.name;
+-- The commit waits for those of all who notify, as long as that takes.
+select case
+    when setting.patience is not null then set_config('lock_timeout', setting.usual, true)
+end as done
+from setting
+where (select count(*) from noted) >= 0;

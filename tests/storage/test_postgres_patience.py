@@ -10,6 +10,8 @@ import asyncpg
 import pytest
 
 from asyncjobs import JobManager, KeyInDoubtError, PostgresAdapter, Queue
+from asyncjobs.testing.contract.steps import a_worker
+from asyncjobs.types import Outcome, RunOf
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -100,24 +102,53 @@ async def test_it_does_not_wait_for_ever(
 AT_COMMIT = """
 create function asyncjobs.wait_at_commit() returns trigger language plpgsql
 as $$ begin perform pg_advisory_xact_lock(1); return null; end $$;
-create constraint trigger wait_at_commit after update on asyncjobs.jobs
+create constraint trigger wait_at_commit after insert or update on asyncjobs.{table}
 deferrable initially deferred for each row execute function asyncjobs.wait_at_commit();
 """
 
 
-async def test_a_commit_that_waits_is_waited_for(app: Any, dsn: str) -> None:
-    job = await app.later(app.note(1), wait=600)
-    other = await asyncpg.connect(dsn)
-    await other.execute(AT_COMMIT)
+async def wait_at_commit(doing: Awaitable[Any], table: str, other: asyncpg.Connection) -> Any:
+    """Do something while its commit has to wait, as it has for those of others that notify."""
+    await other.execute(AT_COMMIT.format(table=table))
     await other.execute("select pg_advisory_lock(1)")
-    cancelling = asyncio.ensure_future(app.later.cancel(job.id))
+    task = asyncio.ensure_future(doing)
     with anyio.fail_after(PATIENCE):
         while not await other.fetchval(
             "select count(*) from pg_locks where locktype = 'advisory' and not granted"
         ):
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.3)  # longer than others' rows are waited for at once
-        assert not cancelling.done()
+        assert not task.done()
         await other.execute("select pg_advisory_unlock(1)")
-        assert await cancelling
-    await other.close()
+        return await task
+
+
+@pytest.fixture
+async def other(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(dsn)
+    yield connection
+    await connection.close()
+
+
+async def test_a_commit_that_waits_is_waited_for(app: Any, other: Any) -> None:
+    job = await app.later(app.note(1), wait=600)
+    assert await wait_at_commit(app.later.cancel(job.id), "jobs", other)
+
+
+async def test_storing_unique_jobs_waits_for_the_commit(app: Any, other: Any) -> None:
+    first = await app.later(app.note(1), unique=True, unique_for=60)
+    storing = app.later(app.note(2), unique=True, unique_for=60)
+    second = await wait_at_commit(storing, "jobs", other)
+    assert second.id == first.id + 1  # by one statement
+
+
+async def test_noting_how_runs_ended_waits_for_the_commit(app: Any, other: Any) -> None:
+    storage = app.adapters["main"]
+    worker = await storage.register(a_worker())
+    await app.later.schedules.run_now("nightly")
+    [run] = await storage.claim(worker, ["default"], 1)
+    outcome = Outcome(run.id, run.attempt, "failed", run=RunOf("nightly", 24))
+    finishing = storage.finish(worker, [outcome])
+    assert await wait_at_commit(finishing, "schedules", other) == [run.id]
+    [schedule] = await storage.schedules.get(["nightly"])
+    assert schedule.failures == 1

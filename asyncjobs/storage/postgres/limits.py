@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from asyncjobs.errors import NotMigratedError
 from asyncjobs.storage.postgres.failures import in_doubt
-from asyncjobs.storage.postgres.patience import fetch_patiently
+from asyncjobs.storage.postgres.patience import PATIENCE, fetch_patiently
 from asyncjobs.storage.postgres.transactions import HOT_TIMEOUT
-from asyncjobs.storage.postgres.unique import PATIENCE
 from asyncjobs.types import Admission, KnownLimit, Limit, Pause, as_pause
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from asyncjobs.errors import TransactionError
 from asyncjobs.storage.postgres.external import driver_connection
 from asyncjobs.storage.postgres.failures import in_doubt, translated
+from asyncjobs.storage.postgres.patience import PATIENCE
 from asyncjobs.storage.postgres.transactions import CHARACTER_TIME, HOT_TIMEOUT, transaction
-from asyncjobs.storage.postgres.unique import PATIENCE
 from asyncjobs.storage.schedule_records import notes_of
 from asyncjobs.types import Completion
 

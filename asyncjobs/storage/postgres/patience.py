@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from asyncjobs.storage.postgres.lanes import Lane
 
 T = TypeVar("T")
-PATIENT = "set local lock_timeout = '100ms';"
+PATIENCE = "100ms"
 """How long the connection is kept for a wait."""
+PATIENT = f"set local lock_timeout = '{PATIENCE}';"
 DONE = "set local lock_timeout to default"
 """For the commit, which waits for those of all who notify, too: that is a matter of load."""
 THESE_JOBS = "one of these jobs"

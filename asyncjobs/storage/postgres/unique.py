@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from asyncjobs.storage.postgres.statements import Statements
     from asyncjobs.types import NewJob, Unique
 
-PATIENCE = "100ms"
-"""How long a batch waits for a transaction that holds one of its keys before it is split."""
+PATIENCE, OF_ONE = "20ms", "5ms"
+"""How long a batch waits for a transaction that holds one of its keys before it is split, and a
+job alone, which nobody waits for, before it is tried later: others wait for the connection."""
 TRIES = 100
 """Statements for jobs that others store, run and remove all the time, between two of ours."""
 STRENGTH = ("ignore", "reschedule", "replace", "raise")
@@ -55,23 +56,24 @@ class UniqueJobs:
             await self._store_by_lane(batch)
         else:
             driver = await driver_connection(connection)
-            await self._store_within(batch, driver, None if is_patient else PATIENCE)
+            await self._store_within(batch, driver, is_patient=is_patient)
         return batch.answers()
 
     async def _store_by_lane(self, batch: Batch) -> None:
         async with self._lanes.unique.connection() as driver, AsyncExitStack() as stack:
             if batch.is_all_or_none:
                 await stack.enter_async_context(transaction(driver))
-            await self._store(driver, batch, PATIENCE)
+            await self._store(driver, batch, is_patient=False)
 
-    async def _store_within(self, batch: Batch, driver: Any, patience: str | None) -> None:
+    async def _store_within(self, batch: Batch, driver: Any, *, is_patient: bool) -> None:
         with translated(self._schema):
             async with AsyncExitStack() as stack:
                 if batch.is_all_or_none:  # in a transaction this is a savepoint
                     await stack.enter_async_context(driver.transaction())
-                await self._store(driver, batch, patience)
+                await self._store(driver, batch, is_patient=is_patient)
 
-    async def _store(self, driver: Any, batch: Batch, patience: str | None) -> None:
+    async def _store(self, driver: Any, batch: Batch, *, is_patient: bool) -> None:
+        patience = None if is_patient else PATIENCE if len(batch.pending) > 1 else OF_ONE
         for _ in range(TRIES):
             records = json.dumps([batch.record(place) for place in batch.pending])
             try:
