@@ -7,7 +7,8 @@
 -- $10 starting_at timestamptz (null: now, or as before)   $11 catch_up text   $12 overlap text
 --
 -- One that gave up or retired starts again; one that was switched off stays so. If it recurs
--- as before, its ticks go on as before.
+-- as before, its ticks go on as before, unless the moments that they follow from are such that
+-- nothing can be planned.
 insert into :"schema".schedules (
     name, job, queue, priority, args, extras, cron, timezone, every, starting_at, catch_up, overlap
 )
@@ -23,12 +24,20 @@ set
     timezone = excluded.timezone,
     every = excluded.every,
     starting_at = case
-        when $10::timestamptz is null and schedules.every = excluded.every
+        when
+            $10::timestamptz is null
+            and schedules.every = excluded.every
+            and schedules.starting_at between '0002-01-01 00:00Z' and '9998-12-31 00:00Z'
             then schedules.starting_at
         else excluded.starting_at
     end,
     catch_up = excluded.catch_up,
     overlap = excluded.overlap,
+    after_at = case
+        when schedules.after_at between '0002-01-01 00:00Z' and '9998-12-31 00:00Z'
+            then schedules.after_at
+        else clock_timestamp()
+    end,
     failures = 0,
     gave_up_at = null,
     retired_at = null,

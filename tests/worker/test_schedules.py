@@ -19,6 +19,7 @@ from asyncjobs import (
     RowRefusedError,
     WorkerGroup,
     current_job,
+    recurrence,
 )
 from asyncjobs.storage.postgres import migrate
 from asyncjobs.storage.postgres.outcomes import Outcomes
@@ -247,7 +248,7 @@ async def test_workoff_runs_a_tick_that_has_come(make_bench: Callable[..., Any])
 
     stored = await bench.later(note(), every=3600)
     moment = stored.after_at - timedelta(days=1)
-    plan = crontab.plan(stored, stored.after_at)._replace(covered_at=moment, next_at=moment)
+    plan = recurrence.plan(stored, stored.after_at)._replace(covered_at=moment, next_at=moment)
     await bench.storage.schedules.advance([plan])
     assert await bench.jobs.workoff() == 1
     assert len(ran.ticks) == 1
@@ -739,6 +740,26 @@ async def test_a_row_that_makes_no_sense_ends_no_worker(
     async with working(on_postgres):
         await on_postgres.ran.until(3)
         await until_succeeded(on_postgres.later, (await on_postgres.later(on_postgres.note())).id)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "after_at = 'infinity', next_at = null",
+        "after_at = '-infinity', next_at = null",
+        "starting_at = 'infinity'",
+        "starting_at = '0001-01-01 BC', after_at = '0001-01-01 BC', next_at = null",
+    ],
+)
+async def test_storing_it_again_mends_moments_that_make_no_sense(
+    on_postgres: Any, database: Any, change: str
+) -> None:
+    await on_postgres.later(on_postgres.note(), every=1)
+    await database.execute(f"update asyncjobs.schedules set {change}")
+    again = await on_postgres.later(on_postgres.note(), every=1)
+    assert abs(again.next_at - datetime.now(UTC)) < timedelta(minutes=1)
+    async with working(on_postgres):
+        await on_postgres.ran.until(2)
 
 
 async def test_a_transaction_that_changes_what_has_to_be_reported_holds_up_nothing(
