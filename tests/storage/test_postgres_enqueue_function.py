@@ -343,7 +343,10 @@ async def test_a_waiting_job_is_changed_as_later_changes_it(
     for by_sql in (False, True):
         await sql.execute("delete from asyncjobs.jobs")
         first = await jobs.later(jobs.note(1), unique="k", tags=["old"], **before)
-        await sql.execute("update asyncjobs.jobs set attempt = 2 where id = $1", first.id)
+        await sql.execute(
+            "update asyncjobs.jobs set attempt = 2, schedule = 'daily', tick = '20300102', "
+            "parent_id = 1, lane_kept = lane"
+        )
         if by_sql:
             found = await enqueue(sql, 2, unique_key="k", on_conflict=on_conflict, **told)
         else:
@@ -441,6 +444,7 @@ BAD = [
     ({"tags": [""]}, "a tag must have 1 to 200 characters, got 0"),
     ({"tags": ["a\nb"]}, "a tag must be printable"),
     ({"tags": [None]}, "tags must be texts, got null"),
+    ({"tags": [["a"], ["b"]]}, "tags must be a plain list, got {{a},{b}}"),
     ({"meta": "7"}, "meta must be a JSON object, got number: 7"),
     ({"concurrency_key": ""}, "concurrency_key must have 1 to 200 characters, got 0"),
     ({"concurrency_key": "x" * 201}, "concurrency_key must have 1 to 200 characters, got 201"),
@@ -452,6 +456,7 @@ BAD = [
     ({"unique_key": "k", "unique_for": -DAY}, "unique_for must be from 0 to"),
     ({"unique_key": "k", "unique_states": ["lost"]}, "unique_states must be of scheduled"),
     ({"unique_key": "k", "unique_states": [None]}, "unique_states must be of scheduled"),
+    ({"unique_key": "k", "unique_states": [["scheduled"]]}, "unique_states must be a plain list"),
     ({"unique_key": "k", "unique_states": ["running"]}, "must hold scheduled and available"),
     (
         {"unique_key": "k", "unique_states": ["scheduled", "available", "failed"]},
