@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
@@ -94,6 +95,14 @@ class Schedule(NamedTuple):
         return self.standing == "active"
 
     @property
+    def is_unique(self) -> bool:
+        """Whether its runs are unique, so that an equal job keeps them out."""
+        try:
+            return "unique" in json.loads(self.extras or "{}")
+        except (ValueError, TypeError):  # somebody wrote it into the row
+            return False
+
+    @property
     def standing(self) -> Standing:
         """Whether it runs; if several reasons are against it, the one that is hardest to mend."""
         if self.retired_at is not None:
@@ -141,11 +150,15 @@ class Lateness(NamedTuple):
     """How many no worker can plan or run."""
 
 
+Run: TypeAlias = "tuple[str, datetime, StoredJob]"
+"""Schedule, tick and job of a run."""
+
+
 class Fired(NamedTuple):
     """What became of plans."""
 
     names: Sequence[str]
     """The schedules that were as the plans said. Others may be locked, and are to be looked
     at again."""
-    runs: Sequence[tuple[str, datetime, StoredJob]]
-    """Schedule, tick and job of each new run."""
+    runs: Sequence[Run]
+    """Those that were made. A tick whose equal job exists has none."""

@@ -86,7 +86,8 @@ class Schedules:
     async def run_now(self, name: str, /) -> ScheduledJob[Any] | None:
         """Store a run of a schedule beside its ticks, also of one that is off, and return it.
 
-        None if its overlap is "skip" and a run has not ended. Raises UnknownScheduleError.
+        None if its overlap is "skip" and a run has not ended. If its runs are unique and an equal
+        job exists, that one is returned, and `is_new` is false. Raises UnknownScheduleError.
         """
         stored = await self._storage.schedules.run_now(_told(name))
         schedule = await self._known(name)

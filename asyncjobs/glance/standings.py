@@ -106,11 +106,9 @@ def _after_runs(schedule: Schedule, now: datetime) -> Told:
         )
     skipped, last = schedule.skipped_at, schedule.last_at
     if skipped is not None and (last is None or skipped > last):
-        why = (
-            "the run before had not ended, or it came too late"
-            if schedule.overlap == "skip"
-            else "it came too late"
-        )
+        reasons = ["the run before had not ended"] if schedule.overlap == "skip" else []
+        reasons += ["an equal unique job existed"] if schedule.is_unique else []
+        why = ", or ".join([*reasons, "it came too late"])
         return Told(
             "warning",
             "skipped",

@@ -16,6 +16,7 @@ from asyncjobs.storage.schedule_records import (
     extras_as_json,
     notes_of,
     run_of,
+    split_runs,
 )
 from asyncjobs.types import Signal
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from asyncjobs.storage.memory_rows import Row
     from asyncjobs.types import NewJob, Outcome, StoredJob
 
-FORGOTTEN = timedelta(minutes=1)
-"""A tick this old is one that nobody can run."""
 NOT_YET = (
     "next_at", "last_at", "last_result", "finished_at", "skipped_at", "gave_up_at", "retired_at",
     "problem",
@@ -160,34 +159,36 @@ class MemorySchedules:
 
     async def advance(self, plans: Sequence[Plan]) -> Fired:
         """Carry out *plans*, and store the runs they make."""
-        names, wanted = [], []
-        for plan in plans:
-            entry = self._entries.get(plan.name)
-            if entry and entry.row.is_active and entry.row.after_at == plan.after_at:
-                names.append(plan.name)
-                wanted += [(tick, plan.name) for tick in self._advance(entry, plan)]
-        wanted.sort()
-        jobs = [run_of(name, tick, self._template(name)) for tick, name in wanted]
-        stored = self._store(jobs)
-        runs = [(name, tick, one) for (tick, name), one in zip(wanted, stored, strict=True)]
-        return Fired(names, runs)
+        planned = [plan for plan in plans if self._is_as_seen(plan)]
+        ticks = sorted((tick, p.name) for p in planned for tick in self._ticks_to_run(p))
+        jobs = [run_of(name, tick, self._template(name)) for tick, name in ticks]
+        made, _ = split_runs(jobs, self._store(jobs))
+        for plan in planned:
+            self._advance(plan, [tick for name, tick, _ in made if name == plan.name])
+        return Fired([plan.name for plan in planned], made)
 
-    def _advance(self, entry: Entry, plan: Plan) -> list[datetime]:
-        row = entry.row
-        busy = row.overlap == "skip" and self._has_run(row.name)
-        had = {run.job.extras.tick for run in self._runs_of(row.name) if run.job.extras}
-        run = [] if busy else [tick for tick in plan.ticks if tick not in had]
-        not_run = [tick for tick in plan.ticks if tick not in run]
-        moments = [*not_run, plan.skipped_at, row.skipped_at]
-        entry.row = row._replace(
+    def _is_as_seen(self, plan: Plan) -> bool:
+        entry = self._entries.get(plan.name)
+        return entry is not None and entry.row.is_active and entry.row.after_at == plan.after_at
+
+    def _ticks_to_run(self, plan: Plan) -> list[datetime]:
+        if self._entries[plan.name].row.overlap == "skip" and self._has_run(plan.name):
+            return []
+        had = {run.job.extras.tick for run in self._runs_of(plan.name) if run.job.extras}
+        return [tick for tick in plan.ticks if tick not in had]
+
+    def _advance(self, plan: Plan, made: list[datetime]) -> None:
+        row = self._entries[plan.name].row
+        skipped = [tick for tick in plan.ticks if tick not in made]
+        skipped += [tick for tick in (plan.skipped_at, row.skipped_at) if tick is not None]
+        self._entries[plan.name].row = row._replace(
             after_at=plan.covered_at,
             next_at=plan.next_at,
-            last_at=max(run) if run else row.last_at,
-            last_result=None if run else row.last_result,
-            skipped_at=max((at for at in moments if at is not None), default=None),
+            last_at=max(made, default=row.last_at),
+            last_result=None if made else row.last_result,
+            skipped_at=max(skipped, default=None),
             problem=None,
         )
-        return run
 
     def note(self, outcomes: Sequence[Outcome]) -> None:
         """Say in their schedules how runs ended."""
@@ -283,7 +284,7 @@ class MemorySchedules:
         return [(entry.row.name, entry.row.job) for entry in found]
 
     def _is_forgotten(self, row: Schedule) -> bool:
-        return (row.next_at or row.after_at) < self._clock() - FORGOTTEN
+        return (row.next_at or row.after_at) < self._clock() - LATE
 
     def _template(self, name: str) -> Template:
         row = self._entries[name].row

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 from pydantic import TypeAdapter
 
 from asyncjobs.errors import RowRefusedError
-from asyncjobs.types import Extras, Json, NewJob, Outcome
+from asyncjobs.types import Extras, JobState, Json, NewJob, Outcome
 
 if TYPE_CHECKING:
-    from asyncjobs.schedule_types import NewSchedule
+    from asyncjobs.schedule_types import NewSchedule, Run
+    from asyncjobs.types import StoredJob
 
+WAITING = {JobState.SCHEDULED, JobState.WAITING, JobState.AVAILABLE}
 OF_EACH_RUN = {"schedule", "tick"}
 NAMES = {"Json": Json, **{kind.__name__: kind for kind in (datetime, timedelta, Sequence, Mapping)}}
 
@@ -69,6 +71,22 @@ def run_of(schedule: str, tick: datetime | None, template: Template) -> NewJob:
     given |= {"extra": json.dumps(extra), "schedule": schedule, "tick": tick}
     extras = Extras(**given)
     return NewJob(template.job, template.queue, template.priority, template.args, extras=extras)
+
+
+def split_runs(
+    wanted: Sequence[NewJob], stored: Sequence[StoredJob]
+) -> tuple[list[Run], list[Run]]:
+    """Return what came of storing runs: those that were made, and those an equal job kept out."""
+    made: list[Run] = []
+    skipped: list[Run] = []
+    for job, one in zip(wanted, stored, strict=True):
+        extras = job.extras or Extras()
+        assert extras.schedule is not None
+        assert extras.tick is not None
+        replaces = extras.unique is not None and extras.unique.on_conflict == "replace"
+        is_made = one.is_new or (replaces and one.state in WAITING)
+        (made if is_made else skipped).append((extras.schedule, extras.tick, one))
+    return made, skipped
 
 
 def _read_extras(extras: Json | None) -> tuple[dict[str, Any], dict[str, Any]]:

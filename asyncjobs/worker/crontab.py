@@ -13,15 +13,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from asyncjobs.errors import (
-    KeyInDoubtError,
-    NotMigratedError,
-    RowRefusedError,
-    StorageError,
-)
-from asyncjobs.recurrence import plan
-from asyncjobs.schedule_types import Fired, NewSchedule
+from asyncjobs.errors import KeyInDoubtError, NotMigratedError, StorageError
+from asyncjobs.schedule_types import NewSchedule
 from asyncjobs.worker.delays import growing_delays
+from asyncjobs.worker.firing import Firing
 from asyncjobs.worker.timer import Timer
 
 if TYPE_CHECKING:
@@ -29,19 +24,15 @@ if TYPE_CHECKING:
 
     from asyncjobs.placing import Placer
     from asyncjobs.registry import JobRegistry
-    from asyncjobs.schedule_types import DueSchedules, Plan
     from asyncjobs.storage.protocol import Storage
 
 REVIEW = 30.0
 """Seconds between two declarations: so long after the last worker of an old version has gone
 its schedules retire."""
-LEAST = 0.001
-"""Seconds between two looks: the database's clock may be a little behind the timer."""
 SUSPECTED = 60.0
 """Seconds after which the failure of a run has been recorded, if it ever is."""
-AGAIN, AT_MOST = 0.02, 1.0
-"""Seconds until a schedule is looked at again that somebody else had locked, or whose run's
-unique key somebody has; doubling."""
+SOON = 1.0
+"""Seconds until declarations are tried again that another transaction holds up."""
 
 
 class Crontab:
@@ -62,11 +53,10 @@ class Crontab:
         self._interval, self._log, self._declares = interval, log, declares
         self._worker = 0
         self._timer = Timer()
+        self._firing = Firing(storage.schedules, log)
         self._review_at = 0.0
         self._suspects: dict[str, float] = {}
-        self._again = AGAIN
         self._is_there = True
-        self._told: set[tuple[str, str]] = set()
         self.expect = self._timer.expect
 
     def begin(self, worker: int) -> None:
@@ -113,8 +103,8 @@ class Crontab:
             await self._declare()
         except KeyInDoubtError as error:  # what holds already ticks meanwhile
             self._log.warning("schedules.delayed", error=str(error))
-            self._review_at = time.monotonic() + AT_MOST
-            self.expect(AT_MOST)
+            self._review_at = time.monotonic() + SOON
+            self.expect(SOON)
             return
         for name, job in await self._storage.schedules.report_orphans(self._jobs(), self._queues):
             self._log.error("schedule.orphaned", schedule=name, job=job)
@@ -135,57 +125,10 @@ class Crontab:
 
     async def _fire(self) -> int:
         due = await self._storage.schedules.due(self._jobs())
-        looked_at = time.monotonic()
-        plans = await self._plans(due)
-        runs = await self._advance(plans)
-        waits = [(one.next_at - due.now).total_seconds() for one in plans]
-        if due.next_in is not None and (plans or due.next_in > 0):
-            waits.append(due.next_in)
-        if waits:
-            self.expect(max(min(waits) - (time.monotonic() - looked_at), LEAST))
+        runs, next_in = await self._firing.fire(due)
+        if next_in is not None:
+            self.expect(next_in)
         return runs
-
-    async def _plans(self, due: DueSchedules) -> list[Plan]:
-        plans = []
-        for schedule in due.due:
-            try:
-                plans.append(plan(schedule, due.now))
-            except (TypeError, ValueError, OverflowError) as error:
-                # Somebody wrote it into the row.
-                await self._report(schedule.name, str(error))
-        return plans
-
-    async def _advance(self, plans: Sequence[Plan]) -> int:
-        try:
-            fired = Fired([], []) if not plans else await self._storage.schedules.advance(plans)
-        except (RowRefusedError, KeyInDoubtError) as error:
-            # One that the database refuses, or whose key is another transaction's, holds up no
-            # other.
-            if len(plans) == 1:
-                if isinstance(error, RowRefusedError):
-                    await self._report(plans[0].name, error.problem)
-                else:
-                    self._look_again()
-                return 0
-            middle = len(plans) // 2
-            return await self._advance(plans[:middle]) + await self._advance(plans[middle:])
-        for name, tick, job in fired.runs:
-            self._log.debug("schedule.fired", schedule=name, tick=tick.isoformat(), id=job.id)
-        if len(fired.names) == len(plans):
-            self._again = AGAIN
-        else:
-            self._look_again()
-        return len(fired.runs)
-
-    def _look_again(self) -> None:
-        self.expect(self._again)
-        self._again = min(self._again * 2, AT_MOST)
-
-    async def _report(self, name: str, problem: str) -> None:
-        if (name, problem) not in self._told:
-            self._told.add((name, problem))
-            self._log.error("schedule.unreadable", schedule=name, error=problem)
-        await self._storage.schedules.report(name, problem)
 
     async def _tell_who_gave_up(self) -> None:
         for schedule in await self._storage.schedules.get(list(self._suspects)):

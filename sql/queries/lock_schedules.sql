@@ -4,9 +4,9 @@
 --
 -- $1 names text[]   $2 after_at timestamptz[]   (same length)
 --
--- Returns the names of those it locked. The others were advanced by another worker, or are
--- locked.
-select schedules.name
+-- Returns those it locked, with last_at as a text and last_result, for skip_runs. The others were
+-- advanced by another worker, or are locked.
+select schedules.name, schedules.last_at::text as last_at, schedules.last_result
 from unnest($1::text[], $2::timestamptz[]) as seen (name, after_at)
 inner join :"schema".schedules on seen.name = schedules.name
 where

@@ -10,12 +10,18 @@ from asyncjobs.schedule_types import LATE, DueSchedules, Fired, Lateness, Schedu
 from asyncjobs.storage.postgres.external import driver_connection
 from asyncjobs.storage.postgres.failures import in_doubt, translated
 from asyncjobs.storage.postgres.patience import fetch_patiently, patiently
-from asyncjobs.storage.schedule_records import Template, as_record, extras_as_json, run_of
+from asyncjobs.storage.schedule_records import (
+    Template,
+    as_record,
+    extras_as_json,
+    run_of,
+    split_runs,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from asyncjobs.schedule_types import NewSchedule, Plan, Standing
+    from asyncjobs.schedule_types import NewSchedule, Plan, Run, Standing
     from asyncjobs.storage.postgres.jobs import JobsTable
     from asyncjobs.storage.postgres.lanes import Lanes
     from asyncjobs.storage.postgres.statements import Statements
@@ -114,14 +120,30 @@ class SchedulesTable:
             names = [row["name"] for row in rows]
             if not names:
                 return Fired([], [])
+            before = {name: told for name, *told in rows}
             told = json.dumps([plan_record(by_name[name]) for name in names])
             runs = await connection.fetch(self._sql.advance_schedules, told)
             jobs = [run_of(name, tick, Template(*columns)) for name, tick, *columns in runs]
             stored = await self._jobs.enqueue(jobs, connection, is_patient=False)
-        return Fired(
-            names,
-            [(run["schedule"], run["tick"], one) for run, one in zip(runs, stored, strict=True)],
-        )
+            made, skipped = split_runs(jobs, stored)
+            if skipped:
+                await self._note_skipped(connection, before, made, skipped)
+        return Fired(names, made)
+
+    async def _note_skipped(
+        self,
+        connection: Any,
+        before: dict[str, list[str | None]],
+        made: Sequence[Run],
+        skipped: Sequence[Run],
+    ) -> None:
+        # They were told before that these ticks have runs.
+        last_made = {name: [tick.isoformat(), None] for name, tick, _ in made}
+        last_skipped = {name: tick for name, tick, _ in skipped}
+        last = [last_made.get(name) or before[name] for name in last_skipped]
+        columns = [list(column) for column in zip(*last, strict=True)]
+        skips = [list(last_skipped), *columns, list(last_skipped.values())]
+        await connection.fetch(self._sql.skip_runs, *skips)
 
     async def get(self, names: Sequence[str] | None = None) -> list[Schedule]:
         """Return schedules by name."""

@@ -187,6 +187,7 @@ class Statements:
     retry_jobs: str
     return_jobs: str
     sample_queue_states: str
+    skip_runs: str
     stop_worker: str
     switch_schedule: str
     vacuum_table: str

@@ -14,11 +14,13 @@ from asyncjobs.testing.contract.schedule_steps import (
     MINUTE,
     a_due_one,
     a_schedule,
+    end,
     fire,
     fire_and_claim,
     planned,
 )
 from asyncjobs.testing.contract.steps import a_job, a_worker, record_of, together
+from asyncjobs.testing.contract.uniqueness import a_unique_job
 from asyncjobs.types import Extras, Outcome
 
 if TYPE_CHECKING:
@@ -167,6 +169,50 @@ class Firing:
         assert (await storage.schedules.advance([plan])).runs == []
         [after] = await storage.schedules.get()
         assert (after.skipped_at, after.last_at) == (tick, None)
+
+    @pytest.mark.parametrize("on_conflict", ["ignore", "raise", "reschedule"])
+    async def test_a_tick_whose_equal_job_exists_makes_no_run(
+        self, storage: Storage, on_conflict: str
+    ) -> None:
+        worker = await storage.register(a_worker())
+        job = a_unique_job(on_conflict=on_conflict)
+        schedule = await a_due_one(storage, job=job, overlap="allow")
+        run = await fire_and_claim(storage, worker, schedule)
+        await end(storage, worker, run, "succeeded", most=24, delete=True)
+        [other] = await storage.enqueue([a_unique_job()])
+        [moved] = await storage.schedules.get()
+        tick = moved.after_at + MINUTE
+        fired = await fire(storage, moved, tick)
+        assert (fired.names, fired.runs) == (["nightly"], [])
+        [after] = await storage.schedules.get()
+        assert (after.last_at, after.last_result) == (moved.last_at, "succeeded")
+        assert after.skipped_at == tick
+        assert (await record_of(storage, other.id)).state == "available"
+
+    async def test_of_ticks_at_once_whose_jobs_are_equal_one_makes_a_run(
+        self, storage: Storage
+    ) -> None:
+        schedule = await a_due_one(storage, job=a_unique_job(), overlap="allow", catch_up="all")
+        ticks = [schedule.after_at + number * MINUTE for number in (1, 2, 3)]
+        assert [at for _, at, _ in (await fire(storage, schedule, *ticks)).runs] == ticks[:1]
+        [after] = await storage.schedules.get()
+        assert (after.last_at, after.skipped_at) == (ticks[0], ticks[2])
+
+    async def test_a_tick_that_replaces_the_equal_job_makes_that_its_run(
+        self, storage: Storage
+    ) -> None:
+        worker = await storage.register(a_worker())
+        [other] = await storage.enqueue([a_unique_job()])
+        job = a_unique_job(on_conflict="replace")
+        schedule = await a_due_one(storage, job=job, overlap="allow")
+        [(_, tick, stored)] = (await fire(storage, schedule)).runs
+        assert stored.id == other.id
+        [moved] = await storage.schedules.get()
+        assert (moved.last_at, moved.skipped_at) == (tick, None)
+        await storage.claim(worker, ["default"], 1)
+        assert (await fire(storage, moved)).runs == []
+        [after] = await storage.schedules.get()
+        assert (after.last_at, after.skipped_at) == (tick, moved.after_at + MINUTE)
 
     async def test_schedules_that_are_due_together_fire_together(self, storage: Storage) -> None:
         schedules = [await a_due_one(storage, f"s{number}") for number in range(5)]

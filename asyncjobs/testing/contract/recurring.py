@@ -19,7 +19,6 @@ from asyncjobs.testing.contract.schedule_steps import (
     fire_and_claim,
 )
 from asyncjobs.testing.contract.steps import a_job, a_worker, record_of, together
-from asyncjobs.testing.contract.uniqueness import a_unique_job
 from asyncjobs.types import Extras, Outcome, RunOf
 
 if TYPE_CHECKING:
@@ -201,11 +200,3 @@ class Recurring:
     ) -> None:
         with pytest.raises(RowRefusedError, match="the extras of a schedule cannot be read"):
             run_of("nightly", None, Template("greet", "default", 50, "{}", extras))
-
-    async def test_a_tick_raises_nothing_for_an_equal_job(self, storage: Storage) -> None:
-        equal = a_unique_job("6b6579", on_conflict="raise")
-        schedule = await a_due_one(storage, job=equal, overlap="allow")
-        [there] = await storage.enqueue([equal])
-        ticks = [schedule.after_at + MINUTE, schedule.after_at + 2 * MINUTE]
-        fired = await fire(storage, schedule, *ticks)
-        assert [(run.id, run.is_new) for _, _, run in fired.runs] == [(there.id, False)] * 2
