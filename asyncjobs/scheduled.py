@@ -150,11 +150,11 @@ class ScheduledJob(Generic[R_co]):
         DetachedJobError, WaitError for what is no time.
         """
         watch = self._attached()
-        if self._row.extras is None or self._row.extras.retain is None:
-            raise ResultNotKeptError(self.id, self.name)
         limit = None if timeout is None else _bound(timeout)
         try:
             async with asyncio.timeout(limit) as bound:
+                if not await self._keeps_result(watch):
+                    raise ResultNotKeptError(self.id, self.name)
                 status = await self._ended(watch)
         except TimeoutError:
             if limit is None or not bound.expired():
@@ -189,6 +189,12 @@ class ScheduledJob(Generic[R_co]):
         self._take(found)
         return self
 
+    async def _keeps_result(self, watch: Watching) -> bool:
+        if self.is_new:
+            return self._row.extras is not None and self._row.extras.retain is not None
+        found = await watch.look(self.id)  # it is of another call, which had its own word
+        return found is None or found.keeps
+
     async def _ended(self, watch: Watching) -> JobStatus:
         with watch.following(self.id) as follower:
             while True:
@@ -220,7 +226,7 @@ class ScheduledJob(Generic[R_co]):
         )
 
     def _take(self, status: JobStatus) -> None:
-        self._stored = StoredJob(self.id, status.state, status.run_at)
+        self._stored = self._stored._replace(state=status.state, run_at=status.run_at)
 
     def _attached(self) -> Watching:
         if self._watch is None:

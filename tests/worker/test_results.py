@@ -151,6 +151,29 @@ async def test_a_job_that_was_not_asked_keeps_nothing_and_says_so_at_once(bench:
         assert (await bench.until(job.id, "succeeded")).result is None
 
 
+async def test_the_result_of_an_equal_job_is_kept_as_the_call_that_stored_it_said(
+    bench: Any,
+) -> None:
+    @bench.jobs.job
+    async def double(number: int) -> int:
+        return number * 2
+
+    kept = await bench.later(double(1), unique="kept", retain=HOUR, priority=7)
+    equal = await bench.later(double(2), unique="kept")
+    await bench.later(double(3), unique="not kept", priority=7)
+    other = await bench.later(double(4), unique="not kept", retain=HOUR)
+    with pytest.raises(ResultNotKeptError):
+        await other.result(PATIENCE)
+    await bench.later.delete(other.id)
+    with pytest.raises(JobGoneError):
+        await other.result(PATIENCE)
+    async with bench.working():
+        assert await equal.result(PATIENCE) == 2
+    assert (equal.id, equal.is_new, equal.priority) == (kept.id, False, 7)
+    await equal.refresh()
+    assert (equal.state, equal.is_new, equal.priority) == ("succeeded", False, 7)
+
+
 async def test_a_failed_job_raises_its_error_with_the_stored_record(bench: Any, far: Any) -> None:
     @bench.jobs.job(retain=HOUR, max_attempts=2, backoff=lambda *_: 0)
     async def fail() -> int:
