@@ -345,7 +345,7 @@ async def test_a_waiting_job_is_changed_as_later_changes_it(
         first = await jobs.later(jobs.note(1), unique="k", tags=["old"], **before)
         await sql.execute(
             "update asyncjobs.jobs set attempt = 2, schedule = 'daily', tick = '20300102', "
-            "parent_id = 1, lane_kept = lane"
+            "parent_id = 1, lane_kept = lane is not null"
         )
         if by_sql:
             found = await enqueue(sql, 2, unique_key="k", on_conflict=on_conflict, **told)

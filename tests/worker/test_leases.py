@@ -208,6 +208,8 @@ async def test_a_worker_whose_heartbeats_end_ends_too(
     with anyio.fail_after(20), pytest.raises(ExceptionGroup) as raised:
         await bench.jobs.work()
     assert raised.group_contains(MemoryError)
+    # Its thread ends a moment later, and must not do so in the next test.
+    await until(lambda: "asyncjobs heartbeat" not in {one.name for one in threading.enumerate()})
 
 
 async def test_a_worker_ends_though_jobs_have_all_threads_of_the_event_loop(
