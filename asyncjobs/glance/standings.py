@@ -86,12 +86,14 @@ def _late(schedule: Schedule, now: datetime) -> Told | None:
     if due > now - LATE:
         return None
     planned = "Its run was due" if schedule.next_at else "Its next run has not been planned since"
-    return Told(
-        "warning",
-        "late",
-        f"{planned} {relative(due, now)}, and no worker has seen to it.",
-        f"Start a worker whose code has the job {schedule.job}.",
-    )
+    advice = f"Start a worker whose code has the job {schedule.job}."
+    if schedule.is_unique:
+        advice += (
+            " Or, if the log says schedule.in_doubt, end the transaction that stores a job with "
+            "the same unique key."
+        )
+    what = f"{planned} {relative(due, now)}, and no worker has seen to it."
+    return Told("warning", "late", what, advice)
 
 
 def _after_runs(schedule: Schedule, now: datetime) -> Told:
@@ -106,13 +108,14 @@ def _after_runs(schedule: Schedule, now: datetime) -> Told:
         )
     skipped, last = schedule.skipped_at, schedule.last_at
     if skipped is not None and (last is None or skipped > last):
-        reasons = ["the run before had not ended"] if schedule.overlap == "skip" else []
-        reasons += ["an equal unique job existed"] if schedule.is_unique else []
+        reasons, advice = [], "Ticks come too late while no worker with the job's code runs."
+        if schedule.is_unique:
+            reasons.append("an equal unique job existed")
+            advice = "If runs take longer than they may, run it less often, or without unique."
+        if schedule.overlap == "skip":
+            reasons.append("the run before had not ended")
+            advice = 'If runs take longer than they may, run it less often, or say overlap="allow".'
         why = ", or ".join([*reasons, "it came too late"])
-        return Told(
-            "warning",
-            "skipped",
-            f"The tick {duration((now - skipped).total_seconds())} ago made no run: {why}.",
-            'If runs take longer than they may, run it less often, or say overlap="allow".',
-        )
+        ago = duration((now - skipped).total_seconds())
+        return Told("warning", "skipped", f"The tick {ago} ago made no run: {why}.", advice)
     return Told("good", "on", "It runs as it should.")

@@ -66,6 +66,8 @@ async def told_after(browser: httpx.AsyncClient, done: httpx.Response) -> str:
 
 # How they stand
 
+UNIQUE = '{"unique": ["6b6579", ["scheduled", "available"], null, "ignore"]}'
+
 
 @pytest.mark.parametrize(
     ("facts", "word", "level", "parts"),
@@ -94,6 +96,19 @@ async def told_after(browser: httpx.AsyncClient, done: httpx.Response) -> str:
             "skipped", "warning", ["1 h ago made no run", "had not ended", "allow"],
         ),
         ({"last_at": NOW, "skipped_at": NOW - timedelta(hours=1)}, "on", "good", []),
+        (
+            {"skipped_at": NOW - timedelta(hours=1), "overlap": "allow", "extras": UNIQUE},
+            "skipped", "warning", ["run: an equal unique job existed, or it", "without unique"],
+        ),
+        (
+            {"skipped_at": NOW - timedelta(hours=1), "overlap": "allow"},
+            "skipped", "warning", ["made no run: it came too late.", "while no worker"],
+        ),
+        (
+            {"next_at": NOW - timedelta(minutes=9), "extras": UNIQUE},
+            "late", "warning", ["schedule.in_doubt, end the transaction"],
+        ),
+        ({"extras": "[odd"}, "on", "good", []),
     ],
 )  # fmt: skip
 def test_how_a_schedule_stands_is_said_with_what_to_do(
