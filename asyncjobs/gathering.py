@@ -105,10 +105,10 @@ class Gatherer:
     async def _store_later(self, row: NewJob, future: asyncio.Future[StoredJob]) -> None:
         for pause in pauses():
             await asyncio.sleep(pause)
-            if future.cancelled():
-                return
             try:
                 async with self._turn:
+                    if future.cancelled():
+                        return
                     [stored] = await self._put([row])
             except KeyInDoubtError:
                 continue

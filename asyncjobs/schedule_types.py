@@ -99,7 +99,7 @@ class Schedule(NamedTuple):
         """Whether its runs are unique, so that an equal job keeps them out."""
         try:
             return "unique" in json.loads(self.extras or "{}")
-        except (ValueError, TypeError):  # somebody wrote it into the row
+        except (ValueError, TypeError, RecursionError):  # somebody wrote it into the row
             return False
 
     @property

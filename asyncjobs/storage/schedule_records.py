@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from asyncjobs.schedule_types import NewSchedule, Run
     from asyncjobs.types import StoredJob
 
-WAITING = {JobState.SCHEDULED, JobState.WAITING, JobState.AVAILABLE}
+DUE = {JobState.WAITING, JobState.AVAILABLE}
+"""What a tick replaces is in one of these states then: its time is now."""
 OF_EACH_RUN = {"schedule", "tick"}
 NAMES = {"Json": Json, **{kind.__name__: kind for kind in (datetime, timedelta, Sequence, Mapping)}}
 
@@ -62,7 +63,7 @@ def run_of(schedule: str, tick: datetime | None, template: Template) -> NewJob:
     """
     try:
         given, extra = _read_extras(template.extras)
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise RowRefusedError(f"the extras of a schedule cannot be read: {error}") from error
     unique = given.get("unique")
     if unique is not None and tick is not None and unique.on_conflict == "raise":
@@ -84,7 +85,7 @@ def split_runs(
         assert extras.schedule is not None
         assert extras.tick is not None
         replaces = extras.unique is not None and extras.unique.on_conflict == "replace"
-        is_made = one.is_new or (replaces and one.state in WAITING)
+        is_made = one.is_new or (replaces and one.state in DUE)
         (made if is_made else skipped).append((extras.schedule, extras.tick, one))
     return made, skipped
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+import anyio
+
 from asyncjobs.errors import KeyInDoubtError, NotMigratedError, StorageError
 from asyncjobs.schedule_types import NewSchedule
 from asyncjobs.worker.delays import growing_delays
@@ -54,6 +56,7 @@ class Crontab:
         self._worker = 0
         self._timer = Timer()
         self._firing = Firing(storage.schedules, log)
+        self._turn = anyio.Lock()
         self._review_at = 0.0
         self._suspects: dict[str, float] = {}
         self._is_there = True
@@ -124,8 +127,9 @@ class Crontab:
                 self._log.info("schedule.retired", schedule=name)
 
     async def _fire(self) -> int:
-        due = await self._storage.schedules.due(self._jobs())
-        runs, next_in = await self._firing.fire(due)
+        async with self._turn:
+            due = await self._storage.schedules.due(self._jobs())
+            runs, next_in = await self._firing.fire(due)
         if next_in is not None:
             self.expect(next_in)
         return runs

@@ -1,4 +1,10 @@
-"""Makes the runs of schedules that are due. One that cannot have its run holds up no other."""
+"""Makes the runs of schedules that are due. One that cannot have its run holds up no other.
+
+What is due is carried out in one transaction. If the database refuses a run, or another's open
+transaction has its unique key, that is tried in halves, until it is known whom it is about.
+Those are tried apart from then on. Only unique runs may have to wait for anybody, so all others
+go first, and the search goes on at the next look when it has taken its turn.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from asyncjobs.errors import KeyInDoubtError, RowRefusedError
 from asyncjobs.recurrence import plan
-from asyncjobs.worker.doubts import Doubts
+from asyncjobs.worker.troubles import IN_DOUBT, REFUSED, Troubles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from asyncjobs.schedule_types import DueSchedules, Fired, Plan
+    from asyncjobs.schedule_types import DueSchedules, Plan
     from asyncjobs.storage.schedules import ScheduleStorage
 
 LEAST = 0.001
@@ -20,19 +26,22 @@ LEAST = 0.001
 AGAIN, AT_MOST = 0.02, 1.0
 """Seconds until a schedule is looked at again that somebody else had locked; doubling."""
 TURN = 0.1
-"""Seconds for finding out which keys are in doubt, until it is seen what else is due."""
+"""Seconds for what may have to wait, until it is seen what else is due."""
 
 
 class Firing:
-    """Carries out what is due in *schedules*."""
+    """Carries out what is due in *schedules*, one call at a time."""
 
     def __init__(self, schedules: ScheduleStorage, log: Any) -> None:
         self._schedules, self._log = schedules, log
         self._told: set[tuple[str, str]] = set()
-        self._doubts = Doubts(log)
+        self._troubles = Troubles(log)
+        self._parts: list[list[str]] = []
+        """Halves of what failed together, still to be tried."""
         self._again = AGAIN
-        self._runs, self._fired, self._is_behind = 0, 0, False
-        """Of one call of `fire`: runs, schedules, and whether somebody had locked one."""
+        self._runs, self._is_behind = 0, False
+        self._fired: set[str] = set()
+        """Of one call of `fire`: runs, whether somebody had locked a schedule, and the others."""
 
     async def fire(self, due: DueSchedules) -> tuple[int, float | None]:
         """Make the runs of *due*.
@@ -41,85 +50,92 @@ class Firing:
         come. Raises StorageError.
         """
         looked_at = time.monotonic()
-        self._runs, self._fired, self._is_behind = 0, 0, False
+        self._runs, self._is_behind, self._fired = 0, False, set()
         plans = await self._plans(due)
         unique = {one.name for one in due.due if one.is_unique}
-        await self._advance([one for one in plans if one.name not in unique])
-        untried = await self._advance_unique([one for one in plans if one.name in unique])
-
-        waits = [(one.next_at - due.now).total_seconds() for one in plans]
+        self._troubles.keep(plans)
+        await self._fire_plain([one for name, one in plans.items() if name not in unique])
+        await self._fire_unique({name: one for name, one in plans.items() if name in unique})
+        await self._fire_troubled(plans)
+        waits = [(plans[name].next_at - due.now).total_seconds() for name in self._fired]
         if due.next_in is not None and (self._fired or due.next_in > 0):
             waits.append(due.next_in)
-        waits = [wait - (time.monotonic() - looked_at) for wait in waits]
-        if untried:
+        return self._runs, self._next_in([wait - time.monotonic() + looked_at for wait in waits])
+
+    def _next_in(self, waits: list[float]) -> float | None:
+        if self._parts:
             waits.append(0.0)
-        if (next_try := self._doubts.next_in()) is not None:
+        if (next_try := self._troubles.next_in()) is not None:
             waits.append(next_try)
         if self._is_behind:
             waits.append(self._again)
             self._again = min(self._again * 2, AT_MOST)
         else:
             self._again = AGAIN
-        return self._runs, max(min(waits), LEAST) if waits else None
+        return max(min(waits), LEAST) if waits else None
 
-    async def _plans(self, due: DueSchedules) -> list[Plan]:
-        plans = []
+    async def _plans(self, due: DueSchedules) -> dict[str, Plan]:
+        plans = {}
         for schedule in due.due:
             try:
-                plans.append(plan(schedule, due.now))
+                plans[schedule.name] = plan(schedule, due.now)
             except (TypeError, ValueError, OverflowError) as error:
                 # Somebody wrote it into the row.
                 await self._report(schedule.name, str(error))
         return plans
 
-    async def _advance_unique(self, plans: Sequence[Plan]) -> bool:
-        """Advance those of *plans* whose keys are not in doubt, and one of the others.
+    async def _fire_plain(self, plans: Sequence[Plan]) -> None:
+        parts: list[Sequence[Plan]] = [[one for one in plans if one.name not in self._troubles]]
+        while parts:
+            if part := parts.pop():
+                parts += await self._try(part)
 
-        Returns whether there was no time for all.
-        """
-        by_name = {one.name: one for one in plans}
-        self._doubts.keep(by_name)
-        picked = self._doubts.pick()
-        certain = [one for one in plans if one.name not in self._doubts]
-        untried = await self._advance(certain, until=time.monotonic() + TURN)
-        if picked is not None:
-            before = self._fired
-            await self._advance([by_name[picked]])
-            if self._fired > before:
-                self._doubts.clear()
-                return True
-        return untried
+    async def _fire_unique(self, plans: dict[str, Plan]) -> None:
+        until = time.monotonic() + TURN
+        parts = [[name for name in part if name in plans] for part in self._parts]
+        known = {name for part in parts for name in part}
+        parts.append([one for one in plans if one not in known and one not in self._troubles])
+        self._parts = [part for part in parts if part]
+        while self._parts:  # at least once, so that it comes to an end
+            halves = await self._try([plans[name] for name in self._parts.pop()])
+            self._parts += [[one.name for one in half] for half in halves]
+            if time.monotonic() >= until:
+                break
 
-    async def _advance(self, plans: Sequence[Plan], *, until: float | None = None) -> bool:
-        """Carry out *plans*; with something at least, and after the moment *until* with no more.
-
-        Returns whether there was no time for all.
-        """
-        parts, is_split = [plans] if plans else [], True
-        while parts and (until is None or is_split or time.monotonic() < until):
-            part = parts.pop()
-            try:
-                fired = await self._schedules.advance(part)
-            except (RowRefusedError, KeyInDoubtError) as error:
-                middle = len(part) // 2
-                if is_split := middle > 0:
-                    parts += [part[middle:], part[:middle]]
-                elif isinstance(error, RowRefusedError):
-                    self._doubts.drop(part[0].name)
-                    await self._report(part[0].name, error.problem)
-                else:
-                    self._doubts.add(part[0].name)
+    async def _fire_troubled(self, plans: dict[str, Plan]) -> None:
+        began, until = time.monotonic(), time.monotonic() + TURN
+        spent = 0.0
+        for name in self._troubles.due():
+            await self._try([plans[name]])
+            if name in self._fired:
+                self._troubles.settle(name)
             else:
-                is_split = False
-                self._note(fired, len(part))
-        return bool(parts)
+                spent += time.monotonic() - began
+            began = time.monotonic()
+            if began >= until:
+                break
+        if spent:
+            self._troubles.rest(spent)
 
-    def _note(self, fired: Fired, planned: int) -> None:
+    async def _try(self, part: Sequence[Plan]) -> list[Sequence[Plan]]:
+        """Carry out *part*, or note why that cannot be. Returns the halves to try instead."""
+        try:
+            fired = await self._schedules.advance(part)
+        except (RowRefusedError, KeyInDoubtError) as error:
+            if middle := len(part) // 2:
+                return [part[middle:], part[:middle]]
+            if isinstance(error, RowRefusedError):
+                self._troubles.add(part[0].name, REFUSED)
+                await self._report(part[0].name, error.problem)
+            else:
+                self._troubles.add(part[0].name, IN_DOUBT)
+            return []
         for name, tick, job in fired.runs:
             self._log.debug("schedule.fired", schedule=name, tick=tick.isoformat(), id=job.id)
         self._runs += len(fired.runs)
-        self._fired += len(fired.names)
-        self._is_behind |= len(fired.names) < planned
+        self._fired.update(fired.names)
+        self._is_behind |= len(fired.names) < len(part)
+        return []
 
     async def _report(self, name: str, problem: str) -> None:
         if (name, problem) not in self._told:

@@ -6,7 +6,10 @@
 --
 -- Returns those it locked, with last_at as a text and last_result, for skip_runs. The others were
 -- advanced by another worker, or are locked.
-select schedules.name, schedules.last_at::text as last_at, schedules.last_result
+select
+    schedules.name,
+    to_json(schedules.last_at) #>> '{}' as last_at,  -- in ISO 8601, whatever the DateStyle
+    schedules.last_result
 from unnest($1::text[], $2::timestamptz[]) as seen (name, after_at)
 inner join :"schema".schedules on seen.name = schedules.name
 where

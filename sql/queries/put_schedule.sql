@@ -38,6 +38,12 @@ set
             then schedules.after_at
         else clock_timestamp()
     end,
+    next_at = case
+        when
+            schedules.after_at between '0002-01-01 00:00Z' and '9998-12-31 00:00Z'
+            and schedules.next_at between '0002-01-01 00:00Z' and '9998-12-31 00:00Z'
+            then schedules.next_at
+    end,
     failures = 0,
     gave_up_at = null,
     retired_at = null,

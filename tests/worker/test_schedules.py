@@ -748,6 +748,8 @@ async def test_a_row_that_makes_no_sense_ends_no_worker(
         "after_at = 'infinity', next_at = null",
         "after_at = '-infinity', next_at = null",
         "starting_at = 'infinity'",
+        "next_at = 'infinity'",
+        "after_at = 'infinity', next_at = 'infinity'",
         "starting_at = '0001-01-01 BC', after_at = '0001-01-01 BC', next_at = null",
     ],
 )

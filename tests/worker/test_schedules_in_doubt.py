@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -12,12 +12,23 @@ import asyncpg
 import pytest
 import structlog
 
-from asyncjobs import JobManager, PostgresAdapter, WorkerGroup, current_job
-from asyncjobs.worker import doubts
-from asyncjobs.worker.doubts import Doubts
+from asyncjobs import (
+    JobManager,
+    KeyInDoubtError,
+    PostgresAdapter,
+    RowRefusedError,
+    WorkerGroup,
+    current_job,
+)
+from asyncjobs.schedule_types import DueSchedules, Fired, Schedule
+from asyncjobs.worker import firing, troubles
+from asyncjobs.worker.firing import Firing
+from asyncjobs.worker.troubles import Troubles
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
+
+    from asyncjobs.schedule_types import Plan
 
 PATIENCE = 60.0
 
@@ -90,7 +101,7 @@ async def theirs(dsn: str) -> AsyncIterator[Any]:
 async def test_one_is_late_and_nothing_else(
     app: App, theirs: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doubts, "LONG", 0.5)
+    monkeypatch.setattr(troubles, "LONG", 0.5)
     transaction = theirs.transaction()
     await transaction.start()
     await app.later(app.unique(1), connection=theirs)
@@ -125,42 +136,105 @@ async def test_many_delay_no_other(app: App, theirs: Any) -> None:
 
 
 def a_moment(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    monkeypatch.setattr(doubts.time, "monotonic", lambda: seconds)
+    monkeypatch.setattr(troubles.time, "monotonic", lambda: seconds)
 
 
-def test_those_in_doubt_are_tried_in_turn_with_growing_pauses(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    found = Doubts(structlog.get_logger())
-    a_moment(monkeypatch, 100.0)
+def test_one_in_trouble_is_tried_with_growing_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Troubles(structlog.get_logger())
+    moment = 100.0
+    a_moment(monkeypatch, moment)
     assert found.next_in() is None
-    for name in ("a", "b", "c"):
-        found.add(name)
-    assert found.pick() is None
-    moments, picked = [], []
-    for _ in range(9):
-        wait = found.next_in()
-        assert wait is not None
-        moments.append(wait)
-        a_moment(monkeypatch, 100.0 + sum(moments))
-        picked.append(name := found.pick())
-        assert name is not None
-        found.add(name)
-    assert picked == ["a", "b", "c"] * 3
-    assert moments == pytest.approx([0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.0, 1.0, 1.0])
+    pauses = []
+    for _ in range(8):
+        found.add("a", troubles.IN_DOUBT)
+        assert found.due() == []
+        pause = found.next_in()
+        assert pause is not None
+        pauses.append(pause)
+        moment += pause + 1e-9
+        a_moment(monkeypatch, moment)
+        assert found.due() == ["a"]
+    assert pauses == pytest.approx([0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.0, 1.0])
 
 
-def test_one_that_gets_through_frees_all_and_one_that_others_fired_only_itself(
+def test_the_newest_trouble_is_tried_first_and_tries_in_vain_take_a_share_of_the_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    found = Doubts(structlog.get_logger())
+    found = Troubles(structlog.get_logger())
+    a_moment(monkeypatch, 100.0)
+    for _ in range(9):
+        found.add("old", troubles.IN_DOUBT)
+    a_moment(monkeypatch, 100.9)
+    found.add("new", troubles.IN_DOUBT)
+    a_moment(monkeypatch, 102.0)
+    assert found.due() == ["new", "old"]
+    found.rest(0.1)
+    assert found.due() == []
+    assert found.next_in() == pytest.approx(0.4)
+
+
+def test_one_that_gets_through_has_all_tried_and_one_that_others_fired_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = Troubles(structlog.get_logger())
     a_moment(monkeypatch, 100.0)
     for name in ("a", "b", "c"):
-        found.add(name)
+        found.add(name, troubles.IN_DOUBT)
     found.keep({"b", "c", "d"})
     assert [name for name in "abcd" if name in found] == ["b", "c"]
-    found.drop("c")
-    assert [name for name in "abcd" if name in found] == ["b"]
-    found.clear()
-    assert "b" not in found
+    assert found.due() == []
+    found.settle("c")
+    assert found.due() == ["b"]
+    found.settle("b")
     assert found.next_in() is None
+
+
+class Scripted:
+    """Schedules that say of each whether its run can be made."""
+
+    def __init__(self, refused: set[str], doubtful: set[str]) -> None:
+        self.refused, self.doubtful = refused, doubtful
+        self.fired: set[str] = set()
+        self.tries = 0
+
+    async def advance(self, plans: Sequence[Plan]) -> Fired:
+        self.tries += 1
+        names = {plan.name for plan in plans}
+        if names & self.refused:
+            raise RowRefusedError("odd")
+        if names & self.doubtful:
+            raise KeyInDoubtError
+        self.fired |= names
+        return Fired(sorted(names), [])
+
+    async def report(self, name: str, problem: str) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("is_unique", [False, True])
+async def test_whatever_cannot_run_the_others_do_within_few_looks(
+    monkeypatch: pytest.MonkeyPatch, is_unique: bool
+) -> None:
+    monkeypatch.setattr(firing, "TURN", 1e-9)  # one try of a unique one at each look
+    refused = {f"refused {number}" for number in range(80)}
+    doubtful = {f"doubtful {number}" for number in range(80)} if is_unique else set()
+    storage = Scripted(refused, doubtful)
+    one = Firing(storage, structlog.get_logger())  # type: ignore[arg-type]
+    good = {f"good {number}" for number in range(80)}
+    names = sorted(refused | doubtful | good)
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    schedules = [a_row(name, start, is_unique=is_unique) for name in names]
+    looks = 0
+    while not good <= storage.fired:
+        due = [row for row in schedules if row.name not in storage.fired]
+        await one.fire(DueSchedules(start + timedelta(seconds=9), due, None))
+        looks += 1
+        assert looks < 600
+    assert storage.fired == good
+
+
+def a_row(name: str, start: datetime, *, is_unique: bool) -> Schedule:
+    facts: dict[str, Any] = dict.fromkeys(Schedule._fields)
+    facts |= {"name": name, "job": "job", "every": timedelta(hours=1), "starting_at": start}
+    facts |= {"after_at": start - timedelta(hours=2), "next_at": start, "catch_up": "once"}
+    return Schedule(**facts | {"extras": '{"unique": 1}' if is_unique else None})
