@@ -109,6 +109,24 @@ async def test_calls_with_many_keys_in_doubt_let_others_through(jobs: Any, their
         assert all([(await task).is_new for task in waiting])
 
 
+async def test_callers_that_are_cancelled_in_line_store_nothing(jobs: Any, theirs: Any) -> None:
+    transaction = theirs.transaction()
+    await transaction.start()
+    numbers = range(200)
+    await jobs.later.many([jobs.note(number) for number in numbers], unique=True, connection=theirs)
+    waiting = [asyncio.create_task(jobs.later(jobs.note(n), unique=True)) for n in numbers]
+    await asyncio.sleep(0)
+    await jobs.later._storer._gathered_unique._batcher.drain()  # each is in doubt by now
+    for task in waiting:
+        task.cancel()
+    await asyncio.wait(waiting)
+    await transaction.rollback()
+    with anyio.fail_after(PATIENCE):
+        await jobs.later.drain()
+    # One may have been on its way.
+    assert await theirs.fetchval("select count(*) from asyncjobs.jobs") <= 1
+
+
 async def test_a_transaction_waits_for_another_ones_clash(dsn: str, jobs: Any, theirs: Any) -> None:
     other = await asyncpg.connect(dsn)
     with anyio.fail_after(PATIENCE):
