@@ -8,6 +8,7 @@ go first, and the search goes on at the next look when it has taken its turn.
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,7 @@ class Firing:
         plans = await self._plans(due)
         unique = {one.name for one in due.due if one.is_unique}
         self._troubles.keep(plans)
-        await self._fire_plain([one for name, one in plans.items() if name not in unique])
+        await self._fire_plain({name: one for name, one in plans.items() if name not in unique})
         await self._fire_unique({name: one for name, one in plans.items() if name in unique})
         await self._fire_troubled(plans)
         waits = [(plans[name].next_at - due.now).total_seconds() for name in self._fired]
@@ -84,23 +85,32 @@ class Firing:
                 await self._report(schedule.name, str(error))
         return plans
 
-    async def _fire_plain(self, plans: Sequence[Plan]) -> None:
-        parts: list[Sequence[Plan]] = [[one for one in plans if one.name not in self._troubles]]
-        while parts:
-            if part := parts.pop():
-                parts += await self._try(part)
+    async def _fire_plain(self, plans: dict[str, Plan]) -> None:
+        await self._search([[name for name in plans if name not in self._troubles]], plans)
 
     async def _fire_unique(self, plans: dict[str, Plan]) -> None:
-        until = time.monotonic() + TURN
         parts = [[name for name in part if name in plans] for part in self._parts]
         known = {name for part in parts for name in part}
         parts.append([one for one in plans if one not in known and one not in self._troubles])
-        self._parts = [part for part in parts if part]
-        while self._parts:  # at least once, so that it comes to an end
-            halves = await self._try([plans[name] for name in self._parts.pop()])
-            self._parts += [[one.name for one in half] for half in halves]
+        self._parts = await self._search(parts, plans, until=time.monotonic() + TURN)
+
+    async def _search(
+        self, parts: list[list[str]], plans: dict[str, Plan], *, until: float = math.inf
+    ) -> list[list[str]]:
+        """Carry out *parts* of *plans*, the last one first, and the halves of those that fail.
+
+        Returns what is left at the moment *until*. One is tried in any case, so that there is
+        an end to it.
+        """
+        left = [part for part in parts if part]
+        while left:
+            part = left.pop()
+            if not await self._try([plans[name] for name in part]):
+                middle = len(part) // 2
+                left += [part[middle:], part[:middle]]
             if time.monotonic() >= until:
                 break
+        return left
 
     async def _fire_troubled(self, plans: dict[str, Plan]) -> None:
         began, until = time.monotonic(), time.monotonic() + TURN
@@ -117,25 +127,25 @@ class Firing:
         if spent:
             self._troubles.rest(spent)
 
-    async def _try(self, part: Sequence[Plan]) -> list[Sequence[Plan]]:
-        """Carry out *part*, or note why that cannot be. Returns the halves to try instead."""
+    async def _try(self, part: Sequence[Plan]) -> bool:
+        """Carry out *part*, or note why one alone cannot be; False if several cannot."""
         try:
             fired = await self._schedules.advance(part)
         except (RowRefusedError, KeyInDoubtError) as error:
-            if middle := len(part) // 2:
-                return [part[middle:], part[:middle]]
+            if len(part) > 1:
+                return False
             if isinstance(error, RowRefusedError):
                 self._troubles.add(part[0].name, REFUSED)
                 await self._report(part[0].name, error.problem)
             else:
                 self._troubles.add(part[0].name, IN_DOUBT)
-            return []
+            return True
         for name, tick, job in fired.runs:
             self._log.debug("schedule.fired", schedule=name, tick=tick.isoformat(), id=job.id)
         self._runs += len(fired.runs)
         self._fired.update(fired.names)
         self._is_behind |= len(fired.names) < len(part)
-        return []
+        return True
 
     async def _report(self, name: str, problem: str) -> None:
         if (name, problem) not in self._told:

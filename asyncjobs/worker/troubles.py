@@ -81,4 +81,4 @@ class Troubles:
         if not self._by_name:
             return None
         first = min(one.not_before for one in self._by_name.values())
-        return max(first - time.monotonic(), self._next_at - time.monotonic(), 0.0)
+        return max(max(first, self._next_at) - time.monotonic(), 0.0)

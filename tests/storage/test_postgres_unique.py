@@ -94,12 +94,19 @@ async def test_a_clash_with_an_open_transaction_waits_for_its_end_and_disturbs_n
     assert sum(job.is_new for job in stored) == (0 if commits else 1)
 
 
+async def calls_in_doubt(jobs: Any, theirs: Any, count: int) -> list[asyncio.Task[Any]]:
+    """Callers of so many unique jobs that the transaction of *theirs* stores too."""
+    calls = [jobs.note(number) for number in range(count)]
+    await jobs.later.many(calls, unique=True, connection=theirs)
+    tasks = [asyncio.create_task(jobs.later(jobs.note(n), unique=True)) for n in range(count)]
+    await asyncio.sleep(0)
+    return tasks
+
+
 async def test_calls_with_many_keys_in_doubt_let_others_through(jobs: Any, theirs: Any) -> None:
     transaction = theirs.transaction()
     await transaction.start()
-    numbers = range(60)
-    await jobs.later.many([jobs.note(number) for number in numbers], unique=True, connection=theirs)
-    waiting = [asyncio.create_task(jobs.later(jobs.note(n), unique=True)) for n in numbers]
+    waiting = await calls_in_doubt(jobs, theirs, 60)
     with anyio.fail_after(PATIENCE / 3):  # it took minutes
         for number in range(100, 200):
             assert (await jobs.later(jobs.note(number), unique=True)).is_new
@@ -112,10 +119,7 @@ async def test_calls_with_many_keys_in_doubt_let_others_through(jobs: Any, their
 async def test_callers_that_are_cancelled_in_line_store_nothing(jobs: Any, theirs: Any) -> None:
     transaction = theirs.transaction()
     await transaction.start()
-    numbers = range(200)
-    await jobs.later.many([jobs.note(number) for number in numbers], unique=True, connection=theirs)
-    waiting = [asyncio.create_task(jobs.later(jobs.note(n), unique=True)) for n in numbers]
-    await asyncio.sleep(0)
+    waiting = await calls_in_doubt(jobs, theirs, 200)
     await jobs.later._storer._gathered_unique._batcher.drain()  # each is in doubt by now
     for task in waiting:
         task.cancel()

@@ -13,15 +13,13 @@ import pytest
 import structlog
 
 from asyncjobs import JobManager, JobRecord, MemoryAdapter, PostgresAdapter, WorkerGroup
+from worker.at_work import PATIENCE, working
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from asyncjobs.scheduler import Scheduler
     from asyncjobs.storage.protocol import Storage
-
-PATIENCE = 60.0
-"""Seconds that a test waits for an event that should come at once."""
 
 
 @dataclass
@@ -36,15 +34,9 @@ class Bench:
     @contextlib.asynccontextmanager
     async def working(self) -> AsyncIterator[asyncio.Event]:
         """Run a worker meanwhile; it stops gracefully at the end, or when the event is set."""
-        stop = asyncio.Event()
-        task = asyncio.create_task(self.jobs.work(stop))
-        try:
+        async with working(self.jobs) as stop:
             with anyio.fail_after(PATIENCE):
                 yield stop
-        finally:
-            stop.set()
-            with anyio.fail_after(PATIENCE):
-                await task
 
     async def record(self, job_id: int) -> JobRecord:
         """Return the row of a job that must exist."""

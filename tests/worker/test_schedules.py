@@ -25,6 +25,7 @@ from asyncjobs.storage.postgres import migrate
 from asyncjobs.storage.postgres.outcomes import Outcomes
 from asyncjobs.worker import crontab
 from asyncjobs.worker.finisher import Finisher
+from worker.at_work import working
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -501,18 +502,6 @@ async def on_postgres(dsn: str) -> AsyncIterator[Any]:
     jobs.note = note
     async with jobs:
         yield jobs
-
-
-@contextlib.asynccontextmanager
-async def working(jobs: Any) -> AsyncIterator[None]:
-    stop = asyncio.Event()
-    task = asyncio.create_task(jobs.work(stop))
-    try:
-        yield
-    finally:
-        stop.set()
-        with anyio.fail_after(PATIENCE):
-            await task
 
 
 async def test_psql_switches_and_changes_schedules(on_postgres: Any, database: Any) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import asyncpg
 import pytest
 import structlog
 
@@ -24,13 +22,12 @@ from asyncjobs.schedule_types import DueSchedules, Fired, Schedule
 from asyncjobs.worker import firing, troubles
 from asyncjobs.worker.firing import Firing
 from asyncjobs.worker.troubles import Troubles
+from worker.at_work import PATIENCE, working
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from asyncjobs.schedule_types import Plan
-
-PATIENCE = 60.0
 
 
 class App:
@@ -73,16 +70,6 @@ class App:
                 self.unique_ran.clear()
                 await self.unique_ran.wait()
 
-    @contextlib.asynccontextmanager
-    async def working(self) -> AsyncIterator[None]:
-        stop = asyncio.Event()
-        task = asyncio.create_task(self.jobs.work(stop))
-        try:
-            yield
-        finally:
-            stop.set()
-            await task
-
 
 @pytest.fixture
 async def app(dsn: str) -> AsyncIterator[App]:
@@ -91,24 +78,17 @@ async def app(dsn: str) -> AsyncIterator[App]:
         yield app
 
 
-@pytest.fixture
-async def theirs(dsn: str) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(dsn)
-    yield connection
-    await connection.close()
-
-
 async def test_one_is_late_and_nothing_else(
-    app: App, theirs: Any, monkeypatch: pytest.MonkeyPatch
+    app: App, database: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(troubles, "LONG", 0.5)
-    transaction = theirs.transaction()
+    transaction = database.transaction()
     await transaction.start()
-    await app.later(app.unique(1), connection=theirs)
+    await app.later(app.unique(1), connection=database)
     for number in (1, 2):
         await app.later(app.unique(number), every=1, name=f"unique {number}")
     with structlog.testing.capture_logs() as lines:
-        async with app.working():
+        async with working(app.jobs):
             await app.until_ran({2})
             await app.until_ticked(3)
             assert app.ran == {2}
@@ -119,15 +99,15 @@ async def test_one_is_late_and_nothing_else(
     assert {"schedules.delayed", "heartbeat.failed"}.isdisjoint(line["event"] for line in lines)
 
 
-async def test_many_delay_no_other(app: App, theirs: Any) -> None:
+async def test_many_delay_no_other(app: App, database: Any) -> None:
     numbers = set(range(60))
-    transaction = theirs.transaction()
+    transaction = database.transaction()
     await transaction.start()
     calls = [app.unique(number) for number in numbers]
-    await app.later.many(calls, connection=theirs)
+    await app.later.many(calls, connection=database)
     for number in numbers | {100}:
         await app.later(app.unique(number), every=1, name=f"unique {number}")
-    async with app.working():
+    async with working(app.jobs):
         await app.until_ticked(4)
         await app.until_ran({100})
         assert max(app.lateness) < 5.0  # it was more than 15
