@@ -48,7 +48,7 @@ def top(
 ) -> None:
     """Show what is going on, until Ctrl-C: pace, queues, workers, failures.
 
-    Without a terminal it is printed once.
+    Without a terminal, or on one that cannot move its cursor (TERM=dumb), it is printed once.
     """
     settings: Settings = ctx.obj
     settings.configure_logging()
@@ -65,7 +65,7 @@ async def _show(jobs: JobManager, adapter: str, period: str, every: float) -> in
     later = jobs.create_scheduler(adapter=adapter)  # says so if there is no such adapter
     async with jobs:
         glance = Glance(jobs.adapters[later.adapter])
-        if not console.is_terminal:
+        if not console.is_terminal or console.is_dumb_terminal:
             console.print(screen(await glance.overview(period)))
             return 0
         stop = asyncio.Event()

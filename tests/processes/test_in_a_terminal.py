@@ -33,14 +33,16 @@ select n, now() - interval '2 h', now() - interval '2 h', 'succeeded', 'write_no
 
 
 @contextmanager
-def typed(project: SampleProject, *arguments: str) -> Iterator[Command]:
+def typed(
+    project: SampleProject, *arguments: str, term: str = "xterm-256color"
+) -> Iterator[Command]:
     """Run the command in a terminal of its own; what is written to its stdin is typed."""
     output = project.folder / "screen"
     with output.open("wb") as file:
         process = subprocess.Popen(
             [sys.executable, "-c", TERMINAL, sys.executable, "-m", "asyncjobs", *arguments],
             cwd=project.folder,
-            env=project.environment,
+            env=project.environment | {"TERM": term},
             stdin=subprocess.PIPE,
             stdout=file,
             stderr=file,
@@ -80,6 +82,14 @@ def test_top_shows_what_goes_on_until_ctrl_c(project: SampleProject) -> None:
         press(command, CTRL_C)
         assert command.wait_for_end() == 0, command.output
     assert "Traceback" not in command.output
+
+
+def test_top_is_printed_once_on_a_terminal_that_cannot_move_its_cursor(
+    project: SampleProject,
+) -> None:
+    with typed(project, "top", term="dumb") as command:
+        assert command.wait_for_end() == 0, command.output
+    assert command.output.count("No worker runs.") == 1
 
 
 def test_logs_follow_what_happens_through_a_cut_until_ctrl_c(project: SampleProject) -> None:
