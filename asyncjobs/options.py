@@ -57,9 +57,10 @@ class LaterOptions(UniqueOptions, total=False):
 
 OPTIONS = tuple(LaterOptions.__annotations__)
 KNOWN = frozenset(OPTIONS)
+PLACE = frozenset({"queue", "priority"})
 TIMES = frozenset({"wait", "wait_until"})
 UNIQUE = frozenset(UniqueOptions.__annotations__)
-COMMON = frozenset({*TIMES, *UNIQUE, "queue", "priority", "concurrency_key", "connection"})
+COMMON = frozenset({*PLACE, *TIMES, *UNIQUE, "concurrency_key", "connection"})
 """The options that do not make `Extras`."""
 
 
@@ -85,11 +86,13 @@ def chosen(options: LaterOptions) -> Chosen:
     """
     if not options:
         return NOTHING
-    if not KNOWN.issuperset(options):
-        raise UnknownOptionError(next(name for name in options if name not in KNOWN), OPTIONS)
-    priority = options.get("priority")
+    queue, priority = options.get("queue"), options.get("priority")
     if priority is not None:
         check_whole("priority", priority, -MAX_PRIORITY, MAX_PRIORITY)
+    if PLACE.issuperset(options):  # of those that say anything, most say no more
+        return tuple_of(Chosen, (queue, priority, None, None, None, None, None))
+    if not KNOWN.issuperset(options):
+        raise UnknownOptionError(next(name for name in options if name not in KNOWN), OPTIONS)
     wait = wait_until = extras = None
     if not TIMES.isdisjoint(options):
         wait, wait_until = check_wait(options.get("wait"), options.get("wait_until"))
@@ -101,7 +104,7 @@ def chosen(options: LaterOptions) -> Chosen:
     if key is not None:
         check_key(key)
     unique = None if UNIQUE.isdisjoint(options) else unique_rule(options)
-    return tuple_of(Chosen, (options.get("queue"), priority, wait, wait_until, extras, key, unique))
+    return tuple_of(Chosen, (queue, priority, wait, wait_until, extras, key, unique))
 
 
 def extras_of(options: LaterOptions) -> Extras | None:

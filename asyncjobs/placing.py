@@ -35,7 +35,10 @@ class Placer:
         """
         if self._registry.get(call.job.name) is not call.job:
             raise NotAJobError(f"the job {call.job.name!r} belongs to another JobManager")
-        return self._placed(call, chosen, self._extras(call.job, chosen.extras), parent)
+        extras = chosen.extras or call.job.extras
+        if extras is not None or not self._registry.carrier.is_idle:
+            extras = self._extras(call.job, chosen.extras)
+        return self._placed(call, chosen, extras, parent)
 
     def recurring(self, job: Job[..., Any]) -> NewJob:
         """Return the runs of *job*, which recurs by itself: calls without arguments or context."""

@@ -127,7 +127,7 @@ class Scheduler(Control, Pausing):
             [scheduled] = await self._store_watched([taken.job], [row], connection)
             return scheduled
         if connection is None and row.extras is None:
-            return self._scheduled(row, await self._storer.gathered.add(row))
+            return ScheduledJob(row, await self._storer.gathered.add(row), self._watch)
         return self._scheduled(row, await self._storer.store(row, connection))
 
     async def many(

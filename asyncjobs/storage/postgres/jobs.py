@@ -76,9 +76,9 @@ class JobsTable:
         if len(jobs) == 1 and is_plain(jobs[0]):
             return [await self._enqueue_one(jobs[0], timeout, connection)]
         *columns, extras, parents = zip(*jobs, strict=True)
-        if any(one is not None and one.unique is not None for one in extras):
-            return await self._unique.enqueue(jobs, connection, is_patient=is_patient)
         if any(extras):
+            if any(one is not None and one.unique is not None for one in extras):
+                return await self._unique.enqueue(jobs, connection, is_patient=is_patient)
             return await self._enqueue_special(jobs, timeout, connection)
         args = columns.pop(ARGS)
         columns.append(parents)
