@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from asyncjobs.config import MAX_ATTEMPTS, MAX_PRIORITY, check_whole, explains_options
 from asyncjobs.errors import ConfigError
+from asyncjobs.storable import STORABLE, is_storable
 from asyncjobs.types import JobState
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 MAX_ID = 2**63 - 1
 MAX_TEXTS = 10_000
 """Names, queues, tags or ids in one filter."""
-STORABLE = "without null characters and half surrogates"
 FINAL = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
 
 
@@ -229,17 +229,6 @@ def _is_within(number: int, least: int | None, most: int | None) -> bool:
 
 def _several(value: str | Sequence[str] | None) -> list[str] | None:
     return [value] if isinstance(value, str) else None if value is None else list(value)
-
-
-def is_storable(text: object) -> bool:
-    """Return whether PostgreSQL can hold *text*: no null character, no half surrogate."""
-    if not isinstance(text, str) or "\0" in text:
-        return False
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _check_texts(field: str, value: str | Sequence[str] | None) -> None:

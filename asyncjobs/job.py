@@ -18,6 +18,7 @@ from asyncjobs.errors import ConfigError, RecurrenceError
 from asyncjobs.hooks import Hooks
 from asyncjobs.limits import KeyMaker
 from asyncjobs.result_codec import ResultCodec
+from asyncjobs.storable import is_storable
 from asyncjobs.types import Limit
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def make_job(name: str | None, function: Callable[..., Any], options: JobOptions
     if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
         raise ConfigError(f"a job cannot be a generator: {function!r}")
     own_name = name if name is not None else getattr(function, "__name__", "")
-    if not isinstance(own_name, str) or not own_name or not _is_storable(own_name):
+    if not own_name or not is_storable(own_name):
         raise ConfigError(f"a job needs a name, got {own_name!r} for {function!r}")
     is_async = inspect.iscoroutinefunction(function)
     if options.process:
@@ -180,11 +181,6 @@ def _check_recurring(job: Job[..., Any]) -> None:
             f"the job {job.name!r} cannot recur by itself, because it needs arguments: {error}; "
             "give them defaults, or schedule it by later(job(…), cron=…)"
         ) from None
-
-
-def _is_storable(text: str) -> bool:
-    # PostgreSQL stores neither null characters nor half surrogates.
-    return "\0" not in text and text.encode(errors="replace").decode() == text
 
 
 class JobCall(Generic[R_co]):

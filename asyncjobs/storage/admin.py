@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from asyncjobs.config import MAX_PRIORITY
 from asyncjobs.errors import ConfigError
-from asyncjobs.filters import MAX_ID, is_storable
+from asyncjobs.filters import MAX_ID
+from asyncjobs.storable import is_storable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -150,7 +151,7 @@ def text(part: Any) -> str:
     """Return a part of a place that is a name."""
     if not is_storable(part):
         raise ValueError(part)
-    return str(part)
+    return part
 
 
 def moment(part: Any) -> datetime:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from asyncjobs.clock import seconds
 from asyncjobs.errors import AttemptsExhaustedError, ResultError, StoredArgumentsError
+from asyncjobs.storable import made_storable
 from asyncjobs.types import ALL_LANES, EXPIRED, Outcome, RunOf, told_in
 
 if TYPE_CHECKING:
@@ -212,10 +213,8 @@ def _traceback(error: BaseException) -> str:
 
 
 def _storable(text: str, most: int) -> str:
-    # PostgreSQL stores neither null characters nor half surrogates. Shortened before, because
-    # a text may be huge, and after, because these become longer.
-    text = _shorten(text, most).replace("\0", "\\0")
-    return _shorten(text.encode(errors="backslashreplace").decode(), most)
+    # Shortened before, because a text may be huge, and after, because escapes are longer.
+    return _shorten(made_storable(_shorten(text, most)), most)
 
 
 def _shorten(text: str, most: int) -> str:

@@ -11,6 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from asyncjobs.errors import StorageError
+from asyncjobs.storable import made_storable
 from asyncjobs.types import Progress
 from asyncjobs.worker.delays import growing_delays
 
@@ -107,6 +108,5 @@ def _stored(word: Word) -> Json | None:
     if message is not None:
         if len(message) > MAX_MESSAGE:
             message = message[: MAX_MESSAGE - 1] + "…"
-        # PostgreSQL stores neither null characters nor half surrogates.
-        message = message.replace("\0", "\\0").encode(errors="backslashreplace").decode()
+        message = made_storable(message)
     return json.dumps({"done": float(done), "message": message})
