@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from asyncjobs.errors import AsyncJobsError
+from asyncjobs.worker.handover import call_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,10 +95,10 @@ class Lease:
         try:
             asyncio.run(self._beat_there(twin))
         except BaseException as error:
-            self._call_there(_fail, failed, error)
+            call_in(self._loop, _fail, failed, error)
             raise
         finally:
-            self._call_there(ended.set)
+            call_in(self._loop, ended.set)
 
     async def _beat_here(self) -> None:
         while True:
@@ -162,11 +163,7 @@ class Lease:
             self._log.warning("heartbeat.failed", error=str(error))
 
     def _tell(self, worker: int, answer: Heartbeat, asked_at: float) -> None:
-        self._call_there(self._on_answer, worker, answer, asked_at)
-
-    def _call_there(self, function: Callable[..., object], *args: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits; or we linger
-            self._loop.call_soon_threadsafe(function, *args)
+        call_in(self._loop, self._on_answer, worker, answer, asked_at)
 
 
 def _fail(future: asyncio.Future[None], error: BaseException) -> None:

@@ -26,6 +26,7 @@ from asyncjobs.errors import RowRefusedError, StorageError
 from asyncjobs.worker.deadlines import STUCK_GRACE
 from asyncjobs.worker.delays import growing_delays
 from asyncjobs.worker.finisher import parts_of, plain_failures
+from asyncjobs.worker.handover import call_in
 from asyncjobs.worker.process import end_stuck_process
 from asyncjobs.worker.reporter import LAST_WORD_DELAY
 from asyncjobs.worker.stacks import stack_of_thread
@@ -133,7 +134,7 @@ class LoopWatch:
         decision = None if attempt.reported else self._last_word(attempt)
         if decision is not None:
             self._finisher.lend(decision.outcome)
-            self._call_there(self._go_on_with, attempt, decision)
+            call_in(self._loop, self._go_on_with, attempt, decision)
             await self._record(decision.outcome, storage, worker)
             if not self._finisher.take_back(decision.outcome):  # the loop has told it
                 decision = None
@@ -144,7 +145,7 @@ class LoopWatch:
             await self._leave(storage, worker)
         if decision is not None:
             self._executor.reporter.say(attempt, decision)
-            self._call_there(self._tell, attempt, decision)
+            call_in(self._loop, self._tell, attempt, decision)
         if self._kill_stuck and self._silence() > BLOCKED:
             self._log.error("worker.killed", job=row.name, id=row.id)
             end_stuck_process()
@@ -187,10 +188,6 @@ class LoopWatch:
             return None
         least_delay = LAST_WORD_DELAY if self._kill_stuck else 0.0
         return self._executor.reporter.take_over(attempt, least_delay=least_delay)
-
-    def _call_there(self, function: Callable[..., object], *args: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-            self._loop.call_soon_threadsafe(function, *args)
 
     def _go_on_with(self, attempt: Attempt, decision: Decision) -> None:
         if self._finisher.take_back(decision.outcome):
