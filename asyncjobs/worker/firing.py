@@ -144,7 +144,9 @@ class Firing:
             self._log.debug("schedule.fired", schedule=name, tick=tick.isoformat(), id=job.id)
         self._runs += len(fired.runs)
         self._fired.update(fired.names)
-        self._is_behind |= len(fired.names) < len(part)
+        for locked in {one.name for one in part}.difference(fired.names):
+            self._troubles.put_off(locked)
+            self._is_behind = True
         return True
 
     async def _report(self, name: str, problem: str) -> None:

@@ -57,6 +57,12 @@ class Troubles:
             one.is_told = True
             self._log.warning("schedule.in_doubt", schedule=name, seconds=round(waits, 1))
 
+    def put_off(self, name: str) -> None:
+        """Note that somebody had locked *name*: it is tried again after its pause."""
+        if (one := self._by_name.get(name)) is not None:
+            one.not_before = time.monotonic() + one.pause
+            one.pause = max(one.pause, min(one.pause * 2, IN_DOUBT))
+
     def settle(self, name: str) -> None:
         """Note that *name* got through. All others may: one transaction often has many keys."""
         if self._by_name.pop(name, None) is not None:

@@ -27,6 +27,8 @@ ODD = [
     {"before": "x"}, {"before": None}, {"before": 1e300},
     {"context": 5}, {"meta": 5}, {"watched": "x"}, {"retain": "x"}, [1],
 ]  # fmt: skip
+DEEP = '{"meta": {"deep": ' + "[" * 5_000 + "]" * 5_000 + "}}"
+"""Deeper than Python reads."""
 
 
 class Edited:
@@ -217,13 +219,13 @@ async def test_a_running_job_that_was_edited_goes_back_to_the_queue(
     assert record.attempt == 8
 
 
-@pytest.mark.parametrize("extra", ODD, ids=json.dumps)
+@pytest.mark.parametrize("extra", [*map(json.dumps, ODD), DEEP], ids=lambda text: text[:30])
 async def test_a_job_whose_extra_makes_no_sense_ends_like_any(
-    make_bench: Any, database: Any, extra: Any
+    make_bench: Any, database: Any, extra: str
 ) -> None:
     bench = await make_bench(delete_successful_jobs=False)
     edited = Edited(bench, database)
-    await edited.store(f"extra = '{json.dumps(extra)}'")
+    await edited.store(f"extra = '{extra}'")
     record = await edited.work_off()
     assert (record.state, record.attempt) == ("succeeded", 1)
     assert not {line["event"] for line in bench.log} & {"job.unloggable", "worker.failed"}

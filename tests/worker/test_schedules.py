@@ -732,6 +732,23 @@ async def test_a_row_that_makes_no_sense_ends_no_worker(
 
 
 @pytest.mark.parametrize(
+    "extras", ['{"unique": 5}', '{"unknown": 5}', "[" * 5_000 + "]" * 5_000], ids=lambda text: text[:9]
+)
+async def test_extras_that_nobody_can_read_are_said(
+    on_postgres: Any, database: Any, extras: str
+) -> None:
+    for name in ("bad", "good"):
+        await on_postgres.later(on_postgres.note(), every=1, name=name)
+    await database.execute("update asyncjobs.schedules set extras = $1 where name = 'bad'", extras)
+    with structlog.testing.capture_logs() as lines:
+        async with working(on_postgres):
+            await on_postgres.ran.until(3)
+    told = {line["schedule"] for line in lines if line["event"] == "schedule.unreadable"}
+    assert told == {"bad"}
+    assert "worker.failed" not in {line["event"] for line in lines}
+
+
+@pytest.mark.parametrize(
     "change",
     [
         "after_at = 'infinity', next_at = null",

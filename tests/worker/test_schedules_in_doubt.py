@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from asyncjobs.schedule_types import Plan
 
 
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
 class App:
     """Jobs that tick each second, and what ran."""
 
@@ -174,6 +177,7 @@ class Scripted:
 
     def __init__(self, refused: set[str], doubtful: set[str]) -> None:
         self.refused, self.doubtful = refused, doubtful
+        self.locked: set[str] = set()
         self.fired: set[str] = set()
         self.tries = 0
 
@@ -184,8 +188,8 @@ class Scripted:
             raise RowRefusedError("odd")
         if names & self.doubtful:
             raise KeyInDoubtError
-        self.fired |= names
-        return Fired(sorted(names), [])
+        self.fired |= names - self.locked
+        return Fired(sorted(names - self.locked), [])
 
     async def report(self, name: str, problem: str) -> bool:
         return True
@@ -202,15 +206,46 @@ async def test_whatever_cannot_run_the_others_do_within_few_looks(
     one = Firing(storage, structlog.get_logger())  # type: ignore[arg-type]
     good = {f"good {number}" for number in range(80)}
     names = sorted(refused | doubtful | good)
-    start = datetime(2026, 1, 1, tzinfo=UTC)
-    schedules = [a_row(name, start, is_unique=is_unique) for name in names]
+    schedules = [a_row(name, START, is_unique=is_unique) for name in names]
     looks = 0
     while not good <= storage.fired:
         due = [row for row in schedules if row.name not in storage.fired]
-        await one.fire(DueSchedules(start + timedelta(seconds=9), due, None))
+        await one.fire(DueSchedules(START + timedelta(seconds=9), due, None))
         looks += 1
         assert looks < 600
     assert storage.fired == good
+
+
+async def test_one_in_trouble_that_somebody_has_locked_is_tried_after_a_pause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    storage = Scripted(set(), {"one"})
+    one = Firing(storage, structlog.get_logger())  # type: ignore[arg-type]
+    due = DueSchedules(START, [a_row("one", START, is_unique=True)], None)
+    a_moment(monkeypatch, 100.0)
+    await one.fire(due)
+    storage.doubtful, storage.locked = set(), {"one"}
+    a_moment(monkeypatch, 100.03)
+    await one.fire(due)
+    assert storage.tries == 2
+    a_moment(monkeypatch, 100.04)
+    await one.fire(due)
+    assert storage.tries == 2
+    storage.locked = set()
+    a_moment(monkeypatch, 100.08)
+    await one.fire(due)
+    assert storage.fired == {"one"}
+
+
+async def test_more_that_are_due_than_one_look_takes_wait_for_those_in_trouble(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    storage = Scripted(set(), {"one"})
+    one = Firing(storage, structlog.get_logger())  # type: ignore[arg-type]
+    due = DueSchedules(START, [a_row("one", START, is_unique=True)], 0.0)
+    a_moment(monkeypatch, 100.0)
+    _, next_in = await one.fire(due)
+    assert next_in == pytest.approx(troubles.FIRST)  # and not at once, for ever
 
 
 def a_row(name: str, start: datetime, *, is_unique: bool) -> Schedule:
