@@ -732,7 +732,9 @@ async def test_a_row_that_makes_no_sense_ends_no_worker(
 
 
 @pytest.mark.parametrize(
-    "extras", ['{"unique": 5}', '{"unknown": 5}', "[" * 5_000 + "]" * 5_000], ids=lambda text: text[:9]
+    "extras",
+    ['{"unique": 5}', '{"unknown": 5}', "[" * 5_000 + "]" * 5_000],
+    ids=["unique", "unknown", "deep"],
 )
 async def test_extras_that_nobody_can_read_are_said(
     on_postgres: Any, database: Any, extras: str
