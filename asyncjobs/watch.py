@@ -83,9 +83,10 @@ class Watch:
         self._home.check()
         follower = Follower(job_id)
         self._followers.setdefault(job_id, set()).add(follower)
-        self._look_at({job_id})
         if self._task is None or self._task.done():
+            self._wake = asyncio.Event()  # an event of asyncio stays with the loop it served
             self._task = asyncio.get_running_loop().create_task(self._run())
+        self._look_at({job_id})
         try:
             yield follower
         finally:
@@ -96,7 +97,11 @@ class Watch:
                 self._marked.discard(job_id)
 
     async def look(self, job_id: int) -> JobStatus | None:
-        """Return how it stands with a job; None if nothing is stored of it."""
+        """Return how it stands with a job; None if nothing is stored of it.
+
+        Raises RuntimeError in another event loop.
+        """
+        self._home.check()
         found = await self._storage.results.look([job_id])
         return found[0] if found else None
 

@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack, overload
 
+import anyio
+
 from asyncjobs.config import check_flag, explains_options
 from asyncjobs.definition import DefinitionOptions, JobOptions
 from asyncjobs.errors import (
@@ -86,7 +88,7 @@ class JobManager(Showing):
         self.schedulers: list[Scheduler] = []
         self._stack = contextlib.AsyncExitStack()
         self._entered = 0
-        self._entering = asyncio.Lock()
+        self._entering = anyio.Lock(fast_acquire=True)  # in one event loop after the other
         self._loop: asyncio.AbstractEventLoop | None = None
         check_manager(self)
 

@@ -6,6 +6,8 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, Any, Self
 
+import anyio
+
 from asyncjobs.config import check_flag, explains_options
 from asyncjobs.errors import ConfigError
 from asyncjobs.settings import Configured, configured, find
@@ -105,7 +107,7 @@ class PostgresAdapter(Parts, Configured):
         self._direct = DsnSource(listen_dsn, self._connect) if listen_dsn else None
         self._hearing = Hearing(self._channel, listens=listen, direct=self._direct)
         self._opened = 0
-        self._opening = asyncio.Lock()
+        self._opening = anyio.Lock(fast_acquire=True)  # in one event loop after the other
         self._beats_only = False
 
     def __repr__(self) -> str:
