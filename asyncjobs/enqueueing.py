@@ -50,22 +50,29 @@ async def store_inside(
 ) -> list[ScheduledJob[Any]]:
     """Store *rows* by *store*, inside of what the hooks of each job, by its name, ask for.
 
-    Raises what they raise, and MiddlewareError if one passes more or fewer rows on.
+    Raises what they raise, and MiddlewareError if one passes more or fewer rows on, or the
+    same ones again once they are stored.
     """
+    stored: list[ScheduledJob[Any]] = []
 
     async def innermost(changed: Sequence[NewJob]) -> list[ScheduledJob[Any]]:
-        if len(changed) != len(rows):
-            raise MiddlewareError(len(rows), len(changed))
+        if stored or len(changed) != len(rows):
+            raise MiddlewareError(len(rows), len(stored) + len(changed))
         for row in changed:
             for hook in collected("on_enqueue", holders[row.name]):
                 await call_hook(hook, row)
-        return await store(changed)
+        stored.extend(await store(changed))
+        return list(stored)
 
     storing: Store = innermost
     everybody = dict.fromkeys(holder for each in holders.values() for holder in each)
     for function in reversed(around_enqueue(*everybody).enqueue_middleware):
         storing = _bound(function, storing)
-    return await storing(rows)
+    answer = await storing(rows)
+    if len(stored) != len(rows):
+        raise MiddlewareError(len(rows), len(stored))
+    is_whole = isinstance(answer, list) and len(answer) == len(rows)
+    return answer if is_whole else stored
 
 
 def _bound(function: EnqueueMiddleware, store: Store) -> Store:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from contextvars import ContextVar
 from datetime import datetime, timedelta
@@ -474,6 +475,52 @@ async def test_a_middleware_that_drops_rows_or_names_no_queue_is_an_error(bench:
     with pytest.raises(UnknownQueueError):
         await bench.later(stray())
     assert await bench.storage.counts() == {}
+
+
+@pytest.mark.parametrize("number", [1, 3])
+async def test_a_middleware_stores_each_call_once_whatever_it_does(bench: Any, number: int) -> None:
+    async def pass_none(rows: Sequence[NewJob], store: Store) -> Any:
+        return []
+
+    async def pass_twice(rows: Sequence[NewJob], store: Store) -> Any:
+        await store(rows)
+        return await store(rows)
+
+    async def try_twice(rows: Sequence[NewJob], store: Store) -> Any:
+        with contextlib.suppress(UnknownQueueError):
+            await store([row._replace(queue="nowhere") for row in rows])
+        return await store(rows)
+
+    async def say_nothing(rows: Sequence[NewJob], store: Store) -> Any:
+        await store(rows)
+
+    stored = {}
+    for middleware in (pass_none, pass_twice, try_twice, say_nothing):
+
+        @bench.jobs.job(name=middleware.__name__)
+        async def work() -> None: ...
+
+        work.hooks.enqueue_middleware(middleware)
+        try:
+            found = await bench.later.many([work() for _ in range(number)])
+            stored[middleware.__name__] = len({job.id for job in found})
+            assert (await bench.later(work())).is_new
+        except MiddlewareError as error:
+            stored[middleware.__name__] = f"{error.given}, {error.passed}"
+    twice = f"{number}, {2 * number}"
+    assert stored == {
+        "pass_none": f"{number}, 0",
+        "pass_twice": twice,
+        "try_twice": number,
+        "say_nothing": number,
+    }
+    counts = {name: (await bench.later.count(name=name)).jobs for name in stored}
+    assert counts == {
+        "pass_none": 0,
+        "pass_twice": number,
+        "try_twice": number + 1,
+        "say_nothing": number + 1,
+    }
 
 
 def test_what_is_no_function_is_no_hook() -> None:
