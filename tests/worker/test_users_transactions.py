@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from asyncjobs import (
@@ -153,3 +154,26 @@ async def test_a_connection_of_the_job_has_to_be_inside_a_transaction(
     await bench.jobs.workoff()
     assert (await bench.record(stored.id)).state == "succeeded"
     assert await effects(database) == [stored.id]
+
+
+async def test_a_call_in_a_transaction_that_was_aborted_raises_what_any_statement_does(
+    bench: Any, sessions: Any, database: Any
+) -> None:
+    @bench.jobs.job
+    async def note() -> None: ...
+
+    storing = [{}, {"unique": True}, {"every": 60}]
+    for options in storing:
+        async with sessions() as session:
+            with pytest.raises(DBAPIError):
+                await session.execute(text("select 1 / 0"))
+            with pytest.raises(asyncpg.InFailedSQLTransactionError):
+                await bench.later(note(), connection=session, **options)
+        transaction = database.transaction()
+        await transaction.start()
+        with pytest.raises(asyncpg.DivisionByZeroError):
+            await database.execute("select 1 / 0")
+        with pytest.raises(asyncpg.InFailedSQLTransactionError):
+            await bench.later.many([note(), note()], connection=database)
+        await transaction.rollback()
+    assert await bench.storage.counts() == {}

@@ -73,11 +73,14 @@ def translate(error: BaseException, schema: str) -> AsyncJobsError | None:
 
 
 @contextmanager
-def translated(schema: str) -> Iterator[None]:
-    """Raise this package's errors in place of asyncpg's. What is a bug of ours stays as it is."""
+def translated(schema: str, *, is_callers: bool = False) -> Iterator[None]:
+    """Raise this package's errors in place of asyncpg's. What is a bug of ours stays as it is,
+    and so does, in a transaction that *is_callers*, that it was aborted before."""
     try:
         yield
     except Exception as error:
+        if is_callers and isinstance(error, asyncpg.InFailedSQLTransactionError):
+            raise
         if (known := translate(error, schema)) is None:
             raise
         raise known from error

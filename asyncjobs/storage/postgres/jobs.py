@@ -116,7 +116,7 @@ class JobsTable:
                 statement, *arguments, self._channel, timeout=timeout
             )
         driver = await driver_connection(connection)
-        with translated(self._schema):
+        with translated(self._schema, is_callers=True):
             rows: Sequence[Any] = await driver.fetch(statement, *arguments, self._channel)
             return rows
 

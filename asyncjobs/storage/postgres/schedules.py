@@ -44,7 +44,7 @@ class SchedulesTable:
         """Store a schedule; see `ScheduleStorage.put`."""
         if connection is not None:
             driver = await driver_connection(connection)
-            with translated(self._schema):
+            with translated(self._schema, is_callers=True):
                 return await self._put(schedule, driver)
 
         async def put(own: Any) -> Schedule:

@@ -66,7 +66,7 @@ class UniqueJobs:
             await self._store(driver, batch, is_patient=False)
 
     async def _store_within(self, batch: Batch, driver: Any, *, is_patient: bool) -> None:
-        with translated(self._schema):
+        with translated(self._schema, is_callers=True):
             async with AsyncExitStack() as stack:
                 if batch.is_all_or_none:  # in a transaction this is a savepoint
                     await stack.enter_async_context(driver.transaction())
