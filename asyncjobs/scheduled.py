@@ -144,13 +144,15 @@ class ScheduledJob(Generic[R_co]):
     async def result(self, timeout: float | timedelta | None = None) -> R_co:
         """Wait until the job has ended and return what it returned.
 
-        At most *timeout*, in seconds or as a timedelta. For jobs with `retain` only. Raises
+        At most *timeout*, in seconds or as a timedelta; 0 looks once. Needs `retain`. Raises
         ResultNotKeptError at once for others, JobFailedError, JobCancelledError,
         ResultTimeoutError, JobGoneError if its row was removed, StoredResultError,
         DetachedJobError, WaitError for what is no time.
         """
         watch = self._attached()
         limit = None if timeout is None else _bound(timeout)
+        if limit == 0:
+            return await self._result_now(watch)
         try:
             async with asyncio.timeout(limit) as bound:
                 if not await self._keeps_result(watch):
@@ -189,11 +191,24 @@ class ScheduledJob(Generic[R_co]):
         self._take(found)
         return self
 
+    async def _result_now(self, watch: Watching) -> R_co:
+        if not await self._keeps_result(watch):
+            raise ResultNotKeptError(self.id, self.name)
+        status = await watch.look(self.id)
+        if status is None:
+            raise JobGoneError(self.id, self.name)
+        self._take(status)
+        if not status.has_ended:
+            raise ResultTimeoutError(self.id, self.name, 0.0)
+        return self._outcome(status)
+
     async def _keeps_result(self, watch: Watching) -> bool:
-        if self.is_new:
-            return self._row.extras is not None and self._row.extras.retain is not None
-        found = await watch.look(self.id)  # it is of another call, which had its own word
-        return found is None or found.keeps
+        extras = self._row.extras
+        asked = extras is not None and extras.retain is not None
+        if self.is_new and (extras is None or extras.unique is None):
+            return asked
+        found = await watch.look(self.id)  # another call has, or may have had, the last word
+        return found.keeps if found is not None else asked or not self.is_new
 
     async def _ended(self, watch: Watching) -> JobStatus:
         with watch.following(self.id) as follower:

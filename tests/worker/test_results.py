@@ -223,6 +223,49 @@ async def test_whoever_does_not_wait_long_enough_is_told(bench: Any) -> None:
         assert await job.result(PATIENCE) == 1
 
 
+async def test_whoever_waits_for_no_time_gets_what_there_is(bench: Any) -> None:
+    @bench.jobs.job(retain=HOUR)
+    async def double(number: int) -> int:
+        return 2 * number
+
+    @bench.jobs.job
+    async def forget() -> None: ...
+
+    stored = await bench.later(double(4))
+    for timeout in (0, -1, timedelta(0)):
+        with pytest.raises(ResultTimeoutError, match="within 0 s"):
+            await stored.result(timeout=timeout)
+    await bench.jobs.workoff()
+    assert [await stored.result(timeout=timeout) for timeout in (0, -1, timedelta(0))] == [8] * 3
+    assert await bench.later.wait_all([stored, stored], timeout=0) == [8, 8]
+    await bench.later.delete(ids=[stored.id])
+    with pytest.raises(JobGoneError):
+        await stored.result(timeout=0)
+    with pytest.raises(ResultNotKeptError):
+        await (await bench.later(forget())).result(timeout=0)
+
+
+async def test_the_first_handle_of_a_replaced_job_knows_what_the_last_call_said(
+    bench: Any,
+) -> None:
+    @bench.jobs.job
+    async def double(number: int) -> int:
+        return 2 * number
+
+    now_kept = await bench.later(double(1), unique="kept")
+    await bench.later(double(2), unique="kept", on_conflict="replace", retain=HOUR)
+    now_lost = await bench.later(double(1), unique="lost", retain=HOUR)
+    await bench.later(double(2), unique="lost", on_conflict="replace")
+    with pytest.raises(ResultNotKeptError):
+        await now_lost.result()
+    await bench.jobs.workoff()
+    assert await now_kept.result(timeout=PATIENCE) == 4
+    gone = await bench.later(double(3), unique="gone")
+    await bench.jobs.workoff()
+    with pytest.raises(ResultNotKeptError):
+        await gone.result()
+
+
 async def test_a_row_that_is_removed_ends_the_waiting(bench: Any) -> None:
     @bench.jobs.job(retain=HOUR)
     async def one() -> int:
