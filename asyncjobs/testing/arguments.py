@@ -44,10 +44,21 @@ def _decoded(text: str) -> dict[str, Any]:
     return found
 
 
-def fits(stored: dict[str, Any], expected: dict[str, Any] | None, *, is_whole: bool) -> bool:
-    """Return whether *stored* arguments are those *expected*, or, unless whole, have them."""
+def fits(
+    job: Job[..., Any],
+    stored: dict[str, Any],
+    expected: dict[str, Any] | None,
+    *,
+    is_whole: bool,
+) -> bool:
+    """Return whether *stored* arguments are those *expected*, or, unless whole, have them.
+
+    One that is not given is its default.
+    """
     if expected is None:
         return True
+    defaults = job.codec.stored_defaults
+    stored = {**defaults, **stored}
     if is_whole:
-        return stored == expected
+        return stored == {**defaults, **expected}
     return all(name in stored and stored[name] == value for name, value in expected.items())

@@ -81,8 +81,8 @@ class JobsKit:
         """Fail unless a fitting job waits, and return the first.
 
         *job* is a job, or a call of it with all its arguments. *args* are all arguments as a
-        list, or some by name. *within*, in seconds or a timedelta, is how soon it has to be
-        due. With *count* exactly so many have to fit.
+        list, or some by name; one that is not given is its default. *within*, in seconds or a
+        timedelta, is how soon it has to be due. With *count* exactly so many have to fit.
 
         Raises NotAJobError, TypeError or ArgumentError for arguments that the job does not take,
         UnknownQueueError, WaitError for *within*, and ValueError for a *count* below 1.
@@ -247,7 +247,7 @@ class JobsKit:
         fitting = [
             record
             for record in await self.enqueued(own)
-            if fits(json.loads(record.args), expected, is_whole=is_whole)
+            if fits(own, json.loads(record.args), expected, is_whole=is_whole)
             and (queue is None or record.queue == queue)
             and (limit is None or record.run_at <= limit)
         ]

@@ -84,6 +84,23 @@ async def test_what_was_enqueued_is_found_by_job_call_and_arguments(
     await jobs_kit.refute_enqueued(app.send, queue="default")
 
 
+async def test_an_argument_that_is_not_given_is_its_default(jobs_kit: JobsKit) -> None:
+    @jobs_kit.jobs.job
+    async def remind(user_id: int, urgent: bool = False, note: str = "") -> None: ...
+
+    later = jobs_kit.jobs.schedulers[0]
+    await later(remind(7))
+    await later(remind(8, False, ""))
+    for same in (remind(7), remind(7, False), remind(7, note=""), remind(8), remind(8, False)):
+        await jobs_kit.assert_enqueued(same, count=1)
+    for args in ([7], [8, False], [7, False, ""]):
+        await jobs_kit.assert_enqueued(remind, args, count=1)
+    await jobs_kit.assert_enqueued(remind, {"urgent": False, "note": ""}, count=2)
+    for other in (remind(7, True), remind(8, note="x"), remind(9)):
+        await jobs_kit.refute_enqueued(other)
+    await jobs_kit.refute_enqueued(remind, {"urgent": True})
+
+
 async def test_what_does_not_fit_is_said_with_what_there_is(app: App, jobs_kit: JobsKit) -> None:
     with pytest.raises(AssertionError, match=r"no jobs send\(…\) are enqueued; nothing is"):
         await jobs_kit.assert_enqueued(app.send)
