@@ -7,7 +7,6 @@ what it prints goes to stderr, and so does what a library or another program pri
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
 import ctypes
 import functools
@@ -20,10 +19,11 @@ import struct
 import sys
 import threading
 import time
-import traceback
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from asyncjobs.context import JobContext, enter_job
+from asyncjobs.worker.moving import packed
+from asyncjobs.worker.outcome import traceback_of
 from asyncjobs.worker.progress import MAX_MESSAGE, PAUSE
 
 if TYPE_CHECKING:
@@ -215,21 +215,12 @@ def _call_once(set_up: Callable[[], None]) -> None:
 def _pickled(answer: Answer) -> bytes:
     try:
         return pickle.dumps(answer)
-    except Exception as error:  # noqa: BLE001 - what it returns may be anything
+    except BaseException as error:  # noqa: BLE001 - what it returns may be anything
         return pickle.dumps(_refusal(error))
 
 
 def _refusal(error: BaseException) -> Answer:
-    trace = "".join(traceback.format_exception(error))
-    return Answer(error=_packed(error), trace=trace)
-
-
-def _packed(error: BaseException) -> bytes:
-    with contextlib.suppress(Exception):
-        packed = pickle.dumps(error)
-        pickle.loads(packed)  # noqa: S301 - just packed here; many classes do not survive it
-        return packed
-    return pickle.dumps(RuntimeError(f"{type(error).__qualname__}: {error}"))
+    return Answer(error=packed(error), trace=traceback_of(error))
 
 
 def _take_pipes() -> BinaryIO:

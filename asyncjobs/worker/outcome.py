@@ -185,7 +185,7 @@ def describe(error: BaseException, attempt: int, worker: str) -> Json:
         "at": datetime.now(UTC).isoformat(),
         "error": _storable(type(error).__qualname__, MAX_MESSAGE),
         "message": _storable(message_of(error), MAX_MESSAGE),
-        "traceback": _storable(_traceback(error), MAX_TRACEBACK),
+        "traceback": _storable(traceback_of(error), MAX_TRACEBACK),
         "worker": worker,
     }
     return json.dumps(record)
@@ -205,7 +205,8 @@ def _is_ours(module: str) -> bool:
     return module.startswith(("asyncjobs.", "concurrent.futures."))
 
 
-def _traceback(error: BaseException) -> str:
+def traceback_of(error: BaseException) -> str:
+    """Return the traceback of *error*, of any class of the user's."""
     try:
         return "".join(traceback.format_exception(error))
     except BaseException as problem:  # noqa: BLE001 - the user's class, or causes without end

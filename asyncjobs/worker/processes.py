@@ -214,7 +214,10 @@ class Child(asyncio.SubprocessProtocol):
                 self._answer.set_result(told)
             else:
                 self._on_word(told)
-        except Exception as error:  # noqa: BLE001 - a result may be of any class of the user's
+        except BaseException as error:  # noqa: BLE001 - a result may be of any class of the user's
+            # A future takes no StopIteration, and what is no Exception would end the worker.
+            if isinstance(error, StopIteration) or not isinstance(error, Exception):
+                error = RuntimeError(f"{type(error).__qualname__} came of reading its answer")
             self._answer.set_exception(error)
 
     def _send(self, what: object) -> None:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from contextvars import ContextVar
+from typing import Any
 
 from asyncjobs import JobContext, JobManager, MemoryAdapter, Retry, current_job
 from asyncjobs.worker.progress import PAUSE
@@ -150,9 +151,22 @@ def leave_one_behind(path: str) -> None:
     time.sleep(3600)
 
 
+class Stops:
+    def __getstate__(self) -> dict[str, int]:
+        return {"state": 1}
+
+    def __setstate__(self, state: object) -> None:
+        raise StopIteration
+
+
+class Exits(Stops):
+    def __setstate__(self, state: object) -> None:
+        raise SystemExit(3)
+
+
 @registered.job(process=True, max_attempts=1)
-def return_oddly() -> object:
-    return lambda: None
+def return_oddly(kind: str = "lambda") -> object:
+    return {"lambda": lambda: None, "stops": Stops(), "exits": Exits()}[kind]
 
 
 @registered.job(process=True)
@@ -178,10 +192,41 @@ class OddError(Exception):
         super().__init__(f"{one} {two}")
 
 
+class CodeError(Exception):
+    def __init__(self, code: int) -> None:
+        super().__init__(f"code {code}")
+
+
+class MuteError(Exception):
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+    def __str__(self) -> str:
+        raise KeyError("no text")
+
+
+class LeavingError(Exception):
+    def __reduce__(self) -> str:
+        raise SystemExit(3)
+
+
+class BecomesDictError(Exception):
+    def __reduce__(self) -> Any:
+        return dict, ()
+
+
 @registered.job(process=True, max_attempts=1)
 def fail(kind: str) -> None:
     if kind == "odd":
         raise OddError("does", "not survive pickling")
+    if kind == "code":
+        raise CodeError(5)
+    if kind == "mute":
+        raise MuteError
+    if kind == "object":
+        raise ValueError(object())
+    if kind in ("leaves", "dict"):
+        raise {"leaves": LeavingError, "dict": BecomesDictError}[kind]("what it says")
     if kind == "die":
         os._exit(3)
     raise {"value": ValueError, "retry": Retry}[kind](kind)
