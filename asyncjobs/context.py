@@ -106,7 +106,9 @@ class JobContext:
         if message is not None and not isinstance(message, str):
             raise ProgressError(f"got {message!r} as the text")
         if self.on_progress is not None:
-            self.on_progress(self.id, self.attempt, done, message)
+            # Plain, because what the classes of others do is for the job to meet, here.
+            text = None if message is None else str.__str__(message)
+            self.on_progress(self.id, self.attempt, float(done), text)
 
     def shielded(self, timeout: float = 30.0) -> AbstractAsyncContextManager[Any]:
         """Return a block, for ``async with``, that ends before the job is cancelled.
