@@ -217,10 +217,10 @@ class Executor:
             row, job, limit, self._log,
             finisher=self._finisher, keeper=self._keeper, around=around, kind=kind,
         )  # fmt: skip
-        if row.attempt > limit.max_attempts:
-            attempt.refusal = AttemptsExhaustedError(limit.max_attempts)
-        elif row.extra == EXPIRED:
+        if row.extra == EXPIRED:  # which says no more of how many attempts it has
             attempt.refusal = ExpiredError()
+        elif row.attempt > limit.max_attempts:
+            attempt.refusal = AttemptsExhaustedError(limit.max_attempts)
         self.running[row.id] = attempt
         if kind is None:
             kind = self.backlog.rest

@@ -229,3 +229,20 @@ async def test_a_job_whose_extra_makes_no_sense_ends_like_any(
     record = await edited.work_off()
     assert (record.state, record.attempt) == ("succeeded", 1)
     assert not {line["event"] for line in bench.log} & {"job.unloggable", "worker.failed"}
+
+
+async def test_a_job_that_was_retried_and_expires_is_dropped_as_any(
+    bench: Any, database: Any
+) -> None:
+    @bench.jobs.job(max_attempts=1)
+    async def fail() -> None:
+        raise ValueError
+
+    job = await bench.later(fail(), expires=3_600)
+    await bench.jobs.workoff()
+    assert await bench.later.retry(job.id)
+    await database.execute("update asyncjobs.jobs set expires_at = now() - interval '1 s'")
+    await bench.jobs.workoff()
+    record = await bench.record(job.id)
+    assert record.state == "cancelled"
+    assert json.loads(record.errors)[-1]["error"] == "ExpiredError"

@@ -170,6 +170,22 @@ async def test_events_tell_of_retries_and_of_the_failure(bench: Any, far: Any) -
     await retried.aclose()
 
 
+async def test_one_that_is_replaced_is_followed_to_its_end(bench: Any, far: Any) -> None:
+    @bench.jobs.job
+    async def note(number: int) -> None: ...
+
+    job = await bench.later(note(1), unique="one", wait=60)
+    events = (await far.job(job.id)).events()
+    await next_where(events, state=JobState.SCHEDULED)
+    again = await bench.later(note(2), unique="one", on_conflict="replace")
+    assert again.id == job.id
+    [status] = await bench.storage.results.look([job.id])
+    assert status.watched
+    await next_where(events, state=JobState.AVAILABLE)
+    async with bench.working():
+        assert (await next_where(events, state=JobState.SUCCEEDED)).is_last
+
+
 async def test_events_of_a_job_that_failed_say_so(bench: Any, far: Any) -> None:
     @bench.jobs.job(max_attempts=1)
     async def fail() -> None:
@@ -273,6 +289,33 @@ async def test_a_message_may_hold_anything_and_is_cut_off(bench: Any) -> None:
     long, odd = [json.loads((await bench.record(job.id)).progress) for job in jobs]
     assert long["message"] == "x" * (progress.MAX_MESSAGE - 1) + "…"
     assert odd["message"] == "a\\0b\\ud800ü"
+
+
+async def test_what_odd_numbers_and_texts_do_they_do_to_their_job_alone(bench: Any) -> None:
+    class Lazy(str):
+        def __len__(self) -> int:
+            raise LookupError
+
+        __getitem__ = replace = encode = __str__ = __len__  # type: ignore[assignment]
+
+    class Odd(float):
+        def __float__(self) -> float:
+            raise LookupError
+
+    @bench.jobs.job(retain=HOUR)
+    async def tell() -> None:
+        current_job().progress(0.5, Lazy("half"))
+
+    @bench.jobs.job(retain=HOUR, max_attempts=1)
+    async def fail() -> None:
+        current_job().progress(Odd(0.5))
+
+    async with bench.working():
+        told, failed = await bench.later(tell()), await bench.later(fail())
+        record = await bench.until(told.id, "succeeded")
+        await bench.until(failed.id, "failed")
+    assert json.loads(record.progress) == {"done": 0.5, "message": "half"}
+    assert "worker.failed" not in {line["event"] for line in bench.log}
 
 
 async def test_a_text_that_is_none_is_refused() -> None:
