@@ -8,6 +8,7 @@ import typer
 
 from asyncjobs.cli.failures import exit_code, print_error
 from asyncjobs.cli.settings import LogFormat, Settings
+from asyncjobs.cli.streams import open_standard_streams
 from asyncjobs.cli.verbs import LazyVerbs
 from asyncjobs.errors import AsyncJobsError
 from asyncjobs.reference import VARIABLE
@@ -77,6 +78,7 @@ def options(
 def main(arguments: Sequence[str] | None = None) -> Any:
     """Run the command; errors of this package are one line on stderr."""
     given = sys.argv[1:] if arguments is None else arguments
+    open_standard_streams()
     try:
         cli(args=common_options_first(given), prog_name="asyncjobs")
     except AsyncJobsError as error:

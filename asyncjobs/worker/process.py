@@ -38,5 +38,6 @@ def ended_if_stuck() -> Iterator[None]:
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
+        if stream is not None:  # as it is where somebody has closed it
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()

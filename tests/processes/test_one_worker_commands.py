@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING
+
+import pytest
 
 if TYPE_CHECKING:
     from sample_project import SampleProject
@@ -66,3 +70,20 @@ def test_a_worker_group_that_does_not_exist_is_wrong_usage(project: SampleProjec
     done = project.asyncjobs("worker", "--index", "1", "--id", "0")
     assert done.returncode == 2
     assert done.stderr == "error: there is no worker group 1: they go from 0 to 0\n"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("verb", ["workoff", "worker --index 0 --id 0 --workoff"])
+def test_standard_streams_that_are_closed_are_in_nobodys_way(
+    project: SampleProject, verb: str, closed: str
+) -> None:
+    project.schedule("write_note", "done")
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$0" -m asyncjobs {verb} {closed}', sys.executable],
+        cwd=project.folder,
+        env=project.environment,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, project.notes()) == (0, ["done"]), done.stderr
