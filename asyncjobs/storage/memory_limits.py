@@ -79,6 +79,18 @@ class MemoryLimits:
     def _write(self, limit: Limit) -> None:
         if limit.name not in self._limits or self._limits[limit.name].limit != limit:
             self._limits[limit.name] = KnownLimit(limit, self._clock())
+            self._bring_back(limit)
+
+    def _bring_back(self, limit: Limit) -> None:
+        # By a rate no lane is ahead by more than a burst; one that is was used by another rate.
+        if limit.burst is None or limit.gap is None:
+            return
+        most = self._clock() + timedelta(seconds=limit.burst * limit.gap)
+        own = {row.lane for row in self._all_rows() if row.waits_in and _rule(row) == limit.name}
+        for name in own | {limit.name}:
+            lane = self._lanes.get(name or "")
+            if lane is not None and lane.full_at is not None:
+                lane.full_at = min(lane.full_at, most)
 
     async def known(self, limit: int = 1_000) -> list[KnownLimit]:
         """Return the limits that hold."""
@@ -230,7 +242,7 @@ class MemoryLimits:
         return len(held)
 
     def _limit_for(self, row: Row) -> Limit:
-        rule = f"job:{row.job.name}" if row.waits_in == row.lane else row.waits_in or ""
+        rule = _rule(row) if row.waits_in == row.lane else row.waits_in or ""
         if row.waits_in not in {row.lane, row.queue_lane}:
             return Limit(rule)
         known = self._limits.get(rule)
@@ -250,6 +262,10 @@ class MemoryLimits:
 
     def _seconds_until(self, moment: datetime) -> float:
         return max(0.0, (moment - self._clock()).total_seconds())
+
+
+def _rule(row: Row) -> str:
+    return f"job:{row.job.name}"
 
 
 def next_lane(row: Row) -> str | None:

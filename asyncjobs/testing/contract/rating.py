@@ -62,6 +62,22 @@ class Rating:
         assert (last - first).total_seconds() > 0.1
         assert (await storage.limits.admit(["key:a"], MOST)).later == {}
 
+    async def test_a_faster_rate_holds_for_what_waits_for_a_slower_one(
+        self, storage: Storage
+    ) -> None:
+        worker = await storage.register(a_worker())
+        await rate(storage, 2, HOUR)
+        await store(storage, *[a_limited()] * 4)
+        assert await let_in(storage, "key:a") == 2
+        assert len(await claim(storage, worker)) == 2
+        await rate(storage, 2, HOUR / 2)
+        admission = await storage.limits.admit(["key:a"], MOST)
+        assert HOUR / 2 - 60 < admission.later["key:a"] <= HOUR / 2
+        await storage.limits.change(Limit("job:greet", None, 2, 0.05))
+        for _ in range(2):
+            await eventually(lambda: let_in(storage, "key:a"))
+            assert len(await claim(storage, worker)) == 1
+
     async def test_starts_are_not_saved_up_while_nobody_works(self, storage: Storage) -> None:
         worker = await storage.register(a_worker())
         await rate(storage, 1, HOUR)
