@@ -186,13 +186,14 @@ class MemoryLimits:
         held = self._count(lane)
         starts = math.inf
         if limit.burst is not None and limit.gap is not None:
-            known = self._lanes.setdefault(lane, Lane(self._clock()))
+            now = self._clock()
+            known = self._lanes.setdefault(lane, Lane(now))
             unstarted = sum(row.state is JobState.AVAILABLE for row in self._let_in[lane].values())
             known.full_at = max(
-                known.full_at or self._clock(),
-                self._clock() + timedelta(seconds=min(unstarted, limit.burst) * limit.gap),
+                known.full_at or now,
+                now + timedelta(seconds=min(unstarted, limit.burst) * limit.gap),
             )
-            starts = math.floor(limit.burst - self._seconds_until(known.full_at) / limit.gap)
+            starts = math.floor(limit.burst - (known.full_at - now).total_seconds() / limit.gap)
         rows = self._take(lane, int(min(most, max(starts, 0))), held)
         self._let_in[lane] |= {row.id: row for row in rows}
         if rows:
