@@ -151,17 +151,17 @@ class ScheduledJob(Generic[R_co]):
         """
         watch = self._attached()
         limit = None if timeout is None else _bound(timeout)
-        if limit == 0:
-            return await self._result_now(watch)
         try:
-            async with asyncio.timeout(limit) as bound:
+            async with asyncio.timeout(limit or None) as bound:  # a look takes as long as it takes
                 if not await self._keeps_result(watch):
                     raise ResultNotKeptError(self.id, self.name)
-                status = await self._ended(watch)
+                status = await (self._look() if limit == 0 else self._ended(watch))
         except TimeoutError:
             if limit is None or not bound.expired():
                 raise
             raise ResultTimeoutError(self.id, self.name, limit) from None
+        if not status.has_ended:
+            raise ResultTimeoutError(self.id, self.name, 0.0)
         return self._outcome(status)
 
     async def events(self) -> AsyncGenerator[JobEvent, None]:
@@ -185,22 +185,15 @@ class ScheduledJob(Generic[R_co]):
         Raises JobGoneError if nothing is stored of it, as of one that succeeded and keeps no
         result, and DetachedJobError.
         """
-        found = await self._attached().look(self.id)
-        if found is None:
-            raise JobGoneError(self.id, self.name)
-        self._take(found)
+        await self._look()
         return self
 
-    async def _result_now(self, watch: Watching) -> R_co:
-        if not await self._keeps_result(watch):
-            raise ResultNotKeptError(self.id, self.name)
-        status = await watch.look(self.id)
+    async def _look(self) -> JobStatus:
+        status = await self._attached().look(self.id)
         if status is None:
             raise JobGoneError(self.id, self.name)
         self._take(status)
-        if not status.has_ended:
-            raise ResultTimeoutError(self.id, self.name, 0.0)
-        return self._outcome(status)
+        return status
 
     async def _keeps_result(self, watch: Watching) -> bool:
         extras = self._row.extras
