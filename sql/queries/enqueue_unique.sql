@@ -253,8 +253,9 @@ aims as materialized (
 ),
 
 -- One that stays available keeps its place. One that was tried before and is replaced begins
--- anew: attempts so far do not count. Who follows it follows it still. Each is there, and locked: the conflict is certain, and
--- leads to its row by the primary key, whatever a plan expects of the table.
+-- anew: attempts so far do not count. Who follows it follows it still. Each is there, and
+-- locked: the conflict is certain, and leads to its row by the primary key, whatever a plan
+-- expects of the table.
 changed as (
     insert into :"schema".jobs (
         id, position, name, queue, priority, args, run_at, state, tags, extra, expires_at,
@@ -282,18 +283,12 @@ changed as (
         case asked.on_conflict when 'replace' then asked.tags else waiting.tags end,
         case
             when asked.on_conflict <> 'replace' then waiting.extra
-            when waiting.attempt = 0 and not coalesce(waiting.extra ? 'watched', false)
-                then asked.extra
-            else coalesce(asked.extra, '{}')
-                || case
-                    when waiting.attempt > 0
-                        then jsonb_build_object('before', waiting.attempt)
-                    else '{}'
-                end
-                || case
-                    when waiting.extra ? 'watched' then '{"watched": true}'
-                    else '{}'
-                end::jsonb
+            else nullif(
+                coalesce(asked.extra, '{}') || jsonb_strip_nulls(jsonb_build_object(
+                    'before', nullif(waiting.attempt, 0), 'watched', waiting.extra -> 'watched'
+                )),
+                '{}'
+            )
         end,
         case asked.on_conflict when 'replace' then asked.expires_at else waiting.expires_at end,
         case asked.on_conflict when 'replace' then asked.retain else waiting.retain end,
