@@ -35,9 +35,8 @@ class Placer:
         """
         if self._registry.get(call.job.name) is not call.job:
             raise NotAJobError(f"the job {call.job.name!r} belongs to another JobManager")
-        extras = chosen.extras or call.job.extras
-        if extras is not None or not self._registry.carrier.is_idle:
-            extras = self._extras(call.job, chosen.extras)
+        asks = chosen.extras or call.job.extras or not self._registry.carrier.is_idle
+        extras = self._extras(call.job, chosen.extras) if asks else None
         return self._placed(call, chosen, extras, parent)
 
     def recurring(self, job: Job[..., Any]) -> NewJob:

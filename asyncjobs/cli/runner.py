@@ -7,7 +7,6 @@ import contextlib
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 import traceback
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from asyncjobs.cli.failures import exit_code, print_error
 from asyncjobs.errors import AsyncJobsError
+from asyncjobs.worker.process import flush_streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -46,9 +46,7 @@ def run_then_exit(main: Coroutine[Any, Any, int]) -> NoReturn:
         traceback.print_exc()
     finally:
         logging.shutdown()
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
-                stream.flush()
+        flush_streams()
         os._exit(code)
 
 

@@ -21,7 +21,7 @@ FLUSH_TIMEOUT = 2.0
 
 def end_stuck_process() -> NoReturn:
     """End this process at once, in the middle of whatever its threads do."""
-    flushing = threading.Thread(target=_flush, daemon=True)
+    flushing = threading.Thread(target=flush_streams, daemon=True)
     flushing.start()
     flushing.join(FLUSH_TIMEOUT)
     os._exit(STUCK_EXIT)
@@ -36,7 +36,8 @@ def ended_if_stuck() -> Iterator[None]:
         end_stuck_process()
 
 
-def _flush() -> None:
+def flush_streams() -> None:
+    """Let what was printed leave this process, as far as anybody takes it."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # as it is where somebody has closed it
             with contextlib.suppress(OSError, ValueError):
