@@ -8,11 +8,11 @@ import typer
 
 from asyncjobs.cli.failures import exit_code, print_error
 from asyncjobs.cli.settings import LogFormat, Settings
-from asyncjobs.cli.streams import open_standard_streams
 from asyncjobs.cli.verbs import LazyVerbs
 from asyncjobs.errors import AsyncJobsError
 from asyncjobs.reference import VARIABLE
 from asyncjobs.settings import override
+from asyncjobs.streams import open_standard_streams
 
 INTERRUPTED = 130
 FLAGS, VALUED = ("-v", "--verbose"), ("--app", "--log-format", "--set")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from asyncjobs.cli.failures import exit_code, print_error
 from asyncjobs.errors import AsyncJobsError
-from asyncjobs.worker.process import flush_streams
+from asyncjobs.streams import flush_streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

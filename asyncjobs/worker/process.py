@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import threading
 from typing import TYPE_CHECKING, NoReturn
 
 from asyncjobs.errors import WorkerStuckError
+from asyncjobs.streams import flush_streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,11 +34,3 @@ def ended_if_stuck() -> Iterator[None]:
         yield
     except WorkerStuckError:
         end_stuck_process()
-
-
-def flush_streams() -> None:
-    """Let what was printed leave this process, as far as anybody takes it."""
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:  # as it is where somebody has closed it
-            with contextlib.suppress(OSError, ValueError):
-                stream.flush()

@@ -1,5 +1,8 @@
 """The standard streams, which whoever starts a command may have closed."""
 
+from __future__ import annotations
+
+import contextlib
 import os
 import sys
 
@@ -18,3 +21,11 @@ def open_standard_streams() -> None:
         if getattr(sys, name) is None:
             mode = "r" if name == "stdin" else "w"
             setattr(sys, name, open(number, mode, closefd=False, encoding="utf-8"))  # noqa: SIM115
+
+
+def flush_streams() -> None:
+    """Let what was printed leave this process, as far as anybody takes it."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # as it is where somebody has closed it
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
